@@ -1,0 +1,64 @@
+# The commands a person types; CI types the same. PYTHON names the interpreter that makes the environment (3.11 or newer).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := app.py ftspace evals assets tests
+
+.PHONY: help demo app test check fix setup chromium docs base screenshots clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.runtime  ## fine-tune the bundled model, compare it with its base, show the verdict
+	$(BIN)/python -m ftspace run
+
+app: $(VENV)/.runtime  ## open the app on http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: $(VENV)/.development chromium  ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.development  ## lint, format and types
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/basedpyright
+
+fix: $(VENV)/.development  ## what check can mend by itself
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+setup: $(VENV)/.runtime $(VENV)/.development chromium  ## install all that demo, app, test and check need
+
+docs: $(VENV)/.runtime  ## write docs/configuration.md and docs/cli.md from the code
+	$(BIN)/python -m ftspace.reference
+
+base: $(VENV)/.runtime  ## make the bundled base model, datasets and tasks again from their recipe
+	$(BIN)/python -m assets.make_data
+	$(BIN)/python -m assets.make_base
+
+clean:  ## remove what setup installed and what the tools left; runs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and by its exact version: any other request may bring gigabytes of CUDA for a machine without a GPU.
+$(VENV)/.runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The browser tests drive Debian's chromium and are skipped, with a word, where there is none.
+chromium:
+	@if command -v chromium >/dev/null; then exit 0; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "installing chromium for the browser tests"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null \
+			|| echo "chromium could not be installed: the browser tests will be skipped"; \
+	else echo "there is no chromium, and apt-get as root is not available: the browser tests will be skipped"; fi
