@@ -1,0 +1,284 @@
+"""Answers and log-probabilities from one loaded model, its adapter switched on ("tuned") or off ("base").
+
+Knows nothing of tasks, scores or LightEval. What goes into a batch depends on the prompts alone, so base and tuned see
+the same batches: in low precision a batch's composition changes greedy answers.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from peft import PeftModel
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from evals.errors import ModelError, Stopped
+from evals.prompts import Prompt, Prompter
+
+Side = Literal["base", "tuned"]
+Progress = Callable[[int, int], None]
+DEFAULT_BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote after a prompt."""
+
+    text: str
+    tokens: tuple[int, ...]
+    """Without what ends it."""
+    finish: Literal["end", "length"]
+    problem: str | None = None
+    """Why this is no answer at all."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a continuation is after a prompt."""
+
+    logprob: float
+    """Sum over its tokens of the natural logarithm; NaN when there is a problem."""
+    tokens: tuple[int, ...]
+    greedy: bool
+    """Whether greedy decoding would have written it."""
+    problem: str | None = None
+
+
+class Executor:
+    """One model, its tokenizer and a batch budget.
+
+    Args:
+        model: what `models.load_comparison` gave: a plain model answers as "base" only.
+        tokenizer: of the same pair.
+        chat_template: a Jinja template to use instead of the tokenizer's own.
+        batch_tokens: at most so many tokens in a batch, padding and answer included; one prompt always fits.
+        should_stop: asked before each token; when it says True the work ends with `Stopped`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        chat_template: str | None = None,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.model: Any = model
+        self.prompter = Prompter(tokenizer, chat_template)
+        self.batch_tokens = batch_tokens
+        self._should_stop = should_stop or (lambda: False)
+        self._plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        self._device: torch.device = next(self._plain.parameters()).device
+        self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
+        self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
+
+    @property
+    def max_length(self) -> int | None:
+        """The model's context in tokens, or None if it has no limit of its own."""
+        limit = getattr(self._plain.config.get_text_config(), "max_position_embeddings", None)
+        return limit if isinstance(limit, int) and limit > 0 else None
+
+    @property
+    def dtype(self) -> str:
+        """The weights' dtype, such as float32."""
+        return str(self._plain.dtype).removeprefix("torch.")
+
+    @property
+    def device(self) -> str:
+        """The kind of device the model is on."""
+        return self._device.type
+
+    def generate(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, which: Side, progress: Progress | None = None
+    ) -> list[Answer]:
+        """Write an answer to each prompt, greedily, until an end token or `max_new_tokens`.
+
+        Args:
+            prompts: in any order; answers come in the same.
+            max_new_tokens: the longest answer, in tokens.
+            which: adapter off ("base") or on ("tuned").
+            progress: called with (prompts done, all prompts) after each batch.
+
+        Raises:
+            Stopped: `should_stop` said so.
+        """
+        answers: dict[int, Answer] = {}
+        encoded = [self.prompter.encode(prompt) for prompt in prompts]
+        fitting: list[int] = []
+        for index, ids in enumerate(encoded):
+            problem = self._misfit(len(ids), max_new_tokens)
+            if problem is None:
+                fitting.append(index)
+            else:
+                answers[index] = Answer("", (), "length", problem)
+        lengths = {index: len(encoded[index]) + max_new_tokens for index in fitting}
+        with self._side(which):
+            for batch in batches(lengths, self.batch_tokens):
+                written = self._write([encoded[index] for index in batch], max_new_tokens)
+                answers.update(zip(batch, written, strict=True))
+                if progress is not None:
+                    progress(len(answers), len(prompts))
+        return [answers[index] for index in range(len(prompts))]
+
+    def loglikelihood(
+        self, pairs: Sequence[tuple[Prompt, str]], which: Side, progress: Progress | None = None
+    ) -> list[Likelihood]:
+        """Return how likely each continuation is after its prompt.
+
+        Args:
+            pairs: a prompt and the text that goes on with it (which carries its own leading space).
+            which: adapter off ("base") or on ("tuned").
+            progress: called with (pairs done, all pairs) after each batch.
+
+        Raises:
+            Stopped: `should_stop` said so.
+        """
+        found: dict[int, Likelihood] = {}
+        split = [self.prompter.split(prompt, continuation) for prompt, continuation in pairs]
+        lengths: dict[int, int] = {}
+        for index, (before, after) in enumerate(split):
+            problem = self._misfit(len(before) + len(after), 0)
+            if not before or not after:
+                problem = "the prompt or a choice has no tokens"
+            if problem is None:
+                lengths[index] = len(before) + len(after)
+            else:
+                found[index] = Likelihood(math.nan, tuple(after), greedy=False, problem=problem)
+        with self._side(which):
+            for batch in batches(lengths, self.batch_tokens):
+                if self._should_stop():
+                    raise Stopped("stopped")
+                measured = self._measure([split[index] for index in batch])
+                found.update(zip(batch, measured, strict=True))
+                if progress is not None:
+                    progress(len(found), len(pairs))
+        return [found[index] for index in range(len(pairs))]
+
+    @contextmanager
+    def _side(self, which: Side) -> Generator[None]:
+        """Switch the adapter; hold off the checkpoint's own generation settings, such as a repetition penalty."""
+        adapted = isinstance(self.model, PeftModel)
+        if which == "tuned" and not adapted:
+            raise ModelError("there is no adapter, so there is no tuned model to ask")
+        switch = self.model.disable_adapter() if adapted and which == "base" else nullcontext()
+        settings = self._plain.generation_config
+        self._plain.generation_config = GenerationConfig()
+        try:
+            with torch.inference_mode(), switch:
+                yield
+        finally:
+            self._plain.generation_config = settings
+
+    def _misfit(self, tokens: int, new: int) -> str | None:
+        limit = self.max_length
+        if limit is None or tokens + new <= limit:
+            return None
+        return f"{tokens} tokens and an answer of {new} are more than the model's context of {limit}"
+
+    def _write(self, prompts: list[list[int]], max_new_tokens: int) -> list[Answer]:
+        width = max(map(len, prompts))
+        ids = torch.tensor([[self._pad_id] * (width - len(p)) + p for p in prompts], device=self._device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._device)
+        watch, stop = _NanWatch(len(prompts)), _Stop(self._should_stop)
+        config = GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=list(self.end_ids) or None,
+            pad_token_id=self._pad_id,
+        )
+        out = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=config,
+            logits_processor=LogitsProcessorList([watch]),
+            stopping_criteria=StoppingCriteriaList([stop]),
+        )
+        if stop.stopped:
+            raise Stopped("stopped")
+        return [self._answer(row[width:], bad) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
+
+    def _answer(self, ids: list[int], bad: bool) -> Answer:
+        if bad:
+            return Answer("", (), "length", "the model computed not-a-number: its weights may be damaged")
+        end = next((place for place, token in enumerate(ids) if token in self.end_ids), None)
+        tokens = ids[:end]
+        return Answer(self.prompter.decode(tokens), tuple(tokens), "length" if end is None else "end")
+
+    def _measure(self, pairs: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
+        rows = [before + after for before, after in pairs]
+        width = max(map(len, rows))
+        ids = torch.tensor([row + [self._pad_id] * (width - len(row)) for row in rows], device=self._device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._device)
+        first = min(len(before) for before, _ in pairs) - 1  # the position that predicts the first token we need
+        keep = {"logits_to_keep": width - first} if "logits_to_keep" in _parameters(self._plain) else {}
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **keep).logits
+        shift = width - logits.shape[1]
+        measured: list[Likelihood] = []
+        for row, (before, after) in enumerate(pairs):
+            start = len(before) - 1 - shift
+            chosen = logits[row, start : start + len(after)].float()
+            wanted = ids[row, len(before) : len(before) + len(after)]
+            logprob = (chosen.gather(1, wanted[:, None])[:, 0] - chosen.logsumexp(-1)).double().sum().item()
+            greedy = bool((chosen.argmax(-1) == wanted).all())
+            problem = "the model computed not-a-number: its weights may be damaged" if math.isnan(logprob) else None
+            measured.append(Likelihood(logprob, tuple(after), greedy, problem))
+        return measured
+
+
+class _NanWatch(LogitsProcessor):
+    """Remembers which rows ever had a NaN among their logits; changes nothing."""
+
+    def __init__(self, rows: int) -> None:
+        self._bad = torch.zeros(rows, dtype=torch.bool)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.FloatTensor:
+        self._bad = self._bad.to(scores.device) | scores.isnan().any(-1)
+        return scores  # pyright: ignore[reportReturnType]
+
+    def seen(self) -> list[bool]:
+        return self._bad.tolist()
+
+
+class _Stop(StoppingCriteria):
+    """Ends a batch when the caller says so."""
+
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop = should_stop
+        self.stopped = False
+
+    def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
+        self.stopped = self.stopped or self._should_stop()
+        return torch.full((input_ids.shape[0],), self.stopped, dtype=torch.bool, device=input_ids.device)  # pyright: ignore[reportReturnType]
+
+
+def batches(lengths: Mapping[int, int], budget: int) -> list[list[int]]:
+    """Group indices, longest first, so that the longest of a group times its size stays within the budget of tokens.
+
+    Args:
+        lengths: index to tokens.
+        budget: tokens a group; a single longer index makes a group of its own.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(lengths, key=lambda i: (-lengths[i], i)):
+        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _parameters(model: Any) -> Mapping[str, Any]:
+    return inspect.signature(model.forward).parameters

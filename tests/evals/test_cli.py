@@ -1,0 +1,101 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import evals.cli as cli
+from evals.log import Results, Row, write_log, write_results
+from tests.evals.test_compare import log_of
+
+ROOT = Path(__file__).parents[2]
+TASK = "\n".join(f'{{"question": "Where is Ben {n} from?", "answer": "Rome"}}' for n in range(3))
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the program as a person does, on a machine without git."""
+    words = [sys.executable, "-m", "evals", *map(str, arguments)]
+    environment = {"PATH": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HOME": "/nowhere"}
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_help_answers_at_once() -> None:
+    started = time.perf_counter()
+    done = command("--help")
+    assert done.returncode == 0 and "compare" in done.stdout
+    assert time.perf_counter() - started < 1
+
+
+def test_light_modules_import_no_torch() -> None:
+    names = "evals evals.cli evals.log evals.tasks evals.stats evals.compare evals.table evals.run"
+    code = f"import sys, {', '.join(names.split())}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "peft", "lighteval", "scipy", "rich"} & set(done.stdout.split())
+
+
+def test_run_prints_one_json_document_and_writes_everything(
+    tmp_path: Path, bases: dict[str, Path], adapters: dict[str, Path]
+) -> None:
+    (tmp_path / "people.jsonl").write_text(TASK)
+    out = tmp_path / "out"
+    done = command(
+        *("run", "--base", bases["tied"], "--tuned", adapters["tied"], "--tasks", tmp_path / "people.jsonl"),
+        *("--out", out, "--max-new-tokens", "4", "--limit", "2", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    results = Results.model_validate_json(done.stdout)
+    assert results.rows[0].n == 2 and results.verdict == "too few to tell on people (n = 2)"
+    assert Results.model_validate_json((out / "results.json").read_text()) == results
+    for name in ("table.md", "table.csv", "people/base.json", "people/tuned.json"):
+        assert (out / name).is_file()
+    shown = command("table", out)
+    assert shown.returncode == 0 and "exact_match" in shown.stdout
+    compared = command("compare", out / "people" / "base.json", out / "people" / "tuned.json", "--format", "json")
+    assert Results.model_validate_json(compared.stdout) == results
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    scores = dict.fromkeys(("base", "base_stderr", "tuned", "tuned_stderr", "delta", "ci_low", "ci_high"), 0.5)
+    row = Row(task="people", metric="m", n=40, unscored=0, verdict="better", **scores)
+    write_results(tmp_path / "results.json", Results(rows=(row,), verdict="better on people"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", cli.FORMATS)
+def test_table_has_many_forms(form: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["table", str(folder), "--format", form]) == 0
+    out = capsys.readouterr().out
+    assert "people" in out and "better" in out
+    if form == "json":
+        assert json.loads(out)["rows"][0]["task"] == "people"
+
+
+def test_mistakes_are_one_line_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_log(tmp_path / "one.json", log_of("base", [1.0]))
+    write_log(tmp_path / "other.json", log_of("tuned", [1.0], dtype="bfloat16"))
+    task = tmp_path / "task.jsonl"
+    task.write_text(TASK)
+    run = ["run", "--out", str(tmp_path / "out"), "--tasks"]
+    cases: list[tuple[list[str], str]] = [
+        (["table", str(tmp_path)], "no results.json"),
+        (["compare", str(tmp_path / "one.json"), str(tmp_path / "other.json")], "dtype"),
+        (["compare", str(tmp_path / "one.json"), str(tmp_path / "none.json")], "can't be read"),
+        ([*run, str(tmp_path / "none.jsonl"), "--base", "m"], "no such task file"),
+        ([*run, str(task), "--base", "/nowhere"], "no such folder"),
+        ([*run, str(task), "--base", "/nowhere", "--chat-template", "/nowhere"], "chat template"),
+        ([*run, str(task), "--base", "/nowhere", "--limit", "0"], "at least 1"),
+    ]
+    for arguments, words in cases:
+        assert cli.main(arguments) == 2
+        captured = capsys.readouterr()
+        lines = [line for line in captured.err.splitlines() if line.strip()]
+        assert len(lines) == 1 and lines[0].startswith("evals: ") and words in lines[0], captured.err
+        assert captured.out == ""
+    for arguments in ([], ["fly"], ["run"], ["table", "x", "--format", "gif"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(arguments)
+        assert caught.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
