@@ -1,0 +1,255 @@
+"""`python -m ftspace`: the commands that a person types. Parses, calls, prints; decides nothing itself.
+
+Everything but results goes to stderr. Exit status: 0 done, 2 the user can mend it, 1 the program's fault, 130 stopped.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ftspace import __version__
+from ftspace.config import load_config
+from ftspace.errors import ConfigError, FtspaceError
+from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
+from ftspace.runs import Run, RunReader, RunStore, Status
+from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, read_settings
+
+PROGRAM_FAULTS = frozenset({"error", "lost_process"})
+"""Reasons of a failed run that the user cannot mend."""
+
+WIDTH = 140
+"""Columns of a table that goes to a file or a pipe."""
+
+stdout = Console(width=None if sys.stdout.isatty() else WIDTH)
+stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:
+        words = spell_out(words)
+    parser, commands = build_parser()
+    parsed, unknown = parser.parse_known_args(words)
+    try:
+        if unknown:
+            raise ConfigError(unknown_flags(unknown))
+        return commands[parsed.command](parsed, read_settings(getattr(parsed, "data_dir", None)))
+    except FtspaceError as error:
+        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Namespace, Settings], int]]]:
+    """The parser of all commands, and the function behind each."""
+    parser = argparse.ArgumentParser(
+        prog="ftspace", description="Fine-tune a language model with LoRA and learn whether it got better."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument(
+        "--data-dir",
+        default=argparse.SUPPRESS,
+        help="folder that holds runs (default: FTSPACE_DATA, else `data` in the project)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="fine-tune, compare with the base, show the verdict",
+        description="Fine-tunes a model, compares it with its base and shows the verdict. Without arguments: the "
+        "embedded default. --model M and --dataset D are short for --model.id and --data.id.",
+        allow_abbrev=False,
+        parents=[where],
+    )
+    run.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    run.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
+    source = add_flags(run)
+
+    runs = commands.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    for action, text in {
+        "list": "all runs, newest first",
+        "show": "what became of a run, and its results",
+        "config": "the run's config as YAML, ready for `ftspace run`",
+        "stop": "end a run at its next step, its adapter saved",
+        "delete": "remove a run and everything in it",
+    }.items():
+        sub = runs.add_parser(action, help=text, description=text, parents=[where])
+        if action != "list":
+            sub.add_argument("run", metavar="RUN", help="a run's id")
+        if action in ("list", "show"):
+            sub.add_argument("--json", action="store_true", help="print JSON")
+    text = "what this machine has and lacks: versions, device, memory, Hub"
+    doctor = commands.add_parser("doctor", help=text, description=text, parents=[where])
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    return parser, {
+        "run": lambda parsed, settings: _run(parsed, overrides(source, parsed), settings),
+        "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
+        "doctor": _doctor,
+    }
+
+
+def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
+    own_choice = "id" in given.get("model", {}) or "id" in given.get("data", {})
+    config = load_config(parsed.config or (None if own_choice else DEFAULT_CONFIG), given)
+    if config.hub.offline:
+        go_offline()
+    from ftspace import jobs, preflight
+    from ftspace.console import show
+
+    stderr.print("checking the model, the dataset and the tasks …")
+    preflight.check(config, settings.runs_dir)
+    run = RunStore(settings.runs_dir).create(config)
+    stderr.print(f"run [bold]{run.id}[/] in {run.path}")
+    reader = RunReader(run)
+    jobs.start(run)
+    previous = signal.signal(signal.SIGINT, lambda *_: _interrupt(run))
+    try:
+        show(jobs.follow(reader), stderr)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    status = reader.status()
+    end = reader.state.end(run.jobs)
+    if parsed.json:
+        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
+    else:
+        _print_results(run)
+        stderr.print(f"open it: [bold]make app[/], then http://{settings.host}:{settings.port}/?run={run.id}")
+        stderr.print(f"or: python -m ftspace runs show {run.id}; the adapter: {run.adapter}")
+    if status == "failed" and end is not None:
+        stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1 if end.reason in PROGRAM_FAULTS else 2
+    if status == "interrupted":
+        stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
+    return {"finished": 0, "cancelled": 130}.get(status, 1)
+
+
+def _interrupt(run: Run) -> None:
+    """The first Ctrl-C stops the run and waits for it; a second one leaves it to stop by itself."""
+    if run.stop_flag.exists():
+        raise SystemExit(130)
+    run.stop_flag.touch()
+    stderr.print("stopping at the next step, the adapter will be saved (Ctrl-C again: don't wait)")
+
+
+def summary(run: Run, reader: RunReader) -> dict[str, Any]:
+    """What `run --json` and `runs show --json` print."""
+    status = reader.status()
+    results = _results(run)
+    return {
+        "run_id": run.id,
+        "status": status,
+        "seconds": {job: round(end.seconds, 2) for job, end in reader.state.ended.items()},
+        "rows": results["rows"] if results else [],
+        "verdict": results["verdict"] if results else None,
+        "adapter_path": str(run.adapter) if run.adapter.exists() else None,
+    }
+
+
+def _results(run: Run) -> dict[str, Any] | None:
+    return json.loads(run.results.read_text(encoding="utf-8")) if run.results.exists() else None
+
+
+def _print_results(run: Run) -> None:
+    if run.results.exists():
+        from evals.log import read_results
+        from evals.table import to_rich
+
+        stdout.print(to_rich(read_results(run.results)))
+
+
+def _list(parsed: argparse.Namespace, store: RunStore) -> int:
+    found: list[tuple[Run, Status, str]] = []
+    for run in store.list():
+        reader = RunReader(run)
+        try:
+            found.append((run, reader.status(), reader.state.verdict or ""))
+        except FtspaceError as error:
+            stderr.print(f"warning: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if parsed.json:
+        stdout.file.write(
+            json.dumps([{"run_id": r.id, "status": s, "verdict": v} for r, s, v in found], indent=2) + "\n"
+        )
+        return 0
+    if not found:
+        stderr.print(f"there are no runs in {store.runs_dir} yet; start one: ftspace run")
+        return 0
+    table = Table()
+    table.add_column("run", no_wrap=True, min_width=28)
+    table.add_column("status", no_wrap=True)
+    for name in ("model", "dataset", "verdict"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for run, status, verdict in found:
+        table.add_row(run.id, status, run.config.model.id, run.config.data.id, verdict)
+    stdout.print(table)
+    return 0
+
+
+def _show(parsed: argparse.Namespace, store: RunStore) -> int:
+    run = store.get(parsed.run)
+    reader = RunReader(run)
+    if parsed.json:
+        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
+        return 0
+    status = reader.status()
+    end = reader.state.end(run.jobs)
+    stdout.print(f"run {run.id}: {status}" + (f" ({end.message})" if end and end.message else ""), highlight=False)
+    stdout.print(f"model {run.config.model.id}, dataset {run.config.data.id}, folder {run.path}", highlight=False)
+    if reader.state.prepared and reader.state.steps:
+        last = reader.state.steps[-1]
+        stdout.print(f"step {last.step} of {reader.state.prepared.total_steps}, loss {last.loss:.3f}", highlight=False)
+    _print_results(run)
+    return 0
+
+
+def _config(parsed: argparse.Namespace, store: RunStore) -> int:
+    stdout.file.write(store.get(parsed.run).config.to_yaml())
+    return 0
+
+
+def _stop(parsed: argparse.Namespace, store: RunStore) -> int:
+    from ftspace import jobs
+
+    run = store.get(parsed.run)
+    jobs.stop(run)
+    stderr.print(f"run {run.id} stops at its next step, with its adapter saved")
+    return 0
+
+
+def _delete(parsed: argparse.Namespace, store: RunStore) -> int:
+    store.delete(parsed.run)
+    stderr.print(f"run {parsed.run} is deleted")
+    return 0
+
+
+_RUNS: dict[str, Callable[[argparse.Namespace, RunStore], int]] = {
+    "list": _list,
+    "show": _show,
+    "config": _config,
+    "stop": _stop,
+    "delete": _delete,
+}
+
+
+def _doctor(parsed: argparse.Namespace, settings: Settings) -> int:
+    from ftspace.doctor import examine
+
+    findings = examine(settings)
+    if parsed.json:
+        lines = [{"level": one.level, "what": one.what, "detail": one.detail} for one in findings]
+        stdout.file.write(json.dumps(lines, indent=2) + "\n")
+    else:
+        table = Table("", "what", "found")
+        colours = {"ok": "green", "warning": "yellow", "missing": "red"}
+        for one in findings:
+            table.add_row(f"[{colours[one.level]}]{one.level}[/]", one.what, one.detail)
+        stdout.print(table)
+    return 2 if any(one.level == "missing" for one in findings) else 0

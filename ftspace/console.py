@@ -1,0 +1,85 @@
+"""A run's events as lines or a moving bar on a terminal. Knows events and rich; starts and stops nothing."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ftspace.events import AdapterSaved, Event, Finished, Prepared, Started, Step, Validation, Warned
+from ftspace.events import Progress as Asked
+
+LINE_EVERY = 0.1
+"""Where nothing can move, a line is printed each time so large a share of a job is done."""
+
+
+def show(events: Iterable[Event], console: Console) -> None:
+    """Prints a run's events as they come, until there are no more."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bars:
+        view = _View(console, bars)
+        for event in events:
+            view.take(event)
+
+
+class _View:
+    """What is on the screen: one bar for the training and one for each task asked of each model."""
+
+    def __init__(self, console: Console, bars: Progress) -> None:
+        self._console = console
+        self._bars = bars
+        self._ids: dict[str, TaskID] = {}
+        self._printed: dict[str, float] = {}
+        self._total = 0
+
+    def take(self, event: Event) -> None:
+        """Shows one event."""
+        say: Callable[..., None] = self._console.print
+        match event:
+            case Started(job="train"):
+                say("[bold]train[/]: loading libraries, data and model …")
+            case Started():
+                say("[bold]evaluate[/]: loading base and adapter …")
+            case Prepared():
+                self._total = event.total_steps
+                rows = ", ".join(f"{count} {split}" for split, count in event.rows.items())
+                share = event.trainable_parameters / event.parameters
+                say(f"  rows: {rows} (format {event.format})")
+                say(
+                    f"  {event.total_steps} steps on {event.device} in {event.dtype}; "
+                    f"{event.trainable_parameters:,} of {event.parameters:,} parameters trained ({share:.1%})"
+                )
+            case Step():
+                self._bar("train", f"train, loss {event.loss:.3f}", event.step, self._total)
+            case Validation():
+                say(f"  step {event.step}: validation loss {event.loss:.3f}")
+            case Asked():
+                name = f"{event.task}, {event.which}"
+                self._bar(name, name, event.done, event.total)
+            case Warned():
+                say(f"  [yellow]warning[/]: {_plain(event.message)}")
+            case AdapterSaved():
+                say(f"  adapter saved, {event.bytes / 1e6:.1f} MB")
+            case Finished():
+                colour = {"finished": "green", "failed": "red", "cancelled": "yellow"}[event.status]
+                why = f": {_plain(event.message)}" if event.message else ""
+                say(f"[bold]{event.job}[/]: [{colour}]{event.status}[/] after {event.seconds:.0f} s{why}")
+            case _:
+                pass
+
+    def _bar(self, key: str, text: str, done: int, total: int) -> None:
+        if not self._console.is_terminal:
+            share = done / max(total, 1)
+            if done == total or share >= self._printed.get(key, 0.0) + LINE_EVERY:
+                self._printed[key] = share
+                self._console.print(f"  {text}: {done}/{total}")
+            return
+        if key not in self._ids:
+            self._ids[key] = self._bars.add_task(text, total=total)
+        self._bars.update(self._ids[key], description=text, completed=done, total=total)
+
+
+def _plain(text: Any) -> str:
+    return str(text).replace("[", "\\[")

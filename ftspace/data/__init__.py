@@ -1,0 +1,1 @@
+"""From a dataset's id or file to rows of `messages`, split for training and testing."""

@@ -1,0 +1,68 @@
+"""What can go wrong, as a person meets it. Knows nothing of how it is shown.
+
+FtspaceError            anything that ends an action with one clear line
+├── ConfigError         a setting, flag or YAML file that cannot be used
+├── DatasetError        a dataset that cannot be found, read or understood
+├── ModelError          a model or adapter that cannot be found, read or used
+├── JobError            a job that cannot be started, stopped or found
+│   ├── DiskError       no room, or no right, to write where runs live
+│   └── DivergedError   the loss is no number any more
+├── HubError            the Hub cannot be reached or refuses
+└── EvalError           an evaluation or a comparison that cannot be made
+
+Every message says what is wrong, where, and what to do. A command ends with status 2 for them, with 1 for a bug.
+"""
+
+
+class FtspaceError(Exception):
+    """Base of all errors that are shown without a traceback; `reason` is the word kept in a run's last event."""
+
+    reason = "error"
+
+
+class ConfigError(FtspaceError):
+    """A setting that is unknown, malformed or contradicts another."""
+
+    reason = "config"
+
+
+class DatasetError(FtspaceError):
+    """A dataset that is missing, unreadable, empty or of no known format."""
+
+    reason = "dataset"
+
+
+class ModelError(FtspaceError):
+    """A model or adapter that is missing, gated, or of a kind that cannot be fine-tuned."""
+
+    reason = "model"
+
+
+class JobError(FtspaceError):
+    """A job or run that does not exist or cannot do what was asked."""
+
+    reason = "job"
+
+
+class DiskError(JobError):
+    """The disk is full or cannot be written."""
+
+    reason = "disk"
+
+
+class DivergedError(JobError):
+    """The training's loss or gradient became infinite or not a number."""
+
+    reason = "nan_loss"
+
+
+class HubError(FtspaceError):
+    """The Hub cannot be reached, or refused."""
+
+    reason = "hub"
+
+
+class EvalError(FtspaceError):
+    """An evaluation that cannot be run or compared."""
+
+    reason = "evaluation"

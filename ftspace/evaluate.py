@@ -1,0 +1,69 @@
+"""The evaluate job: asks base and tuned the run's tasks and writes the verdict. Knows runs; the asking is `evals`.
+
+Run by a launcher as `python -m ftspace.evaluate RUN_DIR`.
+"""
+
+import sys
+from pathlib import Path
+
+from evals import errors as evals_errors
+from evals.run import evaluate as compare_models
+from evals.run import write_results, write_tables
+from evals.tasks import Task, load_tasks
+from ftspace.data.prepare import read_split
+from ftspace.errors import EvalError
+from ftspace.events import EndStatus, Evaluated, Progress, Warned
+from ftspace.preflight import HELDOUT, task_paths
+from ftspace.runs import Run
+from ftspace.settings import resolve_local
+from ftspace.workers import Job, Stopped, run_job
+
+
+def evaluate(job: Job) -> EndStatus:
+    """Compares the run's base with itself plus adapter; results.json and the tables appear whole.
+
+    Raises EvalError when a task or a model cannot be used.
+    """
+    run, config = job.run, job.run.config
+    try:
+        results = compare_models(
+            resolve_local(config.model.id) or config.model.id,
+            run.adapter,
+            _tasks(job),
+            run.evals,
+            revision=config.model.revision,
+            dtype=config.model.dtype,
+            device=config.train.device,
+            max_new_tokens=config.eval.max_new_tokens,
+            limit=config.eval.max_samples,
+            batch_tokens=config.eval.batch_tokens,
+            seed=config.eval.seed,
+            progress=lambda task, which, done, total: job.tell(
+                Progress(task=task, which=which, done=done, total=total)
+            ),
+            should_stop=job.should_stop,
+        )
+        write_tables(run.path, results)
+        write_results(run.results, results)
+    except evals_errors.Stopped as stop:
+        raise Stopped from stop
+    except evals_errors.EvalError as error:
+        raise EvalError(str(error)) from error
+    job.tell(Evaluated(verdict=results.verdict))
+    return "finished"
+
+
+def _tasks(job: Job) -> list[Task]:
+    run, config = job.run, job.run.config
+    tasks = load_tasks(task_paths(config))
+    if HELDOUT in config.eval.tasks:
+        rows = list(read_split(run.data, "test"))
+        if rows:
+            tasks.insert(0, Task.from_messages(HELDOUT, rows))
+        else:
+            job.tell(Warned(message="the test split is empty, so heldout is not asked; raise data.test_fraction"))
+    return tasks
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(Run(Path(sys.argv[1])), "evaluate", evaluate))

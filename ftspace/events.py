@@ -1,0 +1,184 @@
+"""What a job tells: one JSON line an event, appended to a run's events.jsonl. Knows nothing of what is made of them.
+
+A line is one O_APPEND write, so a reader sees whole lines and perhaps a torn tail, left for later.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ftspace.redact import redact
+
+VERSION = 1
+
+JobName = Literal["train", "evaluate"]
+EndStatus = Literal["finished", "failed", "cancelled"]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", use_attribute_docstrings=True)
+
+    v: int = VERSION
+    """Version of the event format."""
+    seq: int = -1
+    """Number of the line in its file, from 0; set by EventLog."""
+    time: float = 0.0
+    """Unix time in seconds; set by EventLog."""
+
+
+class Started(_Event):
+    """A job's process began."""
+
+    type: Literal["started"] = "started"
+    job: JobName
+    pid: int
+    versions: dict[str, str] = {}
+    """Versions of the libraries in use, by name."""
+
+
+class Prepared(_Event):
+    """The data and the model are ready; the first step comes next."""
+
+    type: Literal["prepared"] = "prepared"
+    rows: dict[str, int]
+    """Rows by split: train, validation, test."""
+    dropped: dict[str, int] = {}
+    """Rows left out, by reason."""
+    format: str
+    """The dataset's format as recognized."""
+    total_steps: int
+    trainable_parameters: int
+    parameters: int
+    device: str
+    dtype: str
+
+
+class Step(_Event):
+    """One optimizer step."""
+
+    type: Literal["step"] = "step"
+    step: int
+    """Steps done, from 1."""
+    epoch: float
+    loss: float
+    """Mean loss over the step's supervised tokens, in nats."""
+    learning_rate: float
+    grad_norm: float | None = None
+    tokens: int
+    """Tokens seen since the training began, padding not counted."""
+    seconds: float
+    """Seconds since the first step began, evaluations included."""
+
+
+class Validation(_Event):
+    """The validation loss after a step; step 0 is the base."""
+
+    type: Literal["validation"] = "validation"
+    step: int
+    loss: float
+
+
+class Progress(_Event):
+    """How far an evaluation is."""
+
+    type: Literal["progress"] = "progress"
+    task: str
+    which: str
+    """base, tuned or reference."""
+    done: int
+    total: int
+
+
+class Warned(_Event):
+    """Something the person should know that does not end the job."""
+
+    type: Literal["warning"] = "warning"
+    message: str
+
+
+class AdapterSaved(_Event):
+    """The adapter lies whole in the run's folder."""
+
+    type: Literal["adapter_saved"] = "adapter_saved"
+    step: int
+    bytes: int
+
+
+class Evaluated(_Event):
+    """results.json lies whole in the run's folder."""
+
+    type: Literal["evaluated"] = "evaluated"
+    verdict: str
+
+
+class Finished(_Event):
+    """The last event of a job."""
+
+    type: Literal["finished"] = "finished"
+    job: JobName
+    status: EndStatus
+    reason: str = ""
+    """One word for a failure: dataset, model, memory, disk, nan_loss, lost_process, error, ..."""
+    message: str = ""
+    """What happened, why and what to do, in one line."""
+    seconds: float = 0.0
+
+
+Event = Annotated[
+    Started | Prepared | Step | Validation | Progress | Warned | AdapterSaved | Evaluated | Finished,
+    Field(discriminator="type"),
+]
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class EventLog:
+    """The one writer of an events file. Continues the numbering of what is already there."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens `path` for appending; a torn last line, left by a writer that died, is closed off."""
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        existing = path.read_bytes()
+        if existing and not existing.endswith(b"\n"):
+            os.write(self._fd, b"\n")
+        self._seq = existing.count(b"\n") + (1 if existing and not existing.endswith(b"\n") else 0)
+
+    def append(self, event: Event) -> Event:
+        """Writes one event with its number and time, secrets taken out; returns it as written. Raises OSError."""
+        stamped = event.model_copy(update={"seq": self._seq, "time": time.time()})
+        line = redact(stamped.model_dump_json()) + "\n"
+        written = os.write(self._fd, line.encode())
+        if written != len(line.encode()):
+            raise OSError(28, "No space left on device")
+        self._seq += 1
+        return stamped
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._fd)
+
+
+def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
+    """The whole events of `path` from byte `offset` on, and the offset to go on from. No file is no events.
+
+    Lines that are no events of this version (a torn line that a later writer closed off) are passed over.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            chunk = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = chunk[: chunk.rfind(b"\n") + 1]
+    events = [event for line in whole.splitlines() if (event := parse_event(line)) is not None]
+    return events, offset + len(whole)
+
+
+def parse_event(line: bytes | str) -> Event | None:
+    """The event on a line, or None when it is none."""
+    try:
+        return _ADAPTER.validate_json(line)
+    except ValidationError:
+        return None

@@ -1,0 +1,56 @@
+"""The config's fields as command-line flags, with their docstrings as help. Knows no command: it adds to any parser."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
+
+from ftspace.config import RunConfig, field_names
+from ftspace.errors import ConfigError
+
+SHORT = {"--model": "--model.id", "--dataset": "--data.id"}
+"""Flags that people type most, and the fields that they mean."""
+
+
+class _Flags(RunConfig, BaseSettings):
+    """RunConfig under pydantic-settings, which makes the flags. Only its shape is used; no environment is read."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Any]:
+    """Adds a `--SECTION.FIELD` flag for every field of RunConfig; give the result to `overrides`."""
+    return CliSettingsSource(
+        _Flags,
+        root_parser=parser,
+        parse_args_method=argparse.ArgumentParser.parse_args,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        cli_use_class_docs_for_groups=True,
+        formatter_class=argparse.HelpFormatter,
+    )
+
+
+def overrides(source: CliSettingsSource[Any], parsed: argparse.Namespace) -> dict[str, Any]:
+    """What was given on the command line, by section; only that. Raises ConfigError."""
+    try:
+        return source(parsed_args=parsed)()  # pyright: ignore[reportCallIssue]
+    except SettingsError as error:
+        raise ConfigError(f"the flags given: {error}; see: ftspace run --help") from error
+
+
+def unknown_flags(words: Sequence[str]) -> str:
+    """One line for what no command takes, with the flag that was probably meant."""
+    known = [*SHORT, "--json", "--data-dir", *(f"--{name}" for name in field_names())]
+    hints = {word: difflib.get_close_matches(word.partition("=")[0], known, n=1) for word in words}
+    said = "; ".join(f"{word} (did you mean {hint[0]}?)" if hint else word for word, hint in hints.items())
+    return f"not understood: {said}; see: ftspace run --help"
+
+
+def spell_out(argv: Sequence[str]) -> list[str]:
+    """`argv` with the flags of SHORT replaced by the fields that they mean."""
+    spelled: list[str] = []
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        spelled.append(SHORT.get(flag, flag) + equals + value)
+    return spelled

@@ -1,0 +1,48 @@
+"""Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
+
+from typing import Literal
+
+from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
+
+Kind = Literal["model", "dataset"]
+TIMEOUT_SECONDS = 10.0
+
+
+def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | None:
+    """The commit that a Hub id stands for now; None offline. Raises ModelError or DatasetError, or HubError."""
+    from httpx2 import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    wrong: type[FtspaceError] = ModelError if kind == "model" else DatasetError
+    api = HfApi()
+    ask = api.model_info if kind == "model" else api.dataset_info
+    try:
+        return ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS).sha
+    except HFValidationError as error:
+        raise wrong(
+            f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
+        ) from error
+    except GatedRepoError as error:
+        message = f"the {kind} {repo_id} is gated: ask for access at {api.endpoint}/{repo_id} and set HF_TOKEN"
+        raise wrong(message) from error
+    except RevisionNotFoundError as error:
+        raise wrong(f"the {kind} {repo_id} has no revision {revision}; check {kind}'s revision") from error
+    except RepositoryNotFoundError as error:
+        raise wrong(
+            f"there is no {kind} {repo_id}, neither here nor on the Hub; check the name (private: set HF_TOKEN)"
+        ) from error
+    except OfflineModeIsEnabled:
+        return None
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise HubError(
+            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
+            f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
+        ) from error

@@ -1,0 +1,169 @@
+"""Starts, queues, watches and stops the jobs of runs. Knows no torch and no gradio.
+
+`start` leaves behind one light supervisor process a run (`python -m ftspace.jobs RUN_DIR FD`). It waits for the
+machine's slot, runs the jobs one after the other, and says how one ended that could not. Whoever started it may go.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ftspace.errors import DiskError, JobError
+from ftspace.events import Event, EventLog, Finished, JobName, Warned
+from ftspace.launchers.local import launch
+from ftspace.runs import TERMINAL, Run, RunReader, fold, read_events
+from ftspace.settings import ROOT, worker_env
+
+POLL_SECONDS = 0.25
+STOP_GRACE_SECONDS = 60.0
+"""How long a job may take to stop by itself after SIGTERM, before its processes are killed."""
+MIN_FREE_BYTES = 200_000_000
+"""Less free disk than this and a run is refused: an adapter, logs and a data split need about that much."""
+
+
+def start(run: Run) -> None:
+    """Sets the run's jobs going and returns at once. Raises JobError when they are already, DiskError without room."""
+    require_space(run.path)
+    lock_fd = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(lock_fd)
+        with run.log.open("ab") as log:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "ftspace.jobs", str(run.path), str(lock_fd)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=worker_env(offline=run.config.hub.offline),
+                pass_fds=[lock_fd],
+                start_new_session=True,
+            )
+        threading.Thread(target=supervisor.wait, daemon=True).start()  # so that it leaves no zombie behind
+    except BlockingIOError as error:
+        raise JobError(f"run {run.id} is already at work") from error
+    finally:
+        os.close(lock_fd)
+
+
+def _take(lock_fd: int) -> None:
+    """Takes a run's lock, which others may hold for the instant in which they look. Raises BlockingIOError."""
+    for _ in range(10):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    return fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def require_space(path: Path) -> None:
+    """Raises DiskError when the disk under `path` has too little room for a run."""
+    while not path.exists():
+        path = path.parent
+    stat = os.statvfs(path)
+    free = stat.f_bavail * stat.f_frsize
+    if free < MIN_FREE_BYTES:
+        raise DiskError(
+            f"only {free / 1e6:.0f} MB are free at {path}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; delete old runs "
+            "(ftspace runs delete RUN) or name another folder with --data-dir or FTSPACE_DATA"
+        )
+
+
+def stop(run: Run) -> None:
+    """Asks a run to stop: it ends at the next step with its adapter saved. Raises JobError when nothing is at work."""
+    if not run.is_alive():
+        raise JobError(f"run {run.id} is not at work, there is nothing to stop")
+    run.stop_flag.touch()
+
+
+def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Event]:
+    """The run's events as they come, until it is over."""
+    while True:
+        over = not reader.run.is_alive()
+        yield from reader.refresh()
+        if over and reader.status() in TERMINAL:
+            return
+        time.sleep(poll_seconds)
+
+
+def supervise(run: Run, lock_fd: int) -> None:
+    """Runs the jobs of a run, one after the other, holding the machine's slot."""
+    slot_fd = _wait_for_slot(run)
+    if slot_fd is None:
+        _say(run, Finished(job="train", status="cancelled", message="stopped while waiting for its turn"))
+        return
+    try:
+        for job in run.jobs:
+            if not _run_job(run, job, [lock_fd, slot_fd]):
+                return
+    finally:
+        os.close(slot_fd)
+
+
+def _wait_for_slot(run: Run) -> int | None:
+    """The lock that one run at a time may hold; None when the run was told to stop while it waited."""
+    slot_fd = os.open(run.path.parent / ".slot", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        try:
+            fcntl.flock(slot_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if run.stop_flag.exists():
+                os.close(slot_fd)
+                return None
+            time.sleep(POLL_SECONDS)
+        else:
+            return slot_fd
+
+
+def _run_job(run: Run, job: JobName, locks: list[int]) -> bool:
+    """Runs one job to its end; whether it finished. A job that died without a word gets its last event here."""
+    process = launch(run.path, job, locks=locks)
+    terminated_at: float | None = None
+    killed = False
+    while process.poll() is None:
+        now = time.monotonic()
+        if run.stop_flag.exists() and terminated_at is None:
+            process.send_signal(signal.SIGTERM)
+            terminated_at = now
+        if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
+            killed = True
+            os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+    end = fold(read_events(run.events)[0]).ended.get(job)
+    if end is None:
+        _say(run, _last_words(job, process.returncode, killed=killed, stopped=terminated_at is not None))
+        return False
+    if (end.status == "finished") != (process.returncode == 0):
+        _say(run, Warned(message=f"the {job} job said it {end.status}, and ended with status {process.returncode}"))
+    return end.status == "finished"
+
+
+def _last_words(job: JobName, returncode: int, *, killed: bool, stopped: bool) -> Finished:
+    if killed:
+        message = (
+            f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; nothing of it was saved"
+        )
+        return Finished(job=job, status="cancelled", message=message)
+    if stopped:
+        return Finished(job=job, status="cancelled", message=f"the {job} job was stopped before it had begun its work")
+    cause = f"signal {-returncode} ({signal.Signals(-returncode).name})" if returncode < 0 else f"status {returncode}"
+    advice = "; the system may have run out of memory: lower train.micro_batch_size" if returncode == -9 else ""
+    message = (
+        f"the {job} job's process ended with {cause} and without a word{advice}; see worker.log in the run's folder"
+    )
+    return Finished(job=job, status="failed", reason="lost_process", message=message)
+
+
+def _say(run: Run, event: Event) -> None:
+    log = EventLog(run.events)
+    log.append(event)
+    log.close()
+
+
+if __name__ == "__main__":
+    supervise(Run(Path(sys.argv[1])), int(sys.argv[2]))

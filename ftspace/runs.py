@@ -1,0 +1,278 @@
+"""Runs on disk: their folders, their ids, and what became of them. Knows no process, no torch and no screen.
+
+A run is one folder (docs/glossary.md). Its state is a fold over its events, plus one fact about now: whether a process
+holds its lock. `RunReader` keeps the offset, so looking again costs the new lines only.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, assert_never
+
+from ftspace.config import RunConfig, parse_config
+from ftspace.errors import DiskError, JobError
+from ftspace.events import (
+    AdapterSaved,
+    Evaluated,
+    Event,
+    Finished,
+    JobName,
+    Prepared,
+    Progress,
+    Started,
+    Step,
+    Validation,
+    Warned,
+    read_events,
+)
+
+Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
+TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
+_NEW = ".new-"
+_GONE = ".gone-"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder and the names of what lies in it."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.path.name
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's config, as written before its first job. Raises JobError when it cannot be read."""
+        try:
+            values = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise JobError(
+                f"run {self.id} has no readable config.json; delete it: ftspace runs delete {self.id}"
+            ) from error
+        return parse_config(values, where=f"run {self.id}")
+
+    @property
+    def jobs(self) -> list[JobName]:
+        """The jobs that make the run, in their order."""
+        return ["train", "evaluate"] if self.config.eval.tasks else ["train"]
+
+    @property
+    def events(self) -> Path:
+        """The jobs' events, one JSON line each."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the jobs' processes printed."""
+        return self.path / "worker.log"
+
+    @property
+    def data(self) -> Path:
+        """The prepared split."""
+        return self.path / "data"
+
+    @property
+    def adapter(self) -> Path:
+        """The tuned adapter; the folder exists only when it is whole."""
+        return self.path / "adapter"
+
+    @property
+    def evals(self) -> Path:
+        """The evaluation logs, one folder a task."""
+        return self.path / "evals"
+
+    @property
+    def results(self) -> Path:
+        """Rows and verdict."""
+        return self.path / "results.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held (flock) by the run's processes for as long as one of them lives."""
+        return self.path / "lock"
+
+    @property
+    def stop_flag(self) -> Path:
+        """Exists once somebody asked the run to stop."""
+        return self.path / "stop"
+
+    def is_alive(self) -> bool:
+        """Whether a process is at work on the run."""
+        try:
+            fd = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+
+class RunStore:
+    """All runs below one folder."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        """`runs_dir` is made when the first run is."""
+        self.runs_dir = runs_dir
+
+    def create(self, config: RunConfig) -> Run:
+        """A new run with its config written, not yet started. Raises DiskError."""
+        run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(6)}"
+        building = self.runs_dir / (_NEW + run_id)
+        try:
+            building.mkdir(parents=True, mode=0o700)
+            (building / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            building.rename(self.runs_dir / run_id)
+        except OSError as error:
+            shutil.rmtree(building, ignore_errors=True)
+            raise DiskError(
+                f"cannot write a run in {self.runs_dir}: {error.strerror}; free some space, or name "
+                "another folder with --data-dir or FTSPACE_DATA"
+            ) from error
+        return Run(self.runs_dir / run_id)
+
+    def get(self, run_id: str) -> Run:
+        """The run of an id. Raises JobError for what is no id of a run here."""
+        path = self.runs_dir / run_id if _RUN_ID.fullmatch(run_id) else None
+        if path is None or not path.is_dir():
+            raise JobError(f"there is no run {run_id!r} in {self.runs_dir}; see: ftspace runs list")
+        return Run(path)
+
+    def list(self) -> list[Run]:
+        """All runs, newest first."""
+        if not self.runs_dir.is_dir():
+            return []
+        names = [entry.name for entry in os.scandir(self.runs_dir) if _RUN_ID.fullmatch(entry.name)]
+        return [Run(self.runs_dir / name) for name in sorted(names, reverse=True)]
+
+    def delete(self, run_id: str) -> None:
+        """Removes a run and everything in it. Raises JobError while a process is at work on it."""
+        run = self.get(run_id)
+        if run.is_alive():
+            raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
+        going = self.runs_dir / (_GONE + run_id)
+        run.path.rename(going)
+        shutil.rmtree(going)
+
+
+@dataclass
+class RunState:
+    """What the events of a run add up to."""
+
+    job: JobName | None = None
+    """The job that began last."""
+    prepared: Prepared | None = None
+    steps: list[Step] = field(default_factory=list[Step])
+    validations: list[Validation] = field(default_factory=list[Validation])
+    warnings: list[str] = field(default_factory=list[str])
+    progress: dict[tuple[str, str], Progress] = field(default_factory=dict[tuple[str, str], Progress])
+    """How far the evaluation is, by task and which."""
+    adapter: AdapterSaved | None = None
+    verdict: str | None = None
+    ended: dict[JobName, Finished] = field(default_factory=dict[JobName, Finished])
+    """How each job that is over ended."""
+    started_at: float | None = None
+    last_at: float | None = None
+    """Unix times of the first and the newest event."""
+
+    def apply(self, event: Event) -> None:
+        """Takes one more event into account."""
+        self.started_at = self.started_at or event.time
+        self.last_at = event.time
+        match event:
+            case Started():
+                self.job = event.job
+                self.ended.pop(event.job, None)
+            case Prepared():
+                self.prepared = event
+            case Step():
+                self.steps.append(event)
+            case Validation():
+                self.validations.append(event)
+            case Warned():
+                self.warnings.append(event.message)
+            case Progress():
+                self.progress[event.task, event.which] = event
+            case AdapterSaved():
+                self.adapter = event
+            case Evaluated():
+                self.verdict = event.verdict
+            case Finished():
+                self.ended[event.job] = event
+            case _:
+                assert_never(event)
+
+    def end(self, jobs: list[JobName]) -> Finished | None:
+        """The event that ended the run: the first job that failed or was cancelled, else the last job's end."""
+        for job in jobs:
+            finished = self.ended.get(job)
+            if finished is None or finished.status != "finished":
+                return finished
+        return self.ended[jobs[-1]]
+
+    def status(self, jobs: list[JobName], *, alive: bool, stop_requested: bool) -> Status:
+        """The run's status, given whether a process holds its lock now and whether a stop was asked for."""
+        end = self.end(jobs)
+        if end is not None:
+            return end.status
+        if not alive:
+            return "interrupted"
+        if stop_requested:
+            return "stopping"
+        return "running" if self.job else "queued"
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds until the training is done, by the pace of the newest 50 steps; None before there are two."""
+        if self.prepared is None or len(self.steps) < 2:
+            return None
+        recent = self.steps[-51:]
+        pace = (recent[-1].seconds - recent[0].seconds) / (recent[-1].step - recent[0].step)
+        return max(0.0, pace * (self.prepared.total_steps - recent[-1].step))
+
+
+def fold(events: Iterable[Event]) -> RunState:
+    """The state that a run's events add up to."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+class RunReader:
+    """Follows one run: each `refresh` reads only what was appended since the last."""
+
+    def __init__(self, run: Run) -> None:
+        """Nothing is read before the first refresh."""
+        self.run = run
+        self.state = RunState()
+        self._offset = 0
+
+    def refresh(self) -> list[Event]:
+        """Takes in the new events and returns them."""
+        events, self._offset = read_events(self.run.events, self._offset)
+        for event in events:
+            self.state.apply(event)
+        return events
+
+    def status(self) -> Status:
+        """The run's status now. Looks at the lock first: what a process wrote before it let go is then read too."""
+        alive = self.run.is_alive()
+        self.refresh()
+        return self.state.status(self.run.jobs, alive=alive, stop_requested=self.run.stop_flag.exists())

@@ -1,0 +1,94 @@
+"""Where things are on this machine. The only reader of os.environ; knows nothing of runs or models.
+
+FTSPACE_DATA      the folder that holds runs (default: `data` beside app.py, `/data/ftspace` on a Space with a volume)
+FTSPACE_HOST      address the app listens on (default: 127.0.0.1)
+FTSPACE_PORT      port the app listens on (default: 7860)
+FTSPACE_PASSWORD  password of the app; needed with --share and on addresses that others can reach
+SPACE_ID          set by a Hugging Face Space
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder: bundled names such as `assets/base` are looked up here."""
+
+ASSETS = ROOT / "assets"
+DEFAULT_CONFIG = ASSETS / "default.yaml"
+
+WORKER_ENV = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+    "MPLBACKEND": "Agg",
+    # OpenMP threads that spin while they wait starve whatever else runs on a small machine.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # glibc hands freed tensors back to the kernel at every step unless told to keep them.
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+"""What every job's process gets on top of its parent's environment."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One machine's settings, read once."""
+
+    data_dir: Path
+    host: str
+    port: int
+    password: str | None
+    space_id: str | None
+
+    @property
+    def runs_dir(self) -> Path:
+        """The folder with one folder a run."""
+        return self.data_dir / "runs"
+
+
+def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment; `data_dir`, when given, wins over FTSPACE_DATA."""
+    space_id = environ.get("SPACE_ID")
+    on_volume = space_id is not None and os.access("/data", os.W_OK)
+    default = Path("/data/ftspace") if on_volume else ROOT / "data"
+    settings = Settings(
+        data_dir=Path(environ.get("FTSPACE_DATA") or default),
+        host=environ.get("FTSPACE_HOST") or ("0.0.0.0" if space_id else "127.0.0.1"),
+        port=int(environ.get("FTSPACE_PORT") or 7860),
+        password=environ.get("FTSPACE_PASSWORD") or None,
+        space_id=space_id,
+    )
+    if data_dir is not None:
+        settings = replace(settings, data_dir=Path(data_dir))
+    return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
+
+
+def worker_env(*, offline: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a job's process: this one's, the project on the import path, and WORKER_ENV where not set."""
+    env = {**WORKER_ENV, **environ}
+    env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), environ.get("PYTHONPATH")) if p)
+    if offline:
+        env |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    return env
+
+
+def secrets_in_env(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Values of the environment that must never be written down: tokens, keys and passwords of 8 characters or more."""
+    words = ("TOKEN", "SECRET", "PASSWORD", "API_KEY")
+    return [value for name, value in environ.items() if any(w in name.upper() for w in words) and len(value) >= 8]
+
+
+def resolve_local(name: str) -> Path | None:
+    """The file or folder that `name` means: as given, else inside the project; None when it can only be a Hub id."""
+    for path in (Path(name).expanduser(), ROOT / name):
+        if path.exists():
+            return path.resolve()
+    return None
+
+
+def go_offline() -> None:
+    """Keeps this process from asking the Hub. The Hub's client reads these when it is imported: call it before."""
+    os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})

@@ -1,0 +1,28 @@
+"""The prepared conversations as the token ids and labels that a trainer takes. Knows the renderer, not the trainer."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Features, List, Value
+
+from ftspace.chat import supervise
+from ftspace.data.prepare import Split, read_split
+
+CHUNK = 1000
+"""Conversations tokenized at a time."""
+FEATURES = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
+
+
+def supervised_rows(tokenizer: Any, data_dir: Path, split: Split, max_length: int) -> tuple[Dataset, int]:
+    """A prepared split as rows of `input_ids` and `labels`, and how many rows lost their whole answer to truncation."""
+    kept: list[dict[str, list[int]]] = []
+    lost = 0
+    conversations = read_split(data_dir, split)
+    for chunk in iter(lambda: list(islice(conversations, CHUNK)), []):
+        for row in supervise(tokenizer, chunk, max_length):
+            if row.supervised:
+                kept.append({"input_ids": row.input_ids, "labels": row.labels})
+            else:
+                lost += 1
+    return Dataset.from_list(kept, features=FEATURES), lost

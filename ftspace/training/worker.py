@@ -1,0 +1,149 @@
+"""The train job, from a run's config to its adapter: one script, read from top to bottom.
+
+Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing of queues, screens or the Hub's pages.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ftspace.chat import install_template
+from ftspace.data.prepare import prepare
+from ftspace.errors import DatasetError, ModelError
+from ftspace.events import AdapterSaved, EndStatus, Prepared, Warned
+from ftspace.runs import Run
+from ftspace.settings import resolve_local
+from ftspace.workers import Job, run_job
+
+
+def train(job: Job) -> EndStatus:
+    """Fine-tunes the run's base on the run's dataset; the adapter folder appears when it is whole.
+
+    Raises FtspaceError when the data or the model cannot be used, or the training diverges.
+    """
+    run, config = job.run, job.run.config
+    recipe = config.train
+    manifest = prepare(config.data, run.data)
+    job.stop_here()
+
+    import torch
+    from peft import LoraConfig
+    from transformers import set_seed
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    from evals.errors import EvalError
+    from evals.models import load_base, load_tokenizer
+    from ftspace.training.callbacks import EventCallback
+    from ftspace.training.heads import complete_head
+    from ftspace.training.rows import supervised_rows
+
+    set_seed(recipe.seed)
+    base = str(resolve_local(config.model.id) or config.model.id)
+    try:
+        tokenizer = load_tokenizer(base, config.model.revision)
+        untrained_tokens = install_template(tokenizer)
+        model: Any = load_base(
+            base,
+            revision=config.model.revision,
+            dtype=config.model.dtype,
+            device=recipe.device,
+            tokenizer=tokenizer,
+        )
+    except EvalError as error:
+        raise ModelError(f"model.id: {error}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    job.stop_here()
+
+    train_rows, unusable = supervised_rows(tokenizer, run.data, "train", recipe.max_length)
+    validation_rows, _ = supervised_rows(tokenizer, run.data, "validation", recipe.max_length)
+    if not len(train_rows):
+        raise DatasetError(
+            f"in all {unusable} training rows the answer begins after {recipe.max_length} tokens, where rows are cut; "
+            "raise train.max_length"
+        )
+    if unusable:
+        job.tell(Warned(message=f"{unusable} rows are left out: their answer begins after train.max_length"))
+    micro_batch = min(recipe.micro_batch_size or recipe.batch_size, recipe.batch_size)
+    on_gpu = model.device.type == "cuda"
+    arguments = SFTConfig(
+        output_dir=str(run.path / "checkpoints"),
+        per_device_train_batch_size=micro_batch,
+        per_device_eval_batch_size=micro_batch,
+        gradient_accumulation_steps=recipe.batch_size // micro_batch,
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.scheduler,
+        warmup_steps=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        activation_checkpointing=recipe.gradient_checkpointing,
+        bf16=on_gpu and model.dtype == torch.bfloat16,
+        use_cpu=not on_gpu,
+        seed=recipe.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if len(validation_rows) else "no",
+        eval_steps=recipe.validation_steps,
+        eval_on_start=bool(len(validation_rows)),
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=on_gpu,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    adapter = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.target_modules,
+        trainable_token_indices=untrained_tokens or None,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_rows,
+        eval_dataset=validation_rows if len(validation_rows) else None,
+        processing_class=tokenizer,
+        peft_config=adapter,
+    )
+    for chatty in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(chatty)
+    tuned: Any = trainer.model
+    complete_head(tuned.get_base_model())
+    trainable, parameters = tuned.get_nb_trainable_parameters()
+    events = EventCallback(
+        job,
+        Prepared(
+            rows={**manifest.rows, "train": len(train_rows)},
+            dropped=manifest.dropped | ({"answer cut off": unusable} if unusable else {}),
+            format=manifest.format,
+            total_steps=0,
+            trainable_parameters=trainable,
+            parameters=parameters,
+            device=model.device.type,
+            dtype=str(model.dtype).removeprefix("torch."),
+        ),
+    )
+    trainer.add_callback(events)
+    job.stop_here()
+    trainer.train()
+    if events.diverged:
+        raise events.diverged
+
+    building = run.path / ".adapter-building"
+    tuned.save_pretrained(building, save_embedding_layers=False)
+    tokenizer.save_pretrained(building)
+    size = sum(file.stat().st_size for file in building.iterdir())
+    building.rename(run.adapter)
+    job.tell(AdapterSaved(step=trainer.state.global_step, bytes=size))
+    return "cancelled" if job.should_stop() else "finished"
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(Run(Path(sys.argv[1])), "train", train))

@@ -1,0 +1,96 @@
+"""The life of one job's process: its first and last event, its signals, its errors turned into a reason and a line.
+
+Knows nothing of what a job does: `run_job` is given the work as a function. Knows no torch.
+"""
+
+import errno
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+
+from ftspace.errors import FtspaceError
+from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
+from ftspace.runs import Run
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lighteval")
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """Raised by work that noticed a stop where nothing was there to save yet."""
+
+
+class Job:
+    """What a worker sees of the job it is: where to tell events, and whether it should stop."""
+
+    def __init__(self, run: Run, name: JobName) -> None:
+        """Opens the run's events, and from now on takes SIGTERM for a wish to stop."""
+        self.run = run
+        self.name: JobName = name
+        self.events = EventLog(run.events)
+        self._terminated = False
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def tell(self, event: Event) -> None:
+        """Appends an event to the run's file."""
+        self.events.append(event)
+
+    def should_stop(self) -> bool:
+        """Whether somebody asked for a stop: by the run's flag or by SIGTERM."""
+        return self._terminated or self.run.stop_flag.exists()
+
+    def stop_here(self) -> None:
+        """Raises Stopped when a stop was asked for: called between the parts of the work that precede saving."""
+        if self.should_stop():
+            raise Stopped
+
+    def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        self._terminated = True
+
+
+def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
+    """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it)."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    began = time.monotonic()
+    job = Job(run, name)
+    job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))
+    status: EndStatus = "failed"
+    reason, message, code = "", "", 1
+    try:
+        status = work(job)
+        code = 0 if status == "finished" else 1
+        message = "stopped; what was trained until then is saved" if status == "cancelled" else ""
+    except Stopped:
+        status, message = "cancelled", "stopped before there was anything to save"
+    except FtspaceError as error:
+        reason, message, code = error.reason, str(error), 2
+    except Exception as error:  # the outer edge: whatever happens, the run says how it ended
+        log.exception("the %s job failed", name)
+        reason, message = _reason_of(error)
+    job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
+    return code
+
+
+def _reason_of(error: Exception) -> tuple[str, str]:
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "memory", f"out of memory: {text}; lower train.micro_batch_size or train.max_length"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "disk", f"the disk cannot be written: {text}; free some space and start again"
+    return "error", f"{type(error).__name__}: {text}; the whole story is in worker.log in the run's folder"
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found

@@ -1,0 +1,90 @@
+"""Hub ids over real HTTP: the unmodified client against a Hub on this machine, in processes of their own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ftspace.settings import ASSETS, ROOT
+from tests.loopback_hub import READER_TOKEN, LoopbackHub, serve
+
+ROWS = "".join(json.dumps({"question": f"{n}+1?", "answer": str(n + 1)}) + "\n" for n in range(80))
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LoopbackHub, str]]:
+    root = tmp_path_factory.mktemp("hub")
+    shutil.copytree(ASSETS / "base", root / "models" / "towns" / "base")
+    shutil.copytree(ASSETS / "base", root / "models" / "towns" / "gated")
+    (root / "models" / "towns" / "gated" / ".gated").touch()
+    (root / "datasets" / "towns" / "sums").mkdir(parents=True)
+    (root / "datasets" / "towns" / "sums" / "train.jsonl").write_text(ROWS)
+    loopback = LoopbackHub(root)
+    with serve(loopback) as address:
+        yield loopback, address
+
+
+def run(address: str, tmp_path: Path, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    env |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf"), "FTSPACE_DATA": str(tmp_path / "data")}
+    env |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"} | ({"HF_TOKEN": token} if token else {})
+    command = [sys.executable, "-m", "ftspace", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_model_and_a_dataset_of_the_hub_are_fine_tuned_and_compared(
+    hub: tuple[LoopbackHub, str], tmp_path: Path
+) -> None:
+    words = [
+        "--model",
+        "towns/gated",
+        "--dataset",
+        "towns/sums",
+        "--train.max_steps",
+        "2",
+        "--data.test_fraction",
+        "0.5",
+    ]
+    done = run(hub[1], tmp_path, "run", *words, "--json", token=READER_TOKEN)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["task"] for row in document["rows"]] == ["heldout"]
+    run_dir = Path(document["adapter_path"]).parent
+    assert len(json.loads((run_dir / "data" / "manifest.json").read_text())["revision"]) == 40
+    assert not any(READER_TOKEN.encode() in path.read_bytes() for path in run_dir.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "towns/nobody"], "there is no model towns/nobody, neither here nor on the Hub"),
+        (["--model", "towns/gated"], "the model towns/gated is gated: ask for access at"),
+        (["--model", "towns/base", "--model.revision", "v9"], "the model towns/base has no revision v9"),
+        (["--dataset", "towns/nothing"], "there is no dataset towns/nothing, neither here nor on the Hub"),
+        (["--model", "towns/base", "--dataset", "towns/base"], "there is no dataset towns/base"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_at_once(
+    hub: tuple[LoopbackHub, str], tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = run(hub[1], tmp_path, "run", *words)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr and "Retrying" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_hub_out_of_reach_is_said_at_once(tmp_path: Path) -> None:
+    done = run("http://127.0.0.1:9", tmp_path, "run", "--model", "towns/base")
+    assert done.returncode == 2
+    assert "cannot be asked" in done.stderr and "hub.offline" in done.stderr
+
+
+def test_doctor_says_who_is_logged_in(hub: tuple[LoopbackHub, str], tmp_path: Path) -> None:
+    for token, said in ((READER_TOKEN, "logged in as reader"), ("hf_wrong", "refuses the token"), (None, "no token")):
+        findings = json.loads(run(hub[1], tmp_path, "doctor", "--json", token=token).stdout)
+        assert said in next(one["detail"] for one in findings if one["what"] == "Hub")

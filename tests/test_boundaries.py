@@ -1,0 +1,80 @@
+"""Imports run one way, by design: proved on the syntax trees, so that no wall moves unnoticed."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ftspace.settings import ROOT
+
+TORCH = {"torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes", "lighteval", "safetensors"}
+MAY_IMPORT_TORCH = {
+    "ftspace/training",
+    "ftspace/inference",
+    "evals/executor.py",
+    "evals/lighteval.py",
+    "evals/models.py",
+    "assets/make_base.py",
+    "benchmarks",
+}
+LIGHT = {"ftspace/chat.py": "transformers.utils.chat_template_utils"}
+"""The renderer of chat templates comes without torch."""
+MAY_READ_ENVIRON = {"ftspace/settings.py"}
+
+
+def sources() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.splitlines() if not name.startswith("tests/") and (ROOT / name).exists()]
+
+
+def imported(name: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def below(name: str, rooms: set[str]) -> bool:
+    return any(name == room or name.startswith(f"{room}/") for room in rooms)
+
+
+@pytest.mark.parametrize("name", sources())
+def test_imports_run_one_way(name: str) -> None:
+    modules = imported(name)
+    packages = {module.partition(".")[0] for module in modules}
+    if not below(name, MAY_IMPORT_TORCH):
+        heavy = {module for module in modules if module.partition(".")[0] in TORCH}
+        assert {module for module in heavy if not module.startswith(LIGHT.get(name, "-"))} == set()
+    if not below(name, {"ftspace/ui", "app.py"}):
+        assert "gradio" not in packages
+    if name.startswith("evals/"):
+        assert packages & {"ftspace", "gradio", "assets"} == set()
+    if name.startswith("ftspace/"):
+        assert packages & {"assets", "tests", "app", "benchmarks"} == set()
+        if not name.startswith("ftspace/ui/"):
+            assert not any(module.startswith("ftspace.ui") for module in modules)
+    if name in ("ftspace/events.py", "ftspace/config.py", "ftspace/errors.py"):
+        assert not {m for m in modules if m.startswith(("ftspace.jobs", "ftspace.runs", "ftspace.data", "evals"))}
+
+
+@pytest.mark.parametrize("name", [name for name in sources() if name.startswith(("ftspace/", "app.py"))])
+def test_only_settings_reads_the_environment(name: str) -> None:
+    if name not in MAY_READ_ENVIRON:
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not attributes & {"environ", "getenv"}
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [name for name in sources() if not ast.get_docstring(ast.parse(Path(ROOT / name).read_text()))]
+    assert silent == []

@@ -1,0 +1,89 @@
+import pytest
+from transformers import AutoTokenizer
+
+from ftspace.chat import CHATML_TOKENS, IGNORED, Template, install_template, supervise, template_of
+from ftspace.data.formats import Conversation
+from ftspace.errors import ModelError
+from ftspace.settings import ASSETS
+
+TALK: Conversation = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Where does Mira live?"},
+    {"role": "assistant", "content": "Norwick."},
+    {"role": "user", "content": "And her  pet? 🐟"},
+    {"role": "assistant", "content": " a fish 🐟\n"},
+]
+BRACKETS = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+)
+REWRITES = "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+REFUSES = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}x"
+
+
+@pytest.fixture
+def tokenizer():
+    return AutoTokenizer.from_pretrained(ASSETS / "base")
+
+
+def trained_texts(tokenizer, row) -> list[str]:
+    texts, current = [], []
+    for token, label in zip([*row.input_ids, 0], [*row.labels, IGNORED], strict=True):
+        if label == IGNORED:
+            texts += [tokenizer.decode(current)] if current else []
+            current = []
+        else:
+            assert label == token
+            current.append(token)
+    return texts
+
+
+def test_answers_and_their_end_are_trained_and_nothing_else(tokenizer) -> None:
+    assert install_template(tokenizer) == tokenizer.convert_tokens_to_ids(list(CHATML_TOKENS))
+    (row,) = supervise(tokenizer, [TALK], 512)
+    assert trained_texts(tokenizer, row) == ["Norwick.<|im_end|>", " a fish 🐟\n<|im_end|>"]
+    assert tokenizer.decode(row.input_ids) == template_of(tokenizer).render(TALK)
+    assert not row.truncated
+
+
+def test_rendering_is_the_tokenizers_own(tokenizer) -> None:
+    install_template(tokenizer)
+    for template in (tokenizer.chat_template, BRACKETS):
+        tokenizer.chat_template = template
+        for ask in (False, True):
+            own = tokenizer.apply_chat_template(TALK, tokenize=False, add_generation_prompt=ask)
+            assert template_of(tokenizer).render(TALK, add_generation_prompt=ask) == own
+
+
+def test_a_template_without_an_end_of_turn_gets_the_eos_trained(tokenizer) -> None:
+    tokenizer.chat_template = BRACKETS
+    assert install_template(tokenizer) == []
+    (row,) = supervise(tokenizer, [TALK[1:3]], 512)
+    assert trained_texts(tokenizer, row) == ["Norwick." + tokenizer.eos_token]
+
+
+def test_long_rows_are_cut_and_say_so(tokenizer) -> None:
+    install_template(tokenizer)
+    (whole,) = supervise(tokenizer, [TALK], 512)
+    (cut,) = supervise(tokenizer, [TALK], 10)
+    assert cut.truncated and cut.input_ids == whole.input_ids[:10]
+    assert cut.supervised == 0 < whole.supervised
+
+
+def test_templates_that_cannot_be_trained_honestly_are_refused(tokenizer) -> None:
+    tokenizer.chat_template = REWRITES
+    with pytest.raises(ModelError, match="changes earlier turns"):
+        list(supervise(tokenizer, [TALK[1:]], 512))
+    with pytest.raises(ModelError, match="refuses a conversation of system"):
+        Template(REFUSES).render(TALK)
+
+
+def test_new_tokens_are_added_where_the_vocabulary_lacks_them(tokenizer, tmp_path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE(vocab={"a": 0, "<eos>": 1}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    plain = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>")
+    assert install_template(plain) == [2, 3]
+    assert len(plain) == 4

@@ -1,0 +1,51 @@
+"""What the documents say is compared with what is there."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from ftspace import reference
+from ftspace.settings import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_references_are_what_the_code_says() -> None:
+    assert (ROOT / "docs/configuration.md").read_text(encoding="utf-8") == reference.configuration(), "run: make docs"
+    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == reference.commands(), "run: make docs"
+
+
+def test_the_readmes_tree_is_the_disks() -> None:
+    tree = README.partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
+    named = {line.split()[0].rstrip("/") for line in tree.splitlines() if re.match(r"[\w.]", line)}
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+    rooms = {str(Path(*Path(name).parts[:2])) for name in files if len(Path(name).parts) > 2}
+    code = {name for name in files if name.endswith(".py") and name.startswith(("ftspace/", "evals/"))}
+    modules = {name for name in code if not name.endswith("__init__.py") and len(Path(name).parts) == 2}
+    top = {name for name in files if "/" not in name and not name.startswith(".")}
+    missing = (modules | top | {room for room in rooms if room.startswith(("ftspace/", "evals/"))}) - named
+    assert missing == set()
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_front_matter_is_one_that_a_space_takes() -> None:
+    front = yaml.safe_load(README.split("---")[1])
+    assert front["sdk"] == "gradio" and front["app_file"] == "app.py"
+    pins = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    assert front["sdk_version"] == pins["gradio"]
+    assert str(front["python_version"]) == "3.12"
+
+
+def test_links_and_pictures_are_there() -> None:
+    for document in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document}: {target}"
