@@ -1,0 +1,22 @@
+"""A run that looks trained: a tiny random base, and a random adapter on it, in a temp folder."""
+
+from pathlib import Path
+
+import pytest
+
+from ftspace.config import parse_config
+from ftspace.runs import Run, RunStore
+from tests.evals.conftest import make_adapter, make_model, make_tokenizer
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder: Path = tmp_path_factory.mktemp("inference")
+    tokenizer = make_tokenizer()
+    model = make_model(tied=True, vocabulary=len(tokenizer))
+    model.save_pretrained(folder / "base")
+    tokenizer.save_pretrained(folder / "base")
+    config = parse_config({"model": {"id": str(folder / "base")}, "train": {"device": "cpu"}})
+    run = RunStore(folder / "runs").create(config)
+    make_adapter(model, run.adapter, tokenizer)
+    return run

@@ -1,0 +1,136 @@
+"""The real server as a child process, asked over real HTTP by OpenAI's own client."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from evals.executor import Executor
+from evals.models import load_comparison
+from ftspace.runs import Run
+from ftspace.settings import ROOT, worker_env
+
+KEY = "a key for this test"
+ASK: list[Any] = [{"role": "user", "content": "What does Anna like?"}]
+
+
+@pytest.fixture(scope="module")
+def port(trained: Run) -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftspace.inference.server", str(trained.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=worker_env(offline=True),
+        text=True,
+    )
+    assert process.stdin and process.stdout
+    process.stdin.write(KEY + "\n")
+    process.stdin.flush()
+    yield json.loads(process.stdout.readline())["port"]
+    process.stdin.close()  # it ends with its standard input
+    assert process.wait(timeout=10) == 0
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def client(port: int) -> Iterator[openai.OpenAI]:
+    http = openai.DefaultHttpxClient(trust_env=False)
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY, max_retries=0, http_client=http) as client:
+        yield client
+
+
+def ask(client: openai.OpenAI, model: str, **settings: Any) -> Any:
+    create: Any = client.chat.completions.create
+    return create(model=model, messages=ASK, **{"max_tokens": 24, **settings})
+
+
+def test_lists_base_and_tuned(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["base", "tuned"]
+
+
+def test_answers_are_those_of_the_evaluation(client: openai.OpenAI, trained: Run) -> None:
+    model, tokenizer = load_comparison(trained.config.model.id, trained.adapter, device="cpu")
+    executor = Executor(model, tokenizer)
+    prompt = executor.prompter.render(ASK)
+    answers = {side: ask(client, side) for side in ("base", "tuned", "base")}
+    for side in ("base", "tuned"):
+        expected = executor.generate([prompt], 24, side)[0]
+        answer = answers[side]
+        assert answer.choices[0].message.content == expected.text
+        assert answer.choices[0].finish_reason == {"end": "stop", "length": "length"}[expected.finish]
+        assert answer.usage.prompt_tokens == len(executor.prompter.encode(prompt))
+        assert answer.usage.completion_tokens == len(expected.tokens) + (expected.finish == "end")
+    assert answers["base"].choices[0].message.content != answers["tuned"].choices[0].message.content
+
+
+@pytest.mark.parametrize("side", ["base", "tuned"])
+def test_streams_the_same_text(client: openai.OpenAI, side: str) -> None:
+    whole = ask(client, side).choices[0]
+    parts = [part.choices[0] for part in ask(client, side, stream=True)]
+    assert "".join(part.delta.content or "" for part in parts) == whole.message.content
+    assert parts[-1].finish_reason == whole.finish_reason
+    assert [part.finish_reason for part in parts[:-1]] == [None] * (len(parts) - 1)
+
+
+def test_sampling_follows_the_seed(client: openai.OpenAI) -> None:
+    texts = [
+        ask(client, "tuned", temperature=1.5, top_p=0.95, seed=seed).choices[0].message.content for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_broken_off_stream_lets_the_next_one_in(client: openai.OpenAI) -> None:
+    with ask(client, "tuned", stream=True, max_tokens=200) as stream:
+        next(iter(stream))
+    assert ask(client, "base").choices[0].finish_reason in ("stop", "length")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"),
+    [
+        ({"model": "other", "messages": ASK}, 404, "model", "model_not_found"),
+        ({"model": "base", "messages": []}, 400, "messages", None),
+        ({"model": "base", "messages": [{"role": "cook", "content": "?"}]}, 400, "messages.0.role", None),
+        ({"model": "base", "messages": ASK, "temperature": 3}, 400, "temperature", None),
+        ({"model": "base", "messages": ASK, "n": 2}, 400, "n", None),
+        (
+            {"model": "base", "messages": [{"role": "user", "content": "far too long " * 200}]},
+            400,
+            "messages",
+            "context_length_exceeded",
+        ),
+        ("no json", 400, None, None),
+    ],
+)
+def test_bad_requests_are_told_in_openais_shape(
+    port: int, body: Any, status: int, param: str | None, code: str | None
+) -> None:
+    content = body if isinstance(body, str) else json.dumps(body)
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
+        answer = http.post(url, content=content)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["message"] and error["type"] == "invalid_request_error"
+    assert (error["param"], error["code"]) == (param, code)
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": KEY}])
+def test_a_key_is_required(port: int, header: dict[str, str]) -> None:
+    with httpx2.Client(trust_env=False, headers=header, base_url=f"http://127.0.0.1:{port}/v1") as http:
+        answers = [http.get("/models"), http.post("/chat/completions", json={"model": "base", "messages": ASK})]
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert answers[0].json()["error"]["code"] == "invalid_api_key"
+
+
+def test_an_unknown_path_is_told_in_openais_shape(port: int) -> None:
+    with httpx2.Client(trust_env=False) as http:
+        answer = http.get(f"http://127.0.0.1:{port}/v1/embeddings")
+    assert answer.status_code == 404
+    assert "embeddings" in answer.json()["error"]["message"]
