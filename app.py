@@ -1,0 +1,27 @@
+"""The app: `python app.py [--share] [--data-dir DIR] [--port N]`, then open the address that it prints."""
+
+import argparse
+from dataclasses import replace
+
+from ftspace.settings import read_settings
+
+
+def main() -> None:
+    """Reads the settings, refuses to be open to others without a password, and serves the page."""
+    parser = argparse.ArgumentParser(description="Fine-tune a model and see whether it got better, in a browser.")
+    parser.add_argument("--share", action="store_true", help="make a public link; needs FTSPACE_PASSWORD")
+    parser.add_argument("--data-dir", help="where runs lie (default: FTSPACE_DATA, else data/ beside this file)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: FTSPACE_PORT, else 7860)")
+    args = parser.parse_args()
+    settings = read_settings(args.data_dir)
+    settings = replace(settings, port=args.port or settings.port)
+    local = settings.host in ("127.0.0.1", "localhost", "::1") and not args.share
+    if not local and settings.space_id is None and not settings.password:
+        parser.error("others could open this app: set FTSPACE_PASSWORD, or drop --share and listen on 127.0.0.1")
+    from ftspace.ui.app import build_app, launch
+
+    launch(build_app(settings), settings, share=args.share)
+
+
+if __name__ == "__main__":
+    main()

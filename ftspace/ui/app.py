@@ -1,0 +1,161 @@
+"""Composes the page: four steps, one open run. Its id is in the address; everything shown is read from its folder.
+
+Run it: `python app.py`. A reload, a second browser or a new app process show the same run, for none of them owns it.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from ftspace.runs import TERMINAL, Run, RunReader
+from ftspace.settings import Settings
+from ftspace.ui import form, markup, theme
+from ftspace.ui.choose import Choose
+from ftspace.ui.compare import Compare
+from ftspace.ui.desk import Desk
+from ftspace.ui.results import ResultsStep
+from ftspace.ui.tune import Tune, Watch
+
+SECONDS = 1.0
+"""How often an open page looks for news of its run."""
+MAX_UPLOAD = "200mb"
+_RUN_INTO_ADDRESS = "id => { if (id) history.replaceState(null, '', '?run=' + encodeURIComponent(id)) }"
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+Updates = dict[Any, Any]
+
+
+def build_app(settings: Settings) -> gr.Blocks:
+    """The page, ready for `launch`."""
+    return _Page(Desk.of(settings)).blocks
+
+
+def launch(app: gr.Blocks, settings: Settings, *, share: bool = False) -> None:
+    """Serves the page until the process is ended. Asks for the password of the settings when they have one."""
+    app.queue(default_concurrency_limit=8, max_size=200, api_open=False).launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=share,
+        auth=("ftspace", settings.password) if settings.password else None,
+        auth_message="The user is ftspace, the password is the one that this app was started with.",
+        theme=theme.THEME,
+        css_paths=theme.CSS,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        ssr_mode=False,
+        max_file_size=MAX_UPLOAD,
+    )
+
+
+class _Page:
+    """The page's widgets and what happens between them. Handlers return at once; none keeps anything for a run."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        with gr.Blocks(title="ftspace", analytics_enabled=False, delete_cache=(3600, 86400)) as self.blocks:
+            self.run_id = gr.Textbox(visible=False)
+            self.origin = gr.Textbox(visible=False)
+            self.watch = gr.State(None)
+            self.head = gr.HTML(markup.header(None))
+            self.notice = gr.HTML()
+            with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
+                with gr.Tab("1 Choose", id="choose"):
+                    self.choose = Choose(desk)
+                with gr.Tab("2 Tune", id="tune"):
+                    self.tune = Tune(desk)
+                with gr.Tab("3 Compare", id="compare"):
+                    self.compare = Compare(desk, self.run_id)
+                with gr.Tab("4 Results", id="results"):
+                    self.results = ResultsStep(desk, self.run_id)
+            self.timer = gr.Timer(SECONDS, active=False)
+            self._wire()
+
+    def _wire(self) -> None:
+        choose, tune = self.choose, self.tune
+        news = [self.watch, self.timer, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
+        everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
+        pickers = [choose.model, choose.dataset]
+
+        self.blocks.load(self._open, None, everything, **_PRIVATE).then(
+            choose.preview, pickers, choose.rows, **_PRIVATE
+        )
+        self.timer.tick(
+            self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="once", **_PRIVATE
+        )
+        gr.on(
+            [choose.model.change, choose.dataset.change],
+            self._suit,
+            [self.origin, *pickers],
+            [tune.fields[form.TASKS], tune.fields["eval.max_new_tokens"]],
+            **_PRIVATE,
+        )
+        tune.start.click(
+            self._start, [*pickers, self.origin, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE
+        ).then(None, self.run_id, None, js=_RUN_INTO_ADDRESS, **_PRIVATE)
+        tune.stop.click(tune.end, self.run_id, [tune.told, tune.stop], **_PRIVATE)
+        for button, step in ((choose.go_on, "tune"), (tune.see, "results"), (tune.ask, "compare")):
+            button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
+
+    def _open(self, request: gr.Request) -> Updates:
+        """The page for its address: `?run=ID` shows a run, `?from=ID` a new one with that run's settings."""
+        wanted, origin = (str(request.query_params.get(name) or "") for name in ("run", "from"))
+        run = self.desk.find(wanted) if wanted else None
+        lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
+        origin_run = self.desk.find(origin) if origin else None
+        return {**self._page(run, origin_run.id if origin_run else ""), self.notice: markup.note(lost, "bad")}
+
+    def _page(self, run: Run | None, origin: str) -> Updates:
+        watch = Watch(RunReader(run)) if run else None
+        news = self._news(run.id, watch) if run else {self.timer: gr.Timer(active=False), self.watch: None}
+        return {
+            self.run_id: run.id if run else "",
+            self.origin: origin,
+            self.head: markup.header(self.desk.line(run) if run else None),
+            self.steps: gr.Tabs(selected=_step_of(run, watch)),
+            **dict(zip(self.choose.outputs, self.choose.show(run, origin), strict=True)),
+            **dict(zip(self.tune.outputs, self.tune.show(run, origin), strict=True)),
+            **news,
+        }
+
+    def _news(self, run_id: str, watch: Watch | None) -> Updates:
+        """What is new of the run since the page looked last; the looking ends with the run."""
+        if watch is None or watch.reader.run.id != run_id:  # a page that was open before this app was started
+            run = self.desk.find(run_id)
+            watch = Watch(RunReader(run)) if run else None
+        if watch is None or not watch.reader.run.path.is_dir():
+            gone = markup.note(f"The run {run_id} is gone; it may have been deleted.", "bad")
+            return {self.timer: gr.Timer(active=False), self.notice: gone}
+        run = watch.reader.run
+        updates: Updates = {self.watch: watch, **dict(zip(self.tune.live_outputs, self.tune.look(watch), strict=True))}
+        if run.adapter.is_dir() and not watch.answers:
+            watch.answers = True
+            updates |= dict(zip(self.compare.outputs, self.compare.show(run), strict=True))
+        if run.results.exists() and not watch.results:
+            watch.results = True
+            updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))
+        updates[self.timer] = gr.Timer(active=watch.status not in TERMINAL)
+        return updates
+
+    def _start(self, model: str, dataset: str, origin: str, *values: Any) -> Updates:
+        run, trouble = self.tune.begin(model, dataset, origin, list(values))
+        if run is None:
+            return {self.tune.trouble: trouble}
+        return {**self._page(run, ""), self.notice: ""}
+
+    def _suit(self, origin: str, model: str, dataset: str) -> tuple[Any, int]:
+        draft = self.desk.draft(origin)
+        tasks, longest = form.suiting(draft, model, dataset)
+        return gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), longest
+
+
+def _step_of(run: Run | None, watch: Watch | None) -> str:
+    """The step that a page opens with."""
+    if run is None or watch is None:
+        return "choose"
+    return "results" if watch.status in TERMINAL and run.results.exists() else "tune"
+
+
+def _goer(step: str) -> Any:
+    return lambda: gr.Tabs(selected=step)

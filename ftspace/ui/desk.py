@@ -1,0 +1,108 @@
+"""What every step of the page works with: where runs lie, the loaded models, and who may read what. No gradio here."""
+
+import atexit
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+from evals.errors import LogError
+from evals.log import read_results
+from ftspace.config import RunConfig, default_config
+from ftspace.data.load import BUILDERS
+from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
+from ftspace.inference.client import InferenceClient
+from ftspace.runs import TERMINAL, Run, RunReader, RunStore
+from ftspace.settings import ASSETS, Settings, resolve_local
+from ftspace.ui.views import RunLine, headline, run_line
+
+
+def run_at_work(store: RunStore) -> str | None:
+    """The id of a run that is waiting for the machine or has it, None when it is free.
+
+    A run that has said its last word does not count, though its process may take some seconds to go.
+    """
+    return next((run.id for run in store.list() if run.is_alive() and RunReader(run).status() not in TERMINAL), None)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One app's runs, models and folders."""
+
+    settings: Settings
+    store: RunStore
+    models: InferenceClient
+    downloads: Path
+    """A folder that the app may serve files from; it goes when the app ends."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Desk":
+        """The desk of an app with these settings."""
+        store = RunStore(settings.runs_dir)
+        downloads = Path(mkdtemp(prefix="ftspace-"))
+        atexit.register(shutil.rmtree, downloads, ignore_errors=True)
+        return cls(settings, store, InferenceClient(partial(run_at_work, store)), downloads)
+
+    def find(self, run_id: str) -> Run | None:
+        """The run of an id that a page sent; None when it is none, or none that can be read."""
+        try:
+            run = self.store.get(run_id)
+            run.config  # noqa: B018  (reads config.json)
+        except FtspaceError:
+            return None
+        return run
+
+    def draft(self, origin: str) -> RunConfig:
+        """The config that a new run starts from: that of the run `origin`, else the embedded default."""
+        run = self.find(origin)
+        return run.config if run else default_config()
+
+    def line(self, run: Run) -> RunLine:
+        """A run in a list."""
+        try:
+            verdict = headline(read_results(run.results))[0] if run.results.exists() else None
+            return run_line(run.id, run.config, RunReader(run).status(), verdict)
+        except (FtspaceError, LogError):
+            return run_line(run.id, None, None, None)
+
+    def lines(self, most: int = 20) -> list[RunLine]:
+        """The newest runs."""
+        return [self.line(run) for run in self.store.list()[:most]]
+
+    def used(self) -> tuple[list[str], list[str]]:
+        """The models and the datasets of earlier runs, newest first."""
+        configs = [run.config for run in map(self.find, (run.id for run in self.store.list()[:50])) if run]
+        return [config.model.id for config in configs], [config.data.id for config in configs]
+
+    def check_may_read(self, config: RunConfig) -> None:
+        """Raises ConfigError when visitors of a Space name files of the machine that are not theirs to read."""
+        if self.settings.space_id is None:
+            return
+        for name in (config.model.id, config.data.id, *config.eval.tasks):
+            path = resolve_local(name)
+            open_to_all = (ASSETS, self.uploads)
+            if path is not None and not any(path.is_relative_to(folder.resolve()) for folder in open_to_all):
+                raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded datasets are kept."""
+        return self.settings.data_dir / "uploads"
+
+    def keep_upload(self, path: Path) -> Path:
+        """Copies an uploaded file to where it stays, named after itself and its content. Raises DatasetError."""
+        if path.suffix.lower() not in BUILDERS:
+            raise DatasetError(f"{path.name} is no file of a known kind; known are {', '.join(BUILDERS)}")
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-") or "dataset"
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
+            kept = self.uploads / f"{stem[:60]}-{digest}{path.suffix.lower()}"
+            self.uploads.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
+        except OSError as error:
+            raise JobError(f"{path.name} cannot be kept in {self.uploads}: {error.strerror}") from error
+        return kept

@@ -1,0 +1,151 @@
+"""The form of the Tune step: its fields made from the config, its presets, and the config made from its values.
+
+Widgets come from a field's type, their help from its docstring; nothing is said here twice.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import gradio as gr
+from gradio.components import Component
+
+from ftspace.config import EvalConfig, RunConfig, choices_of, default_config, help_of, merge, parse_config, sections
+from ftspace.preflight import HELDOUT
+from ftspace.settings import ASSETS, ROOT
+
+MAIN = ["train.epochs", "train.max_steps", "train.learning_rate", "train.batch_size", "lora.r", "eval.max_samples"]
+MORE = [
+    "train.micro_batch_size",
+    "train.max_length",
+    "train.scheduler",
+    "train.seed",
+    "lora.alpha",
+    "data.max_samples",
+    "data.test_fraction",
+    "eval.max_new_tokens",
+    "data.system",
+    "train.gradient_checkpointing",
+]
+TASKS = "eval.tasks"
+NAMES = [*MAIN, TASKS, *MORE]
+"""All fields, in the order of their values."""
+_LABELS = {
+    "lora.r": "LoRA rank",
+    "lora.alpha": "LoRA alpha",
+    "eval.max_samples": "Questions a task",
+    "data.max_samples": "Rows of the dataset",
+    "data.system": "System prompt",
+    "data.test_fraction": "Share kept for the test",
+    "train.seed": "Seed",
+    TASKS: "Ask both models",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of settings, relative to the embedded default, which is the balanced one."""
+
+    name: str
+    words: str
+    max_steps: int | None = None
+    times: int = 1
+    """So many times the default's epochs and rank."""
+    max_samples: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What it sets, by dotted field name."""
+        default = default_config()
+        return {
+            "train.max_steps": self.max_steps,
+            "train.epochs": default.train.epochs * self.times,
+            "lora.r": default.lora.r * self.times,
+            "eval.max_samples": self.max_samples,
+        }
+
+
+PRESETS = [
+    Preset(
+        "Quick look",
+        "40 steps and 60 questions a task. Shows whether everything fits together and which way it goes; too short to "
+        "judge a model by.",
+        max_steps=40,
+        max_samples=60,
+    ),
+    Preset(
+        "Balanced",
+        "As long as such an adapter usually needs, and up to 300 questions a task: enough to see a real difference. "
+        "Start here.",
+        max_samples=300,
+    ),
+    Preset(
+        "Thorough",
+        "Twice the training, an adapter twice the size, and every question there is. For when Balanced looked good.",
+        times=2,
+    ),
+]
+BALANCED = PRESETS[1]
+
+
+def preset(name: str | None) -> Preset:
+    """The preset of a name, Balanced for none."""
+    return next((one for one in PRESETS if one.name == name), BALANCED)
+
+
+def widget(name: str) -> Component:
+    """The input for a config field, with its label and its help; its value is set when the page loads."""
+    section, field = name.split(".")
+    kind = sections()[section].model_fields[field].annotation
+    kinds = get_args(kind) or (kind,)
+    label = _LABELS.get(name, field.replace("_", " ").capitalize())
+    common: dict[str, Any] = {"label": label, "info": help_of(name), "value": value_of(default_config(), name)}
+    if name == TASKS:
+        return gr.CheckboxGroup(choices=task_choices([]), **common)
+    if choices := choices_of(name):
+        return gr.Dropdown(choices=choices, **common)
+    if bool in kinds:
+        return gr.Checkbox(**common)
+    if int in kinds or float in kinds:
+        return gr.Number(precision=None if float in kinds else 0, **common)
+    return gr.Textbox(lines=2, **common)
+
+
+def value_of(config: RunConfig, name: str) -> Any:
+    """The value of a field by its dotted name."""
+    section, field = name.split(".")
+    return getattr(getattr(config, section), field)
+
+
+def values_of(config: RunConfig) -> list[Any]:
+    """The form's values that say this config."""
+    return [value_of(config, name) for name in NAMES]
+
+
+def compose(draft: RunConfig, model: str, dataset: str, values: list[Any]) -> RunConfig:
+    """The config that the two pickers and the form's values say, everything else as in `draft`. Raises ConfigError."""
+    over: dict[str, Any] = {"model": {"id": (model or "").strip()}, "data": {"id": (dataset or "").strip()}}
+    if over["model"]["id"] != draft.model.id:
+        over["model"]["revision"] = None
+    if over["data"]["id"] != draft.data.id:
+        over["data"] |= {"revision": None, "config": None, "split": "train"}
+    for name, value in zip(NAMES, values, strict=True):
+        section, field = name.split(".")
+        blank = isinstance(value, str) and not value.strip()
+        over = merge(over, {section: {field: None if blank else value}})
+    return parse_config(merge(draft.model_dump(), over), where="the settings")
+
+
+def suiting(draft: RunConfig, model: str, dataset: str) -> tuple[list[str], int]:
+    """Tasks and the longest answer for a choice: the bundled tasks ask about what only the bundled pair can know."""
+    if (model, dataset) == (draft.model.id, draft.data.id):
+        return draft.eval.tasks, draft.eval.max_new_tokens
+    return [HELDOUT], EvalConfig().max_new_tokens
+
+
+def task_choices(also: list[str]) -> list[tuple[str, str]]:
+    """The tasks to choose from, each with its name for people: the held-out rows, the bundled ones, and `also`."""
+    bundled = [str(path.relative_to(ROOT)) for path in sorted((ASSETS / "tasks").glob("*.jsonl"))]
+    names = dict.fromkeys([HELDOUT, *bundled, *also])
+    words = {HELDOUT: "rows kept back from training"}
+    return [(words.get(name, Path(name).stem.replace("_", " ")), name) for name in names]

@@ -1,0 +1,171 @@
+"""HTML for what gradio has no widget for. Knows neither gradio nor runs; every text that comes in is escaped here."""
+
+from collections.abc import Sequence
+from html import escape
+
+from ftspace.ui.views import Live, ResultLine, RunLine, Tone
+
+
+def header(run: RunLine | None) -> str:
+    """The page's head: the name, and the open run with a way back to the start."""
+    mark = (
+        '<svg class="ft-mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M3 17c4 0 5-10 9-10s4 6 9 6" fill="none" '
+        'stroke="currentColor" stroke-width="2.4" stroke-linecap="round"/><circle cx="21" cy="13" r="2.2" '
+        'fill="currentColor"/></svg>'
+    )
+    name = f'<a class="ft-name" href="?">{mark}<span>ftspace</span></a>'
+    if run is None:
+        aside = '<p class="ft-lead">Fine-tune a model. See whether it got better.</p>'
+    else:
+        aside = (
+            f'<div class="ft-open"><span class="ft-open-title" title="Run {escape(run.id)}">{escape(run.title)}</span>'
+            f'<a class="ft-link" href="?">All runs</a></div>'
+        )
+    return f'<header class="ft-header">{name}{aside}</header>'
+
+
+def heading(title: str, text: str) -> str:
+    """The head of a step: what it is about, in a question, and a line beneath."""
+    return f'<div class="ft-heading"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>'
+
+
+def note(text: str, tone: Tone = "idle", link: tuple[str, str] | None = None) -> str:
+    """A line that says something; `link` is (words, address) behind it. "" for no text."""
+    if not text:
+        return ""
+    role = "alert" if tone == "bad" else "status"
+    after = f' <a class="ft-link" href="{escape(link[1])}">{escape(link[0])}</a>' if link else ""
+    return f'<div class="ft-note ft-{tone}" role="{role}"><span>{escape(text)}{after}</span></div>'
+
+
+def empty(title: str, text: str) -> str:
+    """What a panel shows while there is nothing to show."""
+    return f'<div class="ft-empty"><h3>{escape(title)}</h3><p>{escape(text)}</p></div>'
+
+
+def runs(lines: Sequence[RunLine]) -> str:
+    """The list of runs, each a link that opens it."""
+    if not lines:
+        return empty("No runs yet", "Every run you start is kept here, with its curves, its answers and its verdict.")
+    items = "".join(
+        f'<li><a href="?run={escape(line.id)}"><span class="ft-dot ft-{line.tone}"></span>'
+        f'<span class="ft-run-title">{escape(line.title)}</span><span class="ft-run-words">{escape(line.words)}</span>'
+        f'<span class="ft-run-when">{escape(line.when)}</span></a></li>'
+        for line in lines
+    )
+    return f'<ul class="ft-runs">{items}</ul>'
+
+
+def preview(texts: Sequence[tuple[str, Sequence[tuple[int, int]]]], words: str) -> str:
+    """Rendered conversations; the stretches that are trained are marked."""
+    cards = "".join(f'<pre class="ft-row" tabindex="0">{_marked(text, spans)}</pre>' for text, spans in texts)
+    legend = '<p class="ft-legend"><mark>Marked</mark> is what the model learns to write. The rest it only reads.</p>'
+    return f'<div class="ft-preview"><p class="ft-words">{escape(words)}</p>{cards}{legend}</div>'
+
+
+def _marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, stop in spans:
+        parts.append(f"{escape(text[at:start])}<mark>{escape(text[start:stop])}</mark>")
+        at = stop
+    return "".join(parts) + escape(text[at:])
+
+
+def live(view: Live) -> str:
+    """The state of a run: its phases, where it is, how far, and the facts."""
+    phases = "".join(
+        f'<li class="ft-{state}"{" aria-current=step" if state == "now" else ""}>{escape(name)}</li>'
+        for name, state in view.phases
+    )
+    facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in view.facts)
+    warnings = "".join(note(warning) for warning in view.warnings)
+    return (
+        f'<section class="ft-live ft-{view.tone}"><ol class="ft-phases">{phases}</ol>'
+        f'<h2 role="status">{escape(view.headline)}</h2><p class="ft-detail">{escape(view.detail)}</p>'
+        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{warnings}</section>'
+    )
+
+
+def _bar(view: Live) -> str:
+    if view.tone != "busy" and view.fraction is None:
+        return ""
+    if view.fraction is None:
+        return '<div class="ft-bar ft-unknown" role="progressbar" aria-label="Progress"><span></span></div>'
+    percent = round(100 * view.fraction)
+    return (
+        f'<div class="ft-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent}"><span style="width:{percent}%"></span></div>'
+    )
+
+
+def results(verdict: str, tone: Tone, lines: Sequence[ResultLine]) -> str:
+    """The verdict and the table, each difference drawn with its interval on one scale."""
+    head = "".join(
+        f'<th scope="col"{" class=ft-num" if numeric else ""}>{word}</th>'
+        for word, numeric in [
+            ("Task", False),
+            ("Base", True),
+            ("Tuned", True),
+            ("Difference", True),
+            ("95 % interval", True),
+            ("", False),
+            ("n", True),
+            ("Unscored", True),
+            ("Verdict", False),
+        ]
+    )
+    rows = "".join(_result_row(line) for line in lines)
+    return (
+        f'<section class="ft-results"><h2 class="ft-verdict ft-{tone}">{escape(verdict)}</h2>'
+        '<div class="ft-scroll" tabindex="0" role="region" aria-label="Results by task"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        '<p class="ft-legend">Scores are points of 100, ± standard error. The interval is that of the paired '
+        "difference; when it spans 0, the difference may be chance. Unscored answers count for neither.</p></section>"
+    )
+
+
+def _result_row(line: ResultLine) -> str:
+    numbers = "".join(
+        f'<td class="ft-num" data-label="{label}">{escape(value)}</td>'
+        for label, value in (
+            ("Base", line.base),
+            ("Tuned", line.tuned),
+            ("Difference", line.delta),
+            ("95 % interval", line.interval),
+        )
+    )
+    return (
+        f'<tr><th scope="row">{escape(line.task)}<small>{escape(line.metric)}</small></th>{numbers}'
+        f'<td class="ft-forest">{_forest(line)}</td><td class="ft-num" data-label="n">{escape(line.n)}</td>'
+        f'<td class="ft-num" data-label="Unscored">{escape(line.unscored)}</td>'
+        f'<td data-label="Verdict"><span class="ft-chip ft-{line.tone}">{escape(line.verdict)}</span></td></tr>'
+    )
+
+
+def _forest(line: ResultLine) -> str:
+    """The difference as a dot with its interval, on a line from -100 to +100 points."""
+    if line.span is None:
+        return ""
+    low, mid, high = (60 + 54 * end for end in line.span)
+    return (
+        f'<svg viewBox="0 0 120 18" class="ft-{line.tone}" role="img" aria-label="{escape(line.delta)} points">'
+        '<line x1="6" x2="114" y1="9" y2="9" class="ft-axis"/><line x1="60" x2="60" y1="2" y2="16" class="ft-zero"/>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="9" y2="9" class="ft-ci"/>'
+        f'<circle cx="{mid:.1f}" cy="9" r="4"/></svg>'
+    )
+
+
+def answers(question: str, expected: str, base: str, tuned: str, prompt: str) -> str:
+    """One sample in full, both answers side by side, all of it as plain text."""
+    return (
+        f'<section class="ft-sample"><dl><dt>Question</dt><dd>{_text(question)}</dd>'
+        f"<dt>Expected</dt><dd>{_text(expected)}</dd></dl>"
+        f'<div class="ft-pair"><figure><figcaption>Base</figcaption>{_text(base)}</figure>'
+        f"<figure><figcaption>Tuned</figcaption>{_text(tuned)}</figure></div>"
+        f"<details><summary>The prompt as the model was given it</summary>{_text(prompt)}</details></section>"
+    )
+
+
+def _text(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>" if text.strip() else '<pre class="ft-none">(nothing)</pre>'

@@ -1,0 +1,27 @@
+"""How the page looks: gradio's default theme in system fonts, so that nothing is fetched, and one CSS file."""
+
+from pathlib import Path
+
+from gradio.themes import Default
+from gradio.themes.utils import colors, sizes
+
+CSS = Path(__file__).with_name("style.css")
+
+THEME = Default(
+    primary_hue=colors.indigo,
+    secondary_hue=colors.indigo,
+    neutral_hue=colors.slate,
+    radius_size=sizes.radius_lg,
+    text_size=sizes.text_md,
+    font=["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"],
+    font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"],
+).set(
+    body_background_fill="*neutral_50",
+    body_background_fill_dark="*neutral_950",
+    block_shadow="none",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover_dark="*primary_500",
+    button_primary_text_color="white",
+)

@@ -1,0 +1,128 @@
+"""A person's whole way on the embedded default: choose, tune, look again from elsewhere, compare, read the verdict."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import App, Visitor
+
+pytestmark = pytest.mark.browser
+MOMENT, LONG = 30_000, 150_000
+"""Milliseconds: for what a page does, and for what a job does on a busy machine."""
+AT_WORK = re.compile("Training: step|Comparing base and tuned")
+
+
+def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
+    app: App, visitor: Visitor, pictures: Path | None, tmp_path: Path
+) -> None:
+    folder = pictures or tmp_path
+    page = visitor.open()
+    began = time.monotonic()
+    page.goto(app.url)
+    expect(page.get_by_role("button", name="Continue")).to_be_visible(timeout=MOMENT)
+    print(f"first paint after {time.monotonic() - began:.1f} s")
+    expect(page.locator(".ft-preview mark").first).to_contain_text("<|im_end|>", timeout=MOMENT)
+    picture(page, folder, "choose")
+
+    page.get_by_role("button", name="Continue").click()
+    if pictures is None:
+        set_number(page, "Max steps", 30)
+        set_number(page, "Questions a task", 20)
+    picture(page, folder, "tune")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"\?run=\d{8}-\d{6}-[0-9a-f]{12}$"))
+    address = page.url
+    expect(headline(page)).to_contain_text("Training: step", timeout=LONG)
+
+    page.reload()
+    expect(headline(page)).to_contain_text(AT_WORK, timeout=MOMENT)
+    expect(page.locator("#curve svg, #curve canvas").first).to_be_visible(timeout=MOMENT)
+
+    phone = visitor.open(width=390, height=844)
+    phone.goto(address)
+    expect(headline(phone)).to_contain_text(AT_WORK, timeout=MOMENT)
+    expect(phone.locator("#curve svg, #curve canvas").first).to_be_visible(timeout=MOMENT)
+
+    app.kill()
+    app.start()
+    page.goto(address)
+    expect(headline(page)).to_contain_text(AT_WORK, timeout=MOMENT)
+    expect(page.get_by_role("button", name="Stop and keep")).to_be_visible()
+    picture(page, folder, "live")
+
+    page.get_by_role("button", name="See the results").click(timeout=LONG if pictures is None else 4 * LONG)
+    expect(page.locator(".ft-verdict")).to_contain_text(
+        re.compile("tuned model|No difference shown|Too few questions"), timeout=MOMENT
+    )
+    expect(page.locator("#results tbody tr")).to_have_count(4)
+    expect(page.locator("#results tbody tr").first).to_contain_text("heldout")
+    expect(page.get_by_label("All (", exact=False)).to_be_checked()
+    page.locator("#samples [role=gridcell]:visible").nth(7).click()
+    expect(page.locator(".ft-sample figure")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
+    assert download.value.path().read_text().startswith("task,metric,base,")
+    picture(page, folder, "results")
+
+    page.get_by_role("tab", name="3 Compare").click()
+    page.locator("#examples button").first.click()
+    expect(page.locator("#question textarea")).not_to_have_value("")
+    page.locator("#send").click()
+    expect(page.locator("#base-answer .bot").first).not_to_be_empty(timeout=LONG)
+    expect(page.locator("#tuned-answer .bot").first).not_to_be_empty(timeout=MOMENT)
+    picture(page, folder, "compare")
+
+    expect(headline(phone)).to_have_text("Finished")  # it stayed open while there was no app
+    phone.goto(address)
+    expect(phone.locator(".ft-verdict")).to_be_visible(timeout=MOMENT)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    picture(phone, folder, "results-phone")
+    dark = visitor.open(dark=True)
+    dark.goto(address)
+    expect(dark.locator(".ft-verdict")).to_be_visible(timeout=MOMENT)
+    picture(dark, folder, "results-dark")
+    dark.get_by_role("link", name="All runs").click()
+    expect(dark.locator(".ft-runs li")).to_have_count(1, timeout=MOMENT)
+
+    assert visitor.troubles == []
+    assert "Traceback" not in app.log
+
+
+def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(app: App, visitor: Visitor) -> None:
+    page = visitor.open()
+    page.goto(f"{app.url}?run=20200101-000000-000000000000")
+    expect(page.get_by_role("alert")).to_contain_text("There is no run 20200101", timeout=MOMENT)
+
+    page.get_by_label("Dataset", exact=True).fill("no/such/file.jsonl")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ft-panel [role=alert]")).to_contain_text("no/such/file.jsonl", timeout=MOMENT)
+
+    page.get_by_role("button", name="Continue").click()
+    set_number(page, "Epochs", 0)
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="train.epochs")).to_be_visible(timeout=MOMENT)
+    expect(page.get_by_label("Epochs")).to_have_value("0")
+    set_number(page, "Epochs", 1)
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="no/such/file.jsonl")).to_be_visible(timeout=MOMENT)
+    assert not (app.data_dir / "runs").exists()
+    assert visitor.troubles == []
+
+
+def headline(page: Page) -> Locator:
+    return page.locator(".ft-live h2")
+
+
+def set_number(page: Page, label: str, value: int) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def picture(page: Page, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=folder / f"{name}.png", full_page=True, animations="disabled")

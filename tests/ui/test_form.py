@@ -1,0 +1,62 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftspace.config import default_config, field_names, merge, parse_config
+from ftspace.errors import ConfigError
+from ftspace.preflight import HELDOUT
+from ftspace.ui import form
+
+DEFAULT = default_config()
+
+
+def composed(changes: dict[str, Any], model: str = DEFAULT.model.id, dataset: str = DEFAULT.data.id) -> Any:
+    values = [changes.get(name, form.value_of(DEFAULT, name)) for name in form.NAMES]
+    return form.compose(DEFAULT, model, dataset, values)
+
+
+def test_the_untouched_form_says_the_draft() -> None:
+    assert composed({}) == DEFAULT
+
+
+def test_fields_are_laid_over_the_draft() -> None:
+    config = composed({"train.max_steps": 30, "data.system": "Be short.", "eval.tasks": [HELDOUT]})
+    assert (config.train.max_steps, config.data.system, config.eval.tasks) == (30, "Be short.", [HELDOUT])
+
+
+def test_an_empty_field_is_none() -> None:
+    assert composed({"data.system": "  ", "eval.max_samples": None}).eval.max_samples is None
+
+
+def test_a_wrong_value_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"the settings: train\.epochs: "):
+        composed({"train.epochs": 0})
+    with pytest.raises(ConfigError, match=r"model\.id: "):
+        composed({}, model=" ")
+
+
+def test_another_model_forgets_the_revision_of_the_first() -> None:
+    draft = parse_config(merge(DEFAULT.model_dump(), {"model": {"id": "a/b", "revision": "v1"}}))
+    values = form.values_of(draft)
+    assert form.compose(draft, "a/b", draft.data.id, values).model.revision == "v1"
+    assert form.compose(draft, "a/c", draft.data.id, values).model.revision is None
+
+
+def test_the_bundled_tasks_are_asked_of_the_bundled_pair_only() -> None:
+    assert form.suiting(DEFAULT, DEFAULT.model.id, DEFAULT.data.id)[0] == DEFAULT.eval.tasks
+    assert form.suiting(DEFAULT, "owner/model", DEFAULT.data.id)[0] == [HELDOUT]
+
+
+def test_every_field_and_preset_names_what_the_config_has() -> None:
+    assert set(form.NAMES) <= set(field_names())
+    for preset in form.PRESETS:
+        composed(preset.values)
+    assert composed(form.BALANCED.values) == DEFAULT
+
+
+def test_tasks_to_choose_from_hold_those_of_the_draft() -> None:
+    names = [name for _, name in form.task_choices(["elsewhere/mine.jsonl"])]
+    assert set(DEFAULT.eval.tasks) <= set(names)
+    assert ("mine", "elsewhere/mine.jsonl") in form.task_choices(["elsewhere/mine.jsonl"])
+    assert all(name == HELDOUT or Path(name).suffix == ".jsonl" for name in names)
