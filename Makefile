@@ -37,6 +37,9 @@ base: $(VENV)/.runtime  ## make the bundled base model, datasets and tasks again
 	$(BIN)/python -m assets.make_data
 	$(BIN)/python -m assets.make_base
 
+screenshots: $(VENV)/.development chromium  ## take the pictures of the README again
+	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k outlives
+
 clean:  ## remove what setup installed and what the tools left; runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

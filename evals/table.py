@@ -42,8 +42,8 @@ def to_rich(results: Results) -> "RenderableType":
 
     parts: list[RenderableType] = []
     if results.rows:
-        title = "Base against tuned: points of 100 ± standard error, difference with its 95 % interval"
-        table = Table(title=title, box=box.SIMPLE_HEAD, show_lines=True)
+        title = "Points of 100 ± standard error; difference with its 95 % interval"
+        table = Table(title=title, box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False, collapse_padding=True)
         for heading in ("task", "base", "tuned", "difference", "n", "verdict"):
             numeric = heading not in ("task", "verdict")
             table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")

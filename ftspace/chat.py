@@ -85,7 +85,7 @@ def supervise(tokenizer: Any, conversations: Sequence[Conversation], max_length:
     ModelError for templates in which an answer changes what stands before it: nothing of them could be trained.
     """
     template = template_of(tokenizer)
-    spans = [_answer_spans(template, conversation) for conversation in conversations]
+    spans = [answer_spans(template, conversation) for conversation in conversations]
     texts = [text for text, _ in spans]
     encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
     special = set(tokenizer.all_special_ids)
@@ -100,7 +100,7 @@ def supervise(tokenizer: Any, conversations: Sequence[Conversation], max_length:
         yield Supervised(ids[:max_length], labels[:max_length], len(ids) > max_length)
 
 
-def _answer_spans(template: Template, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
+def answer_spans(template: Template, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and, for each assistant turn, where its characters and its end token lie."""
     text = template.render(conversation)
     spans: list[tuple[int, int]] = []

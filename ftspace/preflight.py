@@ -20,8 +20,6 @@ def check(config: RunConfig, runs_dir: Path) -> Preview:
     require_space(runs_dir)
     check_model(config)
     task_paths(config)
-    if resolve_local(config.data.id) is None:
-        commit_of("dataset", config.data.id, config.data.revision)
     return preview(config.data)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ftspace.config import DataConfig
 from ftspace.errors import DatasetError
+from ftspace.hub.find import commit_of
 from ftspace.settings import resolve_local
 
 BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".arrow": "arrow"}
@@ -26,31 +26,39 @@ class Rows:
 
 
 def load_rows(config: DataConfig) -> Rows:
-    """All rows asked for, materialized in the cache of `datasets`. Raises DatasetError."""
+    """All rows asked for, materialized in the cache of `datasets`. Raises DatasetError, or HubError."""
+    commit = _commit(config)
     with _explained(config):
-        dataset = _load(config, streaming=False)
+        dataset = _load(config, commit, streaming=False)
         if config.max_samples is not None:
             dataset = dataset.select(range(min(config.max_samples, len(dataset))))
-        return Rows(list(dataset.column_names), lambda: iter(dataset), _revision(config))
+        return Rows(list(dataset.column_names), lambda: iter(dataset), commit)
 
 
 def peek_rows(config: DataConfig, count: int) -> Rows:
-    """The first `count` rows; of a Hub dataset only they are downloaded. Raises DatasetError."""
+    """The first `count` rows; of a Hub dataset only they are downloaded. Raises DatasetError, or HubError."""
+    commit = _commit(config)
     with _explained(config):
-        dataset = _load(config, streaming=True)
+        dataset = _load(config, commit, streaming=True)
         first: list[Mapping[str, Any]] = list(islice(dataset, count))
         columns = list(dataset.column_names or (first[0] if first else []))
-        return Rows(columns, lambda: iter(first), None)
+        return Rows(columns, lambda: iter(first), commit)
 
 
-def _load(config: DataConfig, *, streaming: bool) -> Any:
+def _commit(config: DataConfig) -> str | None:
+    """The commit that a Hub dataset is at now; None for local files, and offline."""
+    return None if resolve_local(config.id) else commit_of("dataset", config.id, config.revision)
+
+
+def _load(config: DataConfig, commit: str | None, *, streaming: bool) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
     path = resolve_local(config.id)
     if path is None:
+        revision = commit or config.revision
         return datasets.load_dataset(
-            config.id, config.config, split=config.split, revision=config.revision, streaming=streaming
+            config.id, config.config, split=config.split, revision=revision, streaming=streaming
         )
     if path.is_dir():
         return datasets.load_dataset(str(path), config.config, split=config.split, streaming=streaming)
@@ -64,41 +72,17 @@ def _load(config: DataConfig, *, streaming: bool) -> Any:
     return datasets.load_dataset(builder, data_files=str(path), split="train", streaming=streaming)
 
 
-def _revision(config: DataConfig) -> str | None:
-    if resolve_local(config.id) is not None:
-        return None
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    try:
-        return HfApi().dataset_info(config.id, revision=config.revision).sha
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError):
-        return config.revision  # read from the cache: the commit cannot be asked for now
-
-
 @contextmanager
 def _explained(config: DataConfig) -> Generator[None]:
     """Turns what `datasets` and the Hub's client raise into a DatasetError of one line."""
-    from datasets.exceptions import DatasetNotFoundError, DatasetsError
+    from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
         yield
-    except DatasetNotFoundError as error:
-        raise DatasetError(not_found("dataset", config.id)) from error
     except (DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
         cause = error.__cause__ or error
         raise DatasetError(f"cannot read the dataset {config.id}: {one_line(cause)}") from error
-
-
-def not_found(kind: str, name: str) -> str:
-    """One line for a model or dataset that is neither here nor on the Hub."""
-    if name.startswith((".", "/", "~")) or Path(name).suffix in BUILDERS or name.count("/") > 1:
-        return f"there is no {kind} at {name}; check the path"
-    return (
-        f"there is no {kind} {name}: no such file or folder here, and the Hub does not have it, is out of reach, or "
-        "asks for access; check the name, set HF_TOKEN for a private or gated one, and see: ftspace doctor"
-    )
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
