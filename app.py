@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 
+from ftspace.errors import ConfigError
 from ftspace.settings import read_settings
 
 
@@ -13,14 +14,22 @@ def main() -> None:
     parser.add_argument("--data-dir", help="where runs lie (default: FTSPACE_DATA, else data/ beside this file)")
     parser.add_argument("--port", type=int, help="port to listen on (default: FTSPACE_PORT, else 7860)")
     args = parser.parse_args()
-    settings = read_settings(args.data_dir)
+    try:
+        settings = read_settings(args.data_dir)
+    except ConfigError as error:
+        parser.error(str(error))
     settings = replace(settings, port=args.port or settings.port)
     local = settings.host in ("127.0.0.1", "localhost", "::1") and not args.share
     if not local and settings.space_id is None and not settings.password:
         parser.error("others could open this app: set FTSPACE_PASSWORD, or drop --share and listen on 127.0.0.1")
+    if settings.space_id is not None and settings.hub_token and not settings.password:
+        parser.error("every visitor could read what HF_TOKEN can: set FTSPACE_PASSWORD too, or take HF_TOKEN away")
     from ftspace.ui.app import build_app, launch
 
-    launch(build_app(settings), settings, share=args.share)
+    try:
+        launch(build_app(settings), settings, share=args.share)
+    except OSError as error:
+        parser.error(f"{settings.host}:{settings.port} cannot be listened on; name another port with --port ({error})")
 
 
 if __name__ == "__main__":

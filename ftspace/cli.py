@@ -8,17 +8,21 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ftspace import __version__
-from ftspace.config import load_config
-from ftspace.errors import ConfigError, FtspaceError
+from ftspace.config import anchor, load_config
+from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.runs import Run, RunReader, RunStore, Status
 from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, read_settings
+
+if TYPE_CHECKING:
+    from evals.log import Results
 
 PROGRAM_FAULTS = frozenset({"error", "lost_process"})
 """Reasons of a failed run that the user cannot mend."""
@@ -44,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FtspaceError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Namespace, Settings], int]]]:
@@ -106,9 +112,10 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     from ftspace.console import show
 
     stderr.print("checking the model, the dataset and the tasks …")
+    config = anchor(config)
     preflight.check(config, settings.runs_dir)
     run = RunStore(settings.runs_dir).create(config)
-    stderr.print(f"run [bold]{run.id}[/] in {run.path}")
+    stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
     reader = RunReader(run)
     jobs.start(run)
     previous = signal.signal(signal.SIGINT, lambda *_: _interrupt(run))
@@ -122,8 +129,13 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
         stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
     else:
         _print_results(run)
-        stderr.print(f"open it: [bold]make app[/], then http://{settings.host}:{settings.port}/?run={run.id}")
-        stderr.print(f"or: python -m ftspace runs show {run.id}; the adapter: {run.adapter}")
+        where = "" if settings.data_dir == read_settings().data_dir else f" --data-dir {settings.data_dir}"
+        say = [
+            f"open it: python app.py{where}, then http://{settings.host}:{settings.port}/?run={run.id}",
+            f"or: python -m ftspace runs show {run.id}{where}",
+        ]
+        say += [f"the adapter: {run.adapter}"] if run.adapter.exists() else []
+        stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
     if status == "failed" and end is not None:
         stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 1 if end.reason in PROGRAM_FAULTS else 2
@@ -143,7 +155,7 @@ def _interrupt(run: Run) -> None:
 def summary(run: Run, reader: RunReader) -> dict[str, Any]:
     """What `run --json` and `runs show --json` print."""
     status = reader.status()
-    results = _results(run)
+    results = _results(run).model_dump(mode="json") if run.results.exists() else None
     return {
         "run_id": run.id,
         "status": status,
@@ -154,16 +166,21 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
     }
 
 
-def _results(run: Run) -> dict[str, Any] | None:
-    return json.loads(run.results.read_text(encoding="utf-8")) if run.results.exists() else None
+def _results(run: Run) -> "Results":
+    from evals.errors import LogError
+    from evals.log import read_results
+
+    try:
+        return read_results(run.results)
+    except LogError as error:
+        raise JobError(f"{error}; delete it, and the run shows without results") from error
 
 
 def _print_results(run: Run) -> None:
     if run.results.exists():
-        from evals.log import read_results
         from evals.table import to_rich
 
-        stdout.print(to_rich(read_results(run.results)))
+        stdout.print(to_rich(_results(run)))
 
 
 def _list(parsed: argparse.Namespace, store: RunStore) -> int:
@@ -188,7 +205,7 @@ def _list(parsed: argparse.Namespace, store: RunStore) -> int:
     for name in ("model", "dataset", "verdict"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for run, status, verdict in found:
-        table.add_row(run.id, status, run.config.model.id, run.config.data.id, verdict)
+        table.add_row(run.id, status, *map(escape, (run.config.model.id, run.config.data.id, verdict)))
     stdout.print(table)
     return 0
 
@@ -201,8 +218,8 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
         return 0
     status = reader.status()
     end = reader.state.end(run.jobs)
-    stdout.print(f"run {run.id}: {status}" + (f" ({end.message})" if end and end.message else ""), highlight=False)
-    stdout.print(f"model {run.config.model.id}, dataset {run.config.data.id}, folder {run.path}", highlight=False)
+    stdout.print(f"run {run.id}: {status}" + (f" ({end.message})" if end and end.message else ""), markup=False)
+    stdout.print(f"model {run.config.model.id}, dataset {run.config.data.id}, folder {run.path}", markup=False)
     if reader.state.prepared and reader.state.steps:
         last = reader.state.steps[-1]
         stdout.print(f"step {last.step} of {reader.state.prepared.total_steps}, loss {last.loss:.3f}", highlight=False)
@@ -250,6 +267,6 @@ def _doctor(parsed: argparse.Namespace, settings: Settings) -> int:
         table = Table("", "what", "found")
         colours = {"ok": "green", "warning": "yellow", "missing": "red"}
         for one in findings:
-            table.add_row(f"[{colours[one.level]}]{one.level}[/]", one.what, one.detail)
+            table.add_row(f"[{colours[one.level]}]{one.level}[/]", escape(one.what), escape(one.detail))
         stdout.print(table)
     return 2 if any(one.level == "missing" for one in findings) else 0

@@ -11,11 +11,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ftspace.errors import ConfigError
-from ftspace.settings import DEFAULT_CONFIG
+from ftspace.settings import DEFAULT_CONFIG, anchored
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
@@ -55,7 +56,7 @@ class DataConfig(Section):
     """Share of the rows kept for the validation loss."""
     test_fraction: Fraction = 0.1
     """Share of the rows never trained on: the task `heldout` asks them of base and tuned."""
-    seed: int = 0
+    seed: Seed = 0
     """Chooses which rows go where; the same seed and rows give the same split."""
 
     @model_validator(mode="after")
@@ -107,10 +108,10 @@ class TrainConfig(Section):
     """Recompute activations in the backward pass: less memory, about a third slower."""
     validation_steps: int = Field(default=50, ge=1)
     """Measure the validation loss every so many steps."""
-    seed: int = 0
+    seed: Seed = 0
     """Seeds the adapter's start, the order of the rows and dropout."""
     device: Device = "auto"
-    """Where to train and evaluate; auto takes the first CUDA device when there is one."""
+    """Where to train and evaluate; auto takes CUDA, else Apple's mps, else the CPU."""
 
     @model_validator(mode="after")
     def _micro_batches_fill_the_batch(self) -> Self:
@@ -133,7 +134,7 @@ class EvalConfig(Section):
     """Longest answer, in tokens."""
     batch_tokens: int = Field(default=8192, ge=16)
     """Tokens in one batch of the evaluation, padding included; the same batches serve base and tuned."""
-    seed: int = 0
+    seed: Seed = 0
     """Seeds whatever is drawn during the evaluation."""
 
     @model_validator(mode="after")
@@ -175,6 +176,17 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
     given: dict[str, Any] = read_yaml(path) if path is not None else {}
     sources = [str(path)] * (path is not None) + ["the flags given"] * bool(overrides)
     return parse_config(merge(given, overrides or {}), where=" and ".join(sources) or "config")
+
+
+def anchor(config: RunConfig) -> RunConfig:
+    """`config` with what it names relative to this folder as absolute paths, for jobs that run in another folder."""
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"id": anchored(config.model.id)}),
+            "data": config.data.model_copy(update={"id": anchored(config.data.id)}),
+            "eval": config.eval.model_copy(update={"tasks": [anchored(task) for task in config.eval.tasks]}),
+        }
+    )
 
 
 def default_config() -> RunConfig:

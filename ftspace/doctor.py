@@ -64,8 +64,8 @@ def _device() -> Finding:
     gpus = ""
     if nvidia_smi:
         asked = [nvidia_smi, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-        gpus = "; ".join(line.strip() for line in answer.splitlines())
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        gpus = "; ".join(line.strip() for line in answer.stdout.splitlines()) if answer.returncode == 0 else ""
     if not gpus:
         return Finding("ok", "device", f"CPU only ({platform.machine()}): small models train here, others want a GPU")
     try:

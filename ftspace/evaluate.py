@@ -22,14 +22,19 @@ from ftspace.workers import Job, Stopped, run_job
 def evaluate(job: Job) -> EndStatus:
     """Compares the run's base with itself plus adapter; results.json and the tables appear whole.
 
+    A run whose only task is an empty test split ends without results, and a warning has said so.
+
     Raises EvalError when a task or a model cannot be used.
     """
     run, config = job.run, job.run.config
     try:
+        tasks = _tasks(job)
+        if not tasks:
+            return "finished"
         results = compare_models(
             resolve_local(config.model.id) or config.model.id,
             run.adapter,
-            _tasks(job),
+            tasks,
             run.evals,
             revision=config.model.revision,
             dtype=config.model.dtype,
@@ -61,7 +66,7 @@ def _tasks(job: Job) -> list[Task]:
         if rows:
             tasks.insert(0, Task.from_messages(HELDOUT, rows))
         else:
-            job.tell(Warned(message="the test split is empty, so heldout is not asked; raise data.test_fraction"))
+            job.tell(Warned(message="the test split is empty, so heldout is not asked: raise data.test_fraction"))
     return tasks
 
 

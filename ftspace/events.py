@@ -3,6 +3,7 @@
 A line is one O_APPEND write, so a reader sees whole lines and perhaps a torn tail, left for later.
 """
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ftspace.redact import redact
 
 VERSION = 1
+_FREE_TEXT = ("message", "verdict")
 
 JobName = Literal["train", "evaluate"]
 EndStatus = Literal["finished", "failed", "cancelled"]
@@ -148,10 +150,12 @@ class EventLog:
     def append(self, event: Event) -> Event:
         """Writes one event with its number and time, secrets taken out; returns it as written. Raises OSError."""
         stamped = event.model_copy(update={"seq": self._seq, "time": time.time()})
-        line = redact(stamped.model_dump_json()) + "\n"
-        written = os.write(self._fd, line.encode())
-        if written != len(line.encode()):
-            raise OSError(28, "No space left on device")
+        clean = {name: redact(text) for name in _FREE_TEXT if isinstance(text := getattr(stamped, name, None), str)}
+        line = (stamped.model_copy(update=clean).model_dump_json() + "\n").encode()
+        size = os.fstat(self._fd).st_size
+        if os.write(self._fd, line) != len(line):
+            os.ftruncate(self._fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._seq += 1
         return stamped
 

@@ -22,8 +22,8 @@ from ftspace.runs import TERMINAL, Run, RunReader, fold, read_events
 from ftspace.settings import ROOT, worker_env
 
 POLL_SECONDS = 0.25
-STOP_GRACE_SECONDS = 60.0
-"""How long a job may take to stop by itself after SIGTERM, before its processes are killed."""
+STOP_GRACE_SECONDS = 300.0
+"""How long a job may take to end its step and save after SIGTERM, before its processes are killed."""
 MIN_FREE_BYTES = 200_000_000
 """Less free disk than this and a run is refused: an adapter, logs and a data split need about that much."""
 

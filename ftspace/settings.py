@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ftspace.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parent.parent
 """The project's folder: bundled names such as `assets/base` are looked up here."""
 
@@ -23,6 +25,8 @@ WORKER_ENV = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUNBUFFERED": "1",
     "MPLBACKEND": "Agg",
+    # One process drives one GPU: with several in sight, transformers would wrap the model in DataParallel.
+    "CUDA_VISIBLE_DEVICES": "0",
     # OpenMP threads that spin while they wait starve whatever else runs on a small machine.
     "OMP_WAIT_POLICY": "PASSIVE",
     # glibc hands freed tensors back to the kernel at every step unless told to keep them.
@@ -41,6 +45,8 @@ class Settings:
     host: str
     port: int
     password: str | None
+    hub_token: bool
+    """Whether this process can read what is private on the Hub."""
     space_id: str | None
 
     @property
@@ -50,20 +56,30 @@ class Settings:
 
 
 def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the environment; `data_dir`, when given, wins over FTSPACE_DATA."""
+    """Settings from the environment; `data_dir`, when given, wins over FTSPACE_DATA. Raises ConfigError."""
     space_id = environ.get("SPACE_ID")
     on_volume = space_id is not None and os.access("/data", os.W_OK)
     default = Path("/data/ftspace") if on_volume else ROOT / "data"
     settings = Settings(
         data_dir=Path(environ.get("FTSPACE_DATA") or default),
         host=environ.get("FTSPACE_HOST") or ("0.0.0.0" if space_id else "127.0.0.1"),
-        port=int(environ.get("FTSPACE_PORT") or 7860),
+        port=_port(environ.get("FTSPACE_PORT") or "7860"),
         password=environ.get("FTSPACE_PASSWORD") or None,
+        hub_token=bool(environ.get("HF_TOKEN")),
         space_id=space_id,
     )
     if data_dir is not None:
         settings = replace(settings, data_dir=Path(data_dir))
-    return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
+    try:
+        return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
+    except RuntimeError as error:
+        raise ConfigError(f"--data-dir or FTSPACE_DATA: {settings.data_dir} is in a home folder of nobody") from error
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ConfigError(f"FTSPACE_PORT is {text!r}; give a number from 1 to 65535")
+    return int(text)
 
 
 def worker_env(*, offline: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -83,10 +99,16 @@ def secrets_in_env(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 def resolve_local(name: str) -> Path | None:
     """The file or folder that `name` means: as given, else inside the project; None when it can only be a Hub id."""
-    for path in (Path(name).expanduser(), ROOT / name):
-        if path.exists():
-            return path.resolve()
-    return None
+    try:
+        return next((path.resolve() for path in (Path(name).expanduser(), ROOT / name) if path.exists()), None)
+    except (OSError, RuntimeError, ValueError):  # too long for a path, an unknown ~user, a NUL: no file's name
+        return None
+
+
+def anchored(name: str) -> str:
+    """`name` as an absolute path when it is a file or folder relative to here; what only the project holds stays."""
+    path = resolve_local(name)
+    return name if path is None or path == (ROOT / name).resolve() else str(path)
 
 
 def go_offline() -> None:

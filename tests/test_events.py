@@ -1,7 +1,9 @@
 import json
 import math
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +76,25 @@ def test_what_is_no_event_is_none(line: bytes) -> None:
 
 def test_no_file_is_no_events(tmp_path: Path) -> None:
     assert read_events(tmp_path / "none.jsonl") == ([], 0)
+
+
+def test_a_password_that_is_a_word_of_the_format_breaks_no_event(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("FTSPACE_PASSWORD", "finished")
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append(Finished(job="train", status="finished", message="the finished run"))
+    log.close()
+    (event,) = read_events(tmp_path / "events.jsonl")[0]
+    assert isinstance(event, Finished) and event.message == "the [redacted] run"
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append(Started(job="train", pid=1))
+    whole = os.write
+    monkeypatch.setattr("ftspace.events.os.write", lambda fd, data: whole(fd, data[:7]))
+    with pytest.raises(OSError, match="No space left"):
+        log.append(Started(job="train", pid=2))
+    monkeypatch.undo()
+    log.append(Finished(job="train", status="failed", reason="disk"))
+    log.close()
+    assert [event.type for event in read_events(tmp_path / "events.jsonl")[0]] == ["started", "finished"]

@@ -144,6 +144,8 @@ def _turns(turns: Any, role_key: str, content_key: str) -> Conversation:
 def _text(value: Any) -> str:
     if value is None:
         raise RowProblem("missing text")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str):
         raise RowProblem(f"{type(value).__name__} where text is expected")
     return value

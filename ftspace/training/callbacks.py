@@ -11,6 +11,10 @@ from ftspace.events import Prepared, Step, Validation
 from ftspace.workers import Job
 
 
+class StoppedWhileMeasuring(Exception):
+    """A stop was asked for in the middle of a validation, which can be long; what was trained can be saved."""
+
+
 class EventCallback(TrainerCallback):
     """Turns the trainer's logs into events; stops it at a step's end when asked to, or when the loss is no number."""
 
@@ -58,6 +62,13 @@ class EventCallback(TrainerCallback):
         """Looks whether somebody asked for a stop."""
         if self._job.should_stop():
             control.should_training_stop = True
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Looks in a validation too. Raises StoppedWhileMeasuring."""
+        if self._job.should_stop():
+            raise StoppedWhileMeasuring
 
     def _watch(self, state: TrainerState, control: TrainerControl, logs: dict[str, float]) -> None:
         values = {name: logs[name] for name in ("loss", "grad_norm") if name in logs}

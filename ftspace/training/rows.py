@@ -16,13 +16,14 @@ FEATURES = Features({"input_ids": List(Value("int32")), "labels": List(Value("in
 
 def supervised_rows(tokenizer: Any, data_dir: Path, split: Split, max_length: int) -> tuple[Dataset, int]:
     """A prepared split as rows of `input_ids` and `labels`, and how many rows lost their whole answer to truncation."""
-    kept: list[dict[str, list[int]]] = []
+    kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
     lost = 0
     conversations = read_split(data_dir, split)
     for chunk in iter(lambda: list(islice(conversations, CHUNK)), []):
         for row in supervise(tokenizer, chunk, max_length):
             if row.supervised:
-                kept.append({"input_ids": row.input_ids, "labels": row.labels})
+                kept["input_ids"].append(row.input_ids)
+                kept["labels"].append(row.labels)
             else:
                 lost += 1
-    return Dataset.from_list(kept, features=FEATURES), lost
+    return Dataset.from_dict(kept, features=FEATURES), lost

@@ -4,6 +4,7 @@ Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing 
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def train(job: Job) -> EndStatus:
 
     import torch
     from peft import LoraConfig
+    from peft.utils.error import PeftError
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
     from trl.trainer.sft_config import SFTConfig
@@ -35,7 +37,7 @@ def train(job: Job) -> EndStatus:
 
     from evals.errors import EvalError
     from evals.models import load_base, load_tokenizer
-    from ftspace.training.callbacks import EventCallback
+    from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
     from ftspace.training.heads import complete_head
     from ftspace.training.rows import supervised_rows
 
@@ -67,7 +69,7 @@ def train(job: Job) -> EndStatus:
     if unusable:
         job.tell(Warned(message=f"{unusable} rows are left out: their answer begins after train.max_length"))
     micro_batch = min(recipe.micro_batch_size or recipe.batch_size, recipe.batch_size)
-    on_gpu = model.device.type == "cuda"
+    device = model.device.type
     arguments = SFTConfig(
         output_dir=str(run.path / "checkpoints"),
         per_device_train_batch_size=micro_batch,
@@ -81,8 +83,8 @@ def train(job: Job) -> EndStatus:
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         activation_checkpointing=recipe.gradient_checkpointing,
-        bf16=on_gpu and model.dtype == torch.bfloat16,
-        use_cpu=not on_gpu,
+        bf16=device == "cuda" and model.dtype == torch.bfloat16,
+        use_cpu=device == "cpu",
         seed=recipe.seed,
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -92,7 +94,7 @@ def train(job: Job) -> EndStatus:
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        dataloader_pin_memory=on_gpu,
+        dataloader_pin_memory=device == "cuda",
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -104,14 +106,17 @@ def train(job: Job) -> EndStatus:
         target_modules=config.lora.target_modules,
         trainable_token_indices=untrained_tokens or None,
     )
-    trainer = SFTTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=train_rows,
-        eval_dataset=validation_rows if len(validation_rows) else None,
-        processing_class=tokenizer,
-        peft_config=adapter,
-    )
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=train_rows,
+            eval_dataset=validation_rows if len(validation_rows) else None,
+            processing_class=tokenizer,
+            peft_config=adapter,
+        )
+    except PeftError as error:
+        raise ModelError(f"lora.target_modules: the adapter does not fit the model: {error}") from error
     for chatty in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(chatty)
     tuned: Any = trainer.model
@@ -126,13 +131,14 @@ def train(job: Job) -> EndStatus:
             total_steps=0,
             trainable_parameters=trainable,
             parameters=parameters,
-            device=model.device.type,
+            device=device,
             dtype=str(model.dtype).removeprefix("torch."),
         ),
     )
     trainer.add_callback(events)
     job.stop_here()
-    trainer.train()
+    with suppress(StoppedWhileMeasuring):
+        trainer.train()
     if events.diverged:
         raise events.diverged
 

@@ -88,7 +88,7 @@ class _Page:
             [choose.model.change, choose.dataset.change],
             self._suit,
             [self.origin, *pickers],
-            [tune.fields[form.TASKS], tune.fields["eval.max_new_tokens"]],
+            [tune.fields[name] for name in form.SUITED],
             **_PRIVATE,
         )
         tune.start.click(
@@ -144,10 +144,10 @@ class _Page:
             return {self.tune.trouble: trouble}
         return {**self._page(run, ""), self.notice: ""}
 
-    def _suit(self, origin: str, model: str, dataset: str) -> tuple[Any, int]:
+    def _suit(self, origin: str, model: str, dataset: str) -> list[Any]:
         draft = self.desk.draft(origin)
-        tasks, longest = form.suiting(draft, model, dataset)
-        return gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), longest
+        tasks, *values = form.suiting(draft, model, dataset)
+        return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values]
 
 
 def _step_of(run: Run | None, watch: Watch | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
-from ftspace.config import EvalConfig, RunConfig, choices_of, default_config, help_of, merge, parse_config, sections
+from ftspace.config import RunConfig, choices_of, default_config, help_of, merge, parse_config, sections
 from ftspace.preflight import HELDOUT
 from ftspace.settings import ASSETS, ROOT
 
@@ -136,11 +136,14 @@ def compose(draft: RunConfig, model: str, dataset: str, values: list[Any]) -> Ru
     return parse_config(merge(draft.model_dump(), over), where="the settings")
 
 
-def suiting(draft: RunConfig, model: str, dataset: str) -> tuple[list[str], int]:
-    """Tasks and the longest answer for a choice: the bundled tasks ask about what only the bundled pair can know."""
-    if (model, dataset) == (draft.model.id, draft.data.id):
-        return draft.eval.tasks, draft.eval.max_new_tokens
-    return [HELDOUT], EvalConfig().max_new_tokens
+SUITED = [TASKS, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]
+"""The fields that follow the choice of model and dataset."""
+
+
+def suiting(draft: RunConfig, model: str, dataset: str) -> list[Any]:
+    """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only."""
+    same = (model, dataset) == (draft.model.id, draft.data.id)
+    return [value_of(draft if same else RunConfig(), name) for name in SUITED]
 
 
 def task_choices(also: list[str]) -> list[tuple[str, str]]:

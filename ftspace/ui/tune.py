@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from ftspace import jobs, preflight
+from ftspace.config import anchor
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
 from ftspace.runs import TERMINAL, Run, RunReader, Status
@@ -119,7 +120,7 @@ class Tune:
     def begin(self, model: str, dataset: str, origin: str, values: list[Any]) -> tuple[Run | None, str]:
         """Checks the choice, makes a run and sets it going: the run, or a note on what is wrong, and nothing made."""
         try:
-            config = form.compose(self._desk.draft(origin), model, dataset, values)
+            config = anchor(form.compose(self._desk.draft(origin), model, dataset, values))
             self._desk.check_may_read(config)
             preflight.check(config, self._desk.store.runs_dir)
             run = self._desk.store.create(config)

@@ -10,9 +10,6 @@ from ftspace.config import DataConfig
 from ftspace.data.load import load_rows, peek_rows
 from ftspace.errors import DatasetError
 
-# `datasets` leaves a CSV file open when its stream is not read to the end.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
 ROWS = [{"question": f"{n}+1?", "answer": str(n + 1)} for n in range(30)]
 WRITERS: dict[str, Callable[[Path], Any]] = {
     "rows.jsonl": lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in ROWS)),

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from ftspace.config import anchor, default_config, parse_config
+from ftspace.errors import ConfigError
+from ftspace.settings import ASSETS, anchored, read_settings, resolve_local, worker_env
+
+
+@pytest.mark.parametrize(
+    "environ", [{"FTSPACE_PORT": "abc"}, {"FTSPACE_PORT": "0"}, {"FTSPACE_DATA": "~nobody-here/x"}]
+)
+def test_a_setting_that_cannot_be_is_named(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(environ))):
+        read_settings(environ=environ)
+
+
+def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
+    settings = read_settings(tmp_path / "flag", environ={"FTSPACE_DATA": str(tmp_path / "env")})
+    assert settings.runs_dir == tmp_path / "flag" / "runs"
+    assert read_settings(environ={"FTSPACE_DATA": "here"}).data_dir == Path("here").absolute()
+
+
+@pytest.mark.parametrize("name", ["owner/model", "x" * 300, "~nobody-here/x", "a\0b", ""])
+def test_what_is_no_path_is_none(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert name == "" or resolve_local(name) is None
+
+
+def test_names_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.jsonl").touch()
+    assert anchored("mine.jsonl") == str(tmp_path / "mine.jsonl")
+    assert anchored("assets/base") == "assets/base"
+    assert anchored("owner/model") == "owner/model"
+    assert resolve_local("assets/base") == ASSETS / "base"
+    config = anchor(parse_config({"data": {"id": "mine.jsonl"}, "eval": {"tasks": ["heldout", "mine.jsonl"]}}))
+    assert config.data.id == config.eval.tasks[1] == str(tmp_path / "mine.jsonl")
+    assert anchor(default_config()) == default_config()
+
+
+def test_a_job_sees_one_gpu_and_asks_the_hub_only_when_it_may() -> None:
+    assert worker_env(offline=False, environ={})["CUDA_VISIBLE_DEVICES"] == "0"
+    assert worker_env(offline=False, environ={"CUDA_VISIBLE_DEVICES": "3"})["CUDA_VISIBLE_DEVICES"] == "3"
+    assert "HF_HUB_OFFLINE" not in worker_env(offline=False, environ={})
+    assert worker_env(offline=True, environ={})["HF_HUB_OFFLINE"] == "1"
