@@ -81,7 +81,7 @@ class Supervised:
 def supervise(tokenizer: Any, conversations: Sequence[Conversation], max_length: int) -> Iterator[Supervised]:
     """Tokenizes conversations with a loss on every assistant turn and the token that ends it, and on nothing else.
 
-    Where a template leaves the last answer without an end token, the tokenizer's eos is put behind it. Raises
+    Where a template leaves the last answer without an end token, the tokenizer's eos is put right behind it. Raises
     ModelError for templates in which an answer changes what stands before it: nothing of them could be trained.
     """
     template = template_of(tokenizer)
@@ -91,12 +91,12 @@ def supervise(tokenizer: Any, conversations: Sequence[Conversation], max_length:
     special = set(tokenizer.all_special_ids)
     for ids, offsets, (_, answers) in zip(encoded["input_ids"], encoded["offset_mapping"], spans, strict=True):
         labels = [
-            token if any(start <= begin and end <= stop for start, stop in answers) else IGNORED
-            for token, (begin, end) in zip(ids, offsets, strict=True)
+            token if any(start < end <= stop for start, stop in answers) else IGNORED
+            for token, (_, end) in zip(ids, offsets, strict=True)
         ]
-        trained = [label for label in labels if label != IGNORED]
-        if trained and trained[-1] not in special:
-            ids, labels = [*ids, tokenizer.eos_token_id], [*labels, tokenizer.eos_token_id]
+        last = max((place for place, label in enumerate(labels) if label != IGNORED), default=None)
+        if last is not None and labels[last] not in special:
+            ids, labels = ([*tokens[: last + 1], tokenizer.eos_token_id] for tokens in (ids, labels))
         yield Supervised(ids[:max_length], labels[:max_length], len(ids) > max_length)
 
 

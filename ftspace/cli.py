@@ -117,7 +117,10 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     run = RunStore(settings.runs_dir).create(config)
     stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
     reader = RunReader(run)
+    ahead = [other.id for other in RunStore(settings.runs_dir).list() if other.id != run.id and other.is_alive()]
     jobs.start(run)
+    if ahead:
+        stderr.print(f"waiting for the machine: {', '.join(ahead)} came first")
     previous = signal.signal(signal.SIGINT, lambda *_: _interrupt(run))
     try:
         show(jobs.follow(reader), stderr)

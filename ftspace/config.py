@@ -127,7 +127,7 @@ class EvalConfig(Section):
     """How base and tuned are compared."""
 
     tasks: list[str] = ["heldout"]
-    """Tasks to ask: `heldout` (this run's test split) and JSONL task files."""
+    """Tasks to ask: `heldout` (this run's test split) and JSONL task files; on the command line, between commas."""
     max_samples: int | None = Field(default=300, ge=1)
     """Ask at most so many samples of each task."""
     max_new_tokens: int = Field(default=64, ge=1)

@@ -46,7 +46,10 @@ class _View:
                 self._total = event.total_steps
                 rows = ", ".join(f"{count} {split}" for split, count in event.rows.items())
                 share = event.trainable_parameters / event.parameters
-                say(f"  rows: {rows} (format {event.format})")
+                say(f"  rows: {rows} (format {_plain(event.format)})")
+                if event.dropped:
+                    reasons = ", ".join(f"{count} with {_plain(why)}" for why, count in event.dropped.items())
+                    say(f"  [yellow]left out[/]: {reasons}")
                 say(
                     f"  {event.total_steps} steps on {event.device} in {event.dtype}; "
                     f"{event.trainable_parameters:,} of {event.parameters:,} parameters trained ({share:.1%})"

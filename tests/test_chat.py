@@ -62,6 +62,15 @@ def test_a_template_without_an_end_of_turn_gets_the_eos_trained(tokenizer) -> No
     assert trained_texts(tokenizer, row) == ["Norwick." + tokenizer.eos_token]
 
 
+def test_an_answers_first_token_is_trained_though_it_begins_with_the_prompts_space(tokenizer) -> None:
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    )
+    (row,) = supervise(tokenizer, [[TALK[1], {"role": "assistant", "content": "yellow"}]], 512)
+    assert trained_texts(tokenizer, row) == [" yellow" + tokenizer.eos_token]
+
+
 def test_long_rows_are_cut_and_say_so(tokenizer) -> None:
     install_template(tokenizer)
     (whole,) = supervise(tokenizer, [TALK], 512)

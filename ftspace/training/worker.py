@@ -54,7 +54,7 @@ def train(job: Job) -> EndStatus:
             tokenizer=tokenizer,
         )
     except EvalError as error:
-        raise ModelError(f"model.id: {error}") from error
+        raise ModelError(str(error)) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     job.stop_here()
