@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ftspace.config import template_columns
+from ftspace.data.columns import Format, Labels, Row, column_reader
 from ftspace.data.messages import Conversation, Message, RowProblem, cell, numbered, pair, read_turns, turn_like
-from ftspace.data.shapes import Format, Labels, Row, candidates, column_reader, turn_reader
+from ftspace.data.shapes import candidates, turn_reader
 from ftspace.errors import DatasetError
 
 __all__ = ["Conversation", "Format", "Message", "RowProblem", "given_format", "recognize", "rows_in", "to_conversation"]

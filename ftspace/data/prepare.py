@@ -16,9 +16,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ftspace.config import DataConfig
+from ftspace.data.columns import Row
 from ftspace.data.formats import Conversation, Format, RowProblem, given_format, recognize, rows_in, to_conversation
 from ftspace.data.load import Rows, load_rows, peek_rows
-from ftspace.data.shapes import Row
 from ftspace.errors import DatasetError
 
 Split = Literal["train", "validation", "test"]
