@@ -34,9 +34,14 @@ class Template:
         from jinja2 import TemplateError
         from transformers.utils.chat_template_utils import render_jinja_template
 
+        turns: list[dict[str, Any]] = [dict(message) for message in messages]
+        tools = turns[0].pop("tools", None) if turns else None
+        self._require("tools", bool(tools))
+        self._require("tool_calls", any("tool_calls" in turn for turn in turns))
         try:
             rendered, _ = render_jinja_template(
-                conversations=[[dict(message) for message in messages]],
+                conversations=[turns],
+                tools=tools,
                 chat_template=self.source,
                 add_generation_prompt=add_generation_prompt,
                 **self.special_tokens,
@@ -45,6 +50,14 @@ class Template:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelError(f"the model's chat template refuses a conversation of {roles}: {error}") from error
         return rendered[0]
+
+    def _require(self, name: str, given: bool) -> None:
+        """A template that does not speak of tools would leave them out in silence."""
+        if given and name not in self.source:
+            raise ModelError(
+                f"the model's chat template does not write {name.replace('_', ' ')}, which the dataset has, so they "
+                "would be left out; choose a model whose template takes tools, or rows without them"
+            )
 
 
 def template_of(tokenizer: Any) -> Template:

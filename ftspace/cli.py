@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ftspace import __version__
-from ftspace.config import anchor, load_config
+from ftspace.config import anchor, load_config, merge
 from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.runs import Run, RunReader, RunStore, Status
@@ -37,7 +37,7 @@ stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["run"]:
+    if words[:1] in (["run"], ["inspect"]):
         words = spell_out(words)
     parser, commands = build_parser()
     parsed, unknown = parser.parse_known_args(words)
@@ -78,6 +78,18 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     run.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     source = add_flags(run)
 
+    look = commands.add_parser(
+        "inspect",
+        help="how a dataset is read, how long its rows are, what is trained",
+        description="Reads a dataset as a run would and says how: format, mapping, rows left out, tokens, what is cut "
+        "off, what is trained, three rows as the model reads them. --model M is short for --model.id.",
+        allow_abbrev=False,
+        parents=[where],
+    )
+    look.add_argument("dataset", metavar="DATASET", help="Hub id of a dataset, or a local file or folder")
+    look.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    looked = add_flags(look, inspect=True)
+
     runs = commands.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
@@ -98,6 +110,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser, {
         "run": lambda parsed, settings: _run(parsed, overrides(source, parsed), settings),
+        "inspect": lambda parsed, _: _inspect(parsed, overrides(looked, parsed)),
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,
     }
@@ -145,6 +158,30 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     if status == "interrupted":
         stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
     return {"finished": 0, "cancelled": 130}.get(status, 1)
+
+
+def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
+    config = load_config(overrides=merge(given, {"data": {"id": parsed.dataset}}))
+    if config.hub.offline:
+        go_offline()
+    from ftspace.data.prepare import preview
+    from ftspace.inspection import to_rich
+    from ftspace.preflight import find_model
+
+    find_model(config)
+    first = preview(config.data)
+    stderr.print(f"{config.data.id} is read as {first.format}; counting tokens …", markup=False, highlight=False)
+    from ftspace.training.inspect import inspect
+
+    found = inspect(config)
+    if "id" not in given.get("model", {}):
+        said = f"tokens are those of {config.model.id}; give --model to count with another model's"
+        found = found.model_copy(update={"warnings": [*found.warnings, said]})
+    if parsed.json:
+        stdout.file.write(found.model_dump_json(indent=2) + "\n")
+    else:
+        stdout.print(to_rich(found))
+    return 0
 
 
 def _interrupt(run: Run) -> None:

@@ -4,6 +4,7 @@ The docstring beneath a field is its help on the command line, in the app and in
 """
 
 import difflib
+import string
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -17,7 +18,20 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+DataRole = Literal["prompt", "completion", "messages", "system", "tools"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+
+def template_columns(template: str) -> list[str]:
+    """The columns that a template names in braces, in their order. Raises ValueError when it is malformed."""
+    found: list[str] = []
+    for _, name, spec, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if not name or spec or conversion:
+            raise ValueError("braces must hold a column's name and nothing else; write {{ and }} for braces")
+        found.append(name)
+    return found
 
 
 class Section(BaseModel):
@@ -52,12 +66,43 @@ class DataConfig(Section):
     """Use only the first so many rows."""
     system: str | None = None
     """System prompt put before conversations that have none."""
+    mapping: dict[DataRole, str] | None = None
+    """Which column is what, when it is not recognized: prompt and completion, or messages; also system and tools."""
+    prompt_template: str | None = Field(default=None, min_length=1)
+    """The question made of columns named in braces, such as `### Question: {question}`."""
+    completion_template: str | None = Field(default=None, min_length=1)
+    """The answer made of columns named in braces, such as `{answer}`."""
     validation_fraction: Fraction = 0.05
     """Share of the rows kept for the validation loss."""
     test_fraction: Fraction = 0.1
     """Share of the rows never trained on: the task `heldout` asks them of base and tuned."""
     seed: Seed = 0
     """Chooses which rows go where; the same seed and rows give the same split."""
+
+    @model_validator(mode="after")
+    def _mapping_and_templates_give_both_sides(self) -> Self:
+        mapping = self.mapping or {}
+        if self.mapping == {}:
+            raise ValueError("mapping names no column; give prompt and completion, or messages")
+        templates = {"prompt": self.prompt_template, "completion": self.completion_template}
+        for role, template in templates.items():
+            try:
+                named = template_columns(template or "")
+            except ValueError as error:
+                raise ValueError(f"{role}_template: {error}") from error
+            if template and not named:
+                raise ValueError(f"{role}_template names no column in braces, so all rows would be the same")
+            if template and role in mapping:
+                raise ValueError(f"mapping and {role}_template both give the {role}; keep one")
+        sides = {role for role, template in templates.items() if template or role in mapping}
+        if "messages" in mapping and sides:
+            raise ValueError("mapping: messages is the whole conversation; leave prompt and completion out")
+        if "tools" in mapping and "messages" not in mapping:
+            raise ValueError("mapping: tools go with messages")
+        if (mapping or sides) and "messages" not in mapping and len(sides) < 2:
+            lacks = "completion" if "prompt" in sides else "prompt" if sides else "prompt and the completion"
+            raise ValueError(f"the {lacks} is not given; say it with mapping, prompt_template or completion_template")
+        return self
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:

@@ -10,6 +10,7 @@ from evals import errors as evals_errors
 from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
+from ftspace.data.messages import uses_tools
 from ftspace.data.prepare import read_split
 from ftspace.errors import EvalError
 from ftspace.events import EndStatus, Evaluated, Progress, Warned
@@ -62,11 +63,16 @@ def _tasks(job: Job) -> list[Task]:
     run, config = job.run, job.run.config
     tasks = load_tasks(task_paths(config))
     if HELDOUT in config.eval.tasks:
-        rows = list(read_split(run.data, "test"))
+        held = list(read_split(run.data, "test"))
+        rows = [turns for turns in held if not uses_tools(turns)]
+        if len(rows) < len(held):
+            job.tell(Warned(message=f"{len(held) - len(rows)} held-out conversations use tools and are not asked"))
         if rows:
             tasks.insert(0, Task.from_messages(HELDOUT, rows))
         else:
-            job.tell(Warned(message="the test split is empty, so heldout is not asked: raise data.test_fraction"))
+            job.tell(
+                Warned(message="the test split has nothing to ask, so heldout is not asked; raise data.test_fraction")
+            )
     return tasks
 
 

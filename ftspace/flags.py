@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from ftspace.config import RunConfig, field_names
+from ftspace.config import DataConfig, HubConfig, ModelConfig, RunConfig, TrainConfig, field_names
 from ftspace.errors import ConfigError
 
 SHORT = {"--model": "--model.id", "--dataset": "--data.id"}
@@ -18,10 +18,22 @@ class _Flags(RunConfig, BaseSettings):
     """RunConfig under pydantic-settings, which makes the flags. Only its shape is used; no environment is read."""
 
 
-def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Any]:
-    """Adds a `--SECTION.FIELD` flag for every field of RunConfig; give the result to `overrides`."""
+class _InspectFlags(BaseSettings):
+    """The sections that have a say in how a dataset is read and rendered."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    hub: HubConfig = HubConfig()
+
+
+def add_flags(parser: argparse.ArgumentParser, *, inspect: bool = False) -> CliSettingsSource[Any]:
+    """Adds a `--SECTION.FIELD` flag for every field of RunConfig; give the result to `overrides`.
+
+    With `inspect`, only those of the sections that shape a dataset.
+    """
     return CliSettingsSource(
-        _Flags,
+        _InspectFlags if inspect else _Flags,
         root_parser=parser,
         parse_args_method=argparse.ArgumentParser.parse_args,
         cli_avoid_json=True,

@@ -23,12 +23,18 @@ def check(config: RunConfig, runs_dir: Path) -> Preview:
     return preview(config.data)
 
 
+def find_model(config: RunConfig) -> Path | None:
+    """The folder of a local base, None for one that the Hub has. Raises ModelError, or HubError."""
+    path = resolve_local(config.model.id)
+    if path is None:
+        commit_of("model", config.model.id, config.model.revision)
+    return path
+
+
 def check_model(config: RunConfig) -> None:
     """Raises ModelError when the base is not there or is no model that can be loaded."""
-    model = config.model.id
-    path = resolve_local(model)
+    path = find_model(config)
     if path is None:
-        commit_of("model", model, config.model.revision)
         return
     if not path.is_dir():
         raise ModelError(f"model.id: {path} is a file; give the folder that holds config.json and the weights")

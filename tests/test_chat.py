@@ -87,6 +87,37 @@ def test_templates_that_cannot_be_trained_honestly_are_refused(tokenizer) -> Non
         Template(REFUSES).render(TALK)
 
 
+TOOLS = (
+    "{% if tools %}{{ tools | tojson }}\n{% endif %}{% for m in messages %}{{ m.role }}\n{{ m.content }}"
+    "{% for call in m.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant\n{% endif %}"
+)
+
+
+def test_tools_and_their_calls_are_rendered_or_refused_and_never_left_out(tokenizer) -> None:
+    tools = [{"type": "function", "function": {"name": "depth", "parameters": {"type": "object"}}}]
+    call = {"type": "function", "function": {"name": "depth", "arguments": {"sea": "grey"}}}
+    turns: Conversation = [
+        {"role": "user", "content": "How deep?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "9"},
+        {"role": "assistant", "content": "Nine."},
+    ]
+    offered: Conversation = [{"role": "user", "content": "How deep?", "tools": tools}, *turns[1:]]
+    install_template(tokenizer)
+    for refused, what in ((turns, "tool calls"), (offered[:1], "tools")):
+        with pytest.raises(ModelError, match=f"does not write {what}"):
+            template_of(tokenizer).render(refused)
+    tokenizer.chat_template = TOOLS
+    own = tokenizer.apply_chat_template(turns, tools=tools, tokenize=False)
+    assert template_of(tokenizer).render(offered) == own
+    (row,) = supervise(tokenizer, [offered], 512)
+    assert trained_texts(tokenizer, row) == [
+        '{"name": "depth", "arguments": {"sea": "grey"}}<|im_end|>',
+        "Nine.<|im_end|>",
+    ]
+
+
 def test_new_tokens_are_added_where_the_vocabulary_lacks_them(tokenizer, tmp_path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -9,7 +9,7 @@ from ftspace.flags import spell_out, unknown_flags
 from ftspace.settings import ROOT
 from tests.conftest import Cli
 
-EMPTY = "EMPTY.jsonl"
+EMPTY, QA = "EMPTY.jsonl", "assets/datasets/people_alpaca.jsonl"
 BAD = [
     (["run", "--model", "/no/such/folder"], "no file or folder /no/such/folder"),
     (["run", "--model", "assets"], "config.json is missing"),
@@ -17,6 +17,15 @@ BAD = [
     (["run", "--dataset", "/no/such.jsonl"], "no file or folder /no/such.jsonl"),
     (["run", "--dataset", "assets/datasets/people_text.jsonl"], "plain text only"),
     (["run", "--dataset", EMPTY], "is empty"),
+    (["inspect", "/no/such.jsonl"], "no file or folder /no/such.jsonl"),
+    (["inspect", "assets/datasets/people_text.jsonl"], "plain text only"),
+    (["inspect", "assets/datasets/people.jsonl", "--model", "/no/such/folder"], "no file or folder /no/such/folder"),
+    (["inspect", QA, "--data.mapping", "prompt=instruction"], "the completion is not given"),
+    (
+        ["inspect", QA, "--data.mapping", '{"prompt": "instructio", "completion": "output"}'],
+        "did you mean instruction?",
+    ),
+    (["inspect", QA, "--data.mapping", "messages=instruction"], "row 1 cannot be used: no turns"),
     (["run", "--train.learning_rate", "fast"], "train.learning_rate"),
     (["run", "--train.learn_rate", "1"], "did you mean --train.learning_rate"),
     (["run", "nowhere.yaml"], "cannot read the config nowhere.yaml"),
@@ -53,6 +62,38 @@ def test_a_dataset_that_fails_only_when_read_whole_ends_the_run_with_status_2(cl
     document = json.loads(done.stdout)
     assert (document["status"], document["rows"], document["adapter_path"]) == ("failed", [], None)
     assert "cannot read the dataset" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_inspect_says_how_a_dataset_would_be_trained(cli: Cli, tmp_path: Path) -> None:
+    rows = [{"Frage": f"What is {n} plus one?", "Antwort": f"It is {n + 1}." * (1 + 99 * (n == 7))} for n in range(40)]
+    rows.append({"Frage": "And?", "Antwort": ""})
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--data.prompt_template", "Reckon! {Frage}", "--data.mapping", "completion=Antwort"]
+    words += ["--model", "assets/base", "--train.max_length=64", "--json"]
+    done = cli("inspect", str(tmp_path / "rows.jsonl"), *words)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["format"], found["confidence"]) == ("given: prompt/completion", 1.0)
+    assert found["mapping"] == {"prompt": "Reckon! {Frage}", "completion": "Antwort"}
+    assert (found["rows"], found["dropped"]) == (41, {"empty answer": 1})
+    tokens = found["tokens"]
+    assert 0 < tokens["p50"] <= tokens["p95"] < 64 < tokens["max"] < tokens["total"]
+    assert found["truncated_share"] == 1 / 40 and 0 < found["supervised_share"] < 1
+    assert len(found["preview"]) == 3
+    first = found["preview"][0]
+    assert first["messages"][0] == {"role": "user", "content": "Reckon! What is 0 plus one?"}
+    assert first["rendered"].count("Reckon! What is 0 plus one?") == 1 and "<|im_end|>" in first["rendered"]
+    assert any("no chat template" in warning for warning in found["warnings"])
+
+
+def test_inspect_shows_people_a_table_and_what_to_decide(cli: Cli, tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "[bold]2"}]
+    row = {"problem": "1+1?", "solution": "2", "messages": turns}
+    (tmp_path / "rows.jsonl").write_text((json.dumps(row) + "\n") * 3)
+    done = cli("inspect", str(tmp_path / "rows.jsonl"))
+    assert done.returncode == 0, done.stderr
+    assert "messages = messages" in done.stdout and "it could also be problem/solution" in done.stdout
+    assert "[bold]2<|im_end|>" in done.stdout
 
 
 def test_no_runs_yet_is_no_error(cli: Cli) -> None:

@@ -1,91 +1,93 @@
 """Which columns hold the conversation, and how a row becomes messages. Knows no files and no models.
 
-Recognized: `messages`, ShareGPT `conversations`, prompt/completion (text or messages), Alpaca (instruction, input,
-output) and question/answer pairs. `text` alone has no answer to learn and is refused with a word of why.
+A dataset's shape is recognized by its columns and the values of some rows (`shapes.py` lists the shapes), or given by a
+person as a mapping of columns or as templates. `text` alone has no answer to learn and is refused with a word of why.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+import dataclasses
+import difflib
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from ftspace.config import template_columns
+from ftspace.data.columns import Format, Labels, Row, column_reader
+from ftspace.data.messages import Conversation, Message, RowProblem, cell, numbered, pair, read_turns, turn_like
+from ftspace.data.shapes import candidates, turn_reader
 from ftspace.errors import DatasetError
 
+__all__ = ["Conversation", "Format", "Message", "RowProblem", "given_format", "recognize", "rows_in", "to_conversation"]
 
-class Message(TypedDict):
-    """One turn of a conversation."""
-
-    role: str
-    content: str
-
-
-Conversation = list[Message]
+_MEDIA = ("image", "images", "audio", "audios", "video", "videos")
+_PLAUSIBLE = 0.5
+"""Share of the rows that another reading must understand to be worth a warning."""
 
 
-class RowProblem(Exception):
-    """Why one row cannot be used, in a few words that can be counted."""
+def recognize(columns: Sequence[str], rows: Sequence[Row], labels: Labels | None = None) -> Format:
+    """The format of a dataset by its columns and the values of some rows. Raises DatasetError naming what was found.
 
-
-_ROLES = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "chatgpt": "assistant",
-}
-_PAIRS = [
-    ("question", "answer"),
-    ("query", "response"),
-    ("problem", "solution"),
-    ("prompt", "response"),
-    ("instruction", "response"),
-    ("input", "output"),
-]
-
-
-@dataclass(frozen=True)
-class Format:
-    """A way of reading rows: its name for people, the columns that it reads, and the reader."""
-
-    name: str
-    columns: tuple[str, ...]
-    read: Callable[[Mapping[str, Any]], Conversation]
-
-
-def recognize(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Format:
-    """The format of a dataset by its columns and the values of some rows. Raises DatasetError naming what was found."""
+    `labels` are the names of a label column's numbers. Where several readings fit, the likeliest is taken and its
+    warnings name the others.
+    """
     if not rows:
         raise DatasetError("the dataset has no rows; give one with at least a few question and answer rows")
-    has = set(columns)
-    if "messages" in has:
-        return Format("messages", ("messages",), lambda row: _turns(row["messages"], "role", "content"))
-    if "conversations" in has:
-        return Format("conversations (ShareGPT)", ("conversations",), _read_conversations)
-    if {"prompt", "completion"} <= has:
-        return Format("prompt/completion", ("prompt", "completion"), _read_prompt_completion)
-    if {"instruction", "output"} <= has:
-        used = ("instruction", "input", "output") if "input" in has else ("instruction", "output")
-        return Format("instruction/input/output (Alpaca)", used, _read_alpaca)
-    for ask, answer in _PAIRS:
-        if {ask, answer} <= has:
-            return Format(f"{ask}/{answer}", (ask, answer), _pair_reader(ask, answer))
-    found = ", ".join(columns) or "none"
-    if "text" in has:
-        raise DatasetError(
-            f"the dataset has plain text only (columns: {found}), so there is no answer to learn; give columns such as "
-            "`messages`, or `prompt` and `completion`"
-        )
-    raise DatasetError(
-        f"no usable columns: found {found}; expected `messages`, `conversations`, `prompt` and `completion`, "
-        "`instruction` and `output`, or `question` and `answer`"
-    )
+    found: list[tuple[float, Format]] = []
+    for fmt in candidates(columns, rows, labels or {}):
+        share = sum(_usable(row, fmt) for row in rows) / len(rows)
+        sure = round(fmt.confidence * (0.1 + 0.9 * share), 3)
+        reason = f"{fmt.reason}; {'all' if share == 1 else f'{share:.0%}'} of the first rows fit"
+        found.append((share, dataclasses.replace(fmt, confidence=sure, reason=reason)))
+    if not found:
+        raise DatasetError(_refusal(columns))
+    found.sort(key=lambda one: -one[1].confidence)
+    best = found[0][1]
+    others: dict[str, Format] = {}
+    for share, fmt in found[1:]:
+        if share >= _PLAUSIBLE and _says_otherwise(fmt, best):
+            others.setdefault(fmt.name, fmt)
+    if not others:
+        return best
+    listed = " or ".join(f"{fmt.name} ({_words(fmt)})" for fmt in list(others.values())[:3])
+    warning = f"read as {best.name}; it could also be {listed}: set data.mapping to say which"
+    return dataclasses.replace(best, alternatives=tuple(others), warnings=(warning, *best.warnings))
 
 
-def to_conversation(row: Mapping[str, Any], fmt: Format, system: str | None = None) -> Conversation:
+def given_format(
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    mapping: Mapping[str, str],
+    prompt_template: str | None = None,
+    completion_template: str | None = None,
+) -> Format:
+    """The format that a person gave: `data.mapping` and the templates. Raises DatasetError naming column or row."""
+    if not rows:
+        raise DatasetError("the dataset has no rows; give one with at least a few question and answer rows")
+    for role, column in mapping.items():
+        _require(columns, column, f"data.mapping.{role}")
+    templates = {"prompt": prompt_template, "completion": completion_template}
+    for role, template in templates.items():
+        for column in template_columns(template or ""):
+            _require(columns, column, f"data.{role}_template")
+    system, tools = mapping.get("system"), mapping.get("tools")
+    if "messages" in mapping:
+        read = _with_system(turn_reader(mapping["messages"], tools, read_turns), system)
+    elif not prompt_template and not completion_template:
+        read = column_reader([mapping["prompt"]], mapping["completion"], system)
+    else:
+        read = _template_reader(mapping, templates, system)
+    used = [*mapping.values(), *template_columns(prompt_template or ""), *template_columns(completion_template or "")]
+    said = dict(mapping) | {role: template for role, template in templates.items() if template}
+    how = "data.mapping" if not (prompt_template or completion_template) else "data.prompt_template and such"
+    name = "given: " + ("messages" if "messages" in mapping else "prompt/completion")
+    fmt = Format(name, tuple(dict.fromkeys(used)), read, said, 1.0, f"{how} says so")
+    return dataclasses.replace(fmt, warnings=_broken(rows, fmt, how))
+
+
+def to_conversation(row: Row, fmt: Format, system: str | None = None) -> Conversation:
     """The row's conversation up to its last answer, `system` put in front when it has none. Raises RowProblem."""
+    media = next((name for name in _MEDIA if row.get(name) not in (None, [], "")), None)
+    if media and media not in fmt.columns:
+        raise RowProblem(f"{media} beside the text: only text can be trained")
     turns = fmt.read(row)
     while turns and turns[-1]["role"] != "assistant":
         turns.pop()
@@ -93,59 +95,110 @@ def to_conversation(row: Mapping[str, Any], fmt: Format, system: str | None = No
         raise RowProblem("no answer")
     if not any(turn["role"] == "user" for turn in turns):
         raise RowProblem("no question")
-    if not turns[-1]["content"].strip():
+    if not turns[-1]["content"].strip() and not turns[-1].get("tool_calls"):
         raise RowProblem("empty answer")
     if system and turns[0]["role"] != "system":
-        turns.insert(0, Message(role="system", content=system))
+        opening = Message(role="system", content=system)
+        if tools := turns[0].pop("tools", None):
+            opening["tools"] = tools
+        turns.insert(0, opening)
     return turns
 
 
-def _read_conversations(row: Mapping[str, Any]) -> Conversation:
-    turns = row["conversations"]
-    by_role = isinstance(turns, list) and turns and isinstance(turns[0], Mapping) and "role" in turns[0]
-    return _turns(turns, "role", "content") if by_role else _turns(turns, "from", "value")
+def rows_in(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows; one whose cells are whole columns (`{"0": ..., "1": ...}`, as pandas writes JSON) becomes many."""
+    for row in rows:
+        cells = {name: value for name, value in row.items() if value is not None}
+        columns = {name: value for name, value in cells.items() if numbered(value)}
+        if len(columns) != len(cells) or not cells or any(turn_like(next(iter(c.values()))) for c in columns.values()):
+            yield row
+            continue
+        for key in sorted({key for column in columns.values() for key in column}, key=int):
+            yield {name: column.get(key) for name, column in columns.items()}
 
 
-def _read_prompt_completion(row: Mapping[str, Any]) -> Conversation:
-    prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, list) and isinstance(completion, list):
-        return _turns([*prompt, *completion], "role", "content")
-    return _pair(prompt, completion)
+def fill(template: str, row: Row) -> str:
+    """The template with the row's cells in place of the columns' names. Raises RowProblem."""
+    parts: list[str] = []
+    for literal, name, _, _ in string.Formatter().parse(template):
+        parts.append(literal)
+        if name is not None:
+            try:
+                parts.append(cell(row.get(name)))
+            except RowProblem as problem:
+                raise RowProblem(f"{problem} in {name}") from problem
+    return "".join(parts)
 
 
-def _read_alpaca(row: Mapping[str, Any]) -> Conversation:
-    context = row.get("input")
-    ask = _text(row["instruction"])
-    return _pair(f"{ask}\n\n{_text(context)}" if context else ask, row["output"])
+def _template_reader(
+    mapping: Mapping[str, str], templates: Mapping[str, str | None], system: str | None
+) -> Callable[[Row], Conversation]:
+    def said(role: str, row: Row) -> str:
+        template = templates[role]
+        return fill(template, row) if template else cell(row.get(mapping[role]))
+
+    return _with_system(lambda row: pair(said("prompt", row), said("completion", row)), system)
 
 
-def _pair_reader(ask: str, answer: str) -> Callable[[Mapping[str, Any]], Conversation]:
-    return lambda row: _pair(row[ask], row[answer])
+def _with_system(read: Callable[[Row], Conversation], system: str | None) -> Callable[[Row], Conversation]:
+    def read_row(row: Row) -> Conversation:
+        turns = read(row)
+        value = row.get(system) if system else None
+        if value in (None, "") or (turns and turns[0]["role"] == "system"):
+            return turns
+        return [Message(role="system", content=cell(value)), *turns]
+
+    return read_row if system else read
 
 
-def _pair(ask: Any, answer: Any) -> Conversation:
-    return [Message(role="user", content=_text(ask)), Message(role="assistant", content=_text(answer))]
+def _require(columns: Sequence[str], column: str, field: str) -> None:
+    if column not in columns:
+        close = difflib.get_close_matches(column, [str(one) for one in columns], n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has: {', '.join(map(str, columns)) or 'none'}"
+        raise DatasetError(f"{field}: the dataset has no column {column}; {hint}")
 
 
-def _turns(turns: Any, role_key: str, content_key: str) -> Conversation:
-    if not isinstance(turns, list) or not turns:
-        raise RowProblem("no turns")
-    read: Conversation = []
-    for turn in turns:
-        if not isinstance(turn, Mapping) or role_key not in turn or content_key not in turn:
-            raise RowProblem(f"a turn without {role_key} and {content_key}")
-        role = _ROLES.get(str(turn[role_key]).lower())
-        if role is None:
-            raise RowProblem(f"unknown role {turn[role_key]}")
-        read.append(Message(role=role, content=_text(turn[content_key])))
-    return read
+def _broken(rows: Sequence[Row], fmt: Format, how: str) -> tuple[str, ...]:
+    """A warning about the first row that a given format cannot read. Raises DatasetError when it can read none."""
+    problems: list[str] = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            to_conversation(row, fmt)
+        except RowProblem as problem:
+            problems.append(f"row {number} cannot be used: {problem}")
+    if len(problems) == len(rows):
+        raise DatasetError(f"{how}: {problems[0]}, and so are all of the first {len(rows)} rows; choose other columns")
+    if problems:
+        return (f"{how}: {problems[0]} ({len(problems)} of the first {len(rows)} rows)",)
+    return ()
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        raise RowProblem("missing text")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise RowProblem(f"{type(value).__name__} where text is expected")
-    return value
+def _usable(row: Row, fmt: Format) -> bool:
+    try:
+        to_conversation(row, fmt)
+    except RowProblem:
+        return False
+    return True
+
+
+def _says_otherwise(fmt: Format, best: Format) -> bool:
+    """Whether another reading is about other columns, or the same ones in another order; not only about fewer."""
+    same = set(fmt.columns) <= set(best.columns)
+    return not same or (fmt.columns == best.columns and fmt.mapping != best.mapping)
+
+
+def _words(fmt: Format) -> str:
+    return ", ".join(f"{role}={column}" for role, column in fmt.mapping.items())
+
+
+def _refusal(columns: Sequence[Any]) -> str:
+    found = ", ".join(map(str, columns)) or "none"
+    if "text" in columns:
+        return (
+            f"the dataset has plain text only (columns: {found}), so there is no answer to learn; give columns such as "
+            "`messages`, or `prompt` and `completion`, or say with data.mapping which they are"
+        )
+    return (
+        f"no usable columns: found {found}; expected `messages`, `conversations`, `prompt` and `completion`, "
+        "`instruction` and `output`, or `question` and `answer`; data.mapping says which columns are which"
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,8 @@ class Rows:
     rows: Callable[[], Iterator[Mapping[str, Any]]]
     """Goes over the rows from the start, each time it is called."""
     revision: str | None
+    labels: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The names of a label column's numbers, by column."""
 
 
 def load_rows(config: DataConfig) -> Rows:
@@ -32,7 +34,7 @@ def load_rows(config: DataConfig) -> Rows:
         dataset = _load(config, commit, streaming=False)
         if config.max_samples is not None:
             dataset = dataset.select(range(min(config.max_samples, len(dataset))))
-        return Rows(list(dataset.column_names), lambda: iter(dataset), commit)
+        return Rows(list(dataset.column_names), lambda: iter(dataset), commit, _labels(dataset))
 
 
 def peek_rows(config: DataConfig, count: int) -> Rows:
@@ -42,7 +44,7 @@ def peek_rows(config: DataConfig, count: int) -> Rows:
         dataset = _load(config, commit, streaming=True)
         first: list[Mapping[str, Any]] = list(islice(dataset, count))
         columns = list(dataset.column_names or (first[0] if first else []))
-        return Rows(columns, lambda: iter(first), commit)
+        return Rows(columns, lambda: iter(first), commit, _labels(dataset))
 
 
 def _commit(config: DataConfig) -> str | None:
@@ -70,6 +72,12 @@ def _load(config: DataConfig, commit: str | None, *, streaming: bool) -> Any:
     if config.split != "train":
         raise DatasetError(f"data.split: {path} is one file, so its only split is train (given: {config.split!r})")
     return datasets.load_dataset(builder, data_files=str(path), split="train", streaming=streaming)
+
+
+def _labels(dataset: Any) -> dict[str, list[str]]:
+    """The names of the label columns' numbers."""
+    features: Mapping[str, Any] = dataset.features or {}
+    return {name: list(names) for name, kind in features.items() if (names := getattr(kind, "names", None))}
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ftspace.config import DataConfig
-from ftspace.data.formats import Conversation, RowProblem, recognize, to_conversation
-from ftspace.data.load import load_rows, peek_rows
+from ftspace.data.columns import Row
+from ftspace.data.formats import Conversation, Format, RowProblem, given_format, recognize, rows_in, to_conversation
+from ftspace.data.load import Rows, load_rows, peek_rows
 from ftspace.errors import DatasetError
 
 Split = Literal["train", "validation", "test"]
@@ -32,6 +33,10 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str
+    mapping: dict[str, str] = {}
+    """Which column was read as what."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know about how the rows were read."""
     rows: dict[Split, int]
     dropped: dict[str, int]
     """Rows left out, by reason."""
@@ -53,13 +58,15 @@ class Preview:
     conversations: list[Conversation]
     dropped: dict[str, int]
     """Rows among those looked at that cannot be used, by reason."""
+    understood: Format
+    """How the rows were read: mapping, confidence, reason, warnings."""
 
 
 def preview(config: DataConfig, count: int = 5) -> Preview:
     """The first `count` usable conversations, without reading the whole dataset. Raises DatasetError."""
     peeked = peek_rows(config, max(PEEK, count))
-    rows = list(peeked.rows())
-    fmt = recognize(peeked.columns, rows)
+    rows = list(islice(rows_in(peeked.rows()), max(PEEK, count)))
+    fmt = understand(config, peeked, rows)
     conversations: list[Conversation] = []
     dropped: Counter[str] = Counter()
     for row in rows:
@@ -75,7 +82,24 @@ def preview(config: DataConfig, count: int = 5) -> Preview:
         used=list(fmt.columns),
         conversations=conversations[:count],
         dropped=dict(dropped),
+        understood=fmt,
     )
+
+
+def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
+    """How to read the rows: as the config says, or as their columns and first rows show. Raises DatasetError."""
+    if config.mapping or config.prompt_template or config.completion_template:
+        mapping = {str(role): column for role, column in (config.mapping or {}).items()}
+        return given_format(loaded.columns, first, mapping, config.prompt_template, config.completion_template)
+    return recognize(loaded.columns, first, loaded.labels)
+
+
+def open_rows(config: DataConfig) -> tuple[Format, Iterator[Row], str | None]:
+    """The format, all rows asked for, and the commit they are read at. Raises DatasetError, or HubError."""
+    loaded = load_rows(config)
+    rows = islice(rows_in(loaded.rows()), config.max_samples)
+    first = list(islice(rows, PEEK))
+    return understand(config, loaded, first), chain(first, rows), loaded.revision
 
 
 def prepare(config: DataConfig, out_dir: Path) -> Manifest:
@@ -83,17 +107,14 @@ def prepare(config: DataConfig, out_dir: Path) -> Manifest:
 
     Raises DatasetError when no row is left to train on.
     """
-    loaded = load_rows(config)
-    rows = loaded.rows()
-    first = list(islice(rows, PEEK))
-    fmt = recognize(loaded.columns, first)
+    fmt, rows, revision = open_rows(config)
     out_dir.mkdir(parents=True, exist_ok=True)
     dropped: Counter[str] = Counter()
     counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
     files = {split: (out_dir / f"{split}.jsonl").open("w", encoding="utf-8") for split in SPLITS}
     content = hashlib.sha256()
     try:
-        for row in chain(first, rows):
+        for row in rows:
             try:
                 conversation = to_conversation(row, fmt, config.system)
             except RowProblem as problem:
@@ -113,9 +134,11 @@ def prepare(config: DataConfig, out_dir: Path) -> Manifest:
         )
     manifest = Manifest(
         format=fmt.name,
+        mapping=fmt.mapping,
+        warnings=fmt.warnings,
         rows=counts,
         dropped=dict(dropped),
-        revision=loaded.revision,
+        revision=revision,
         content_hash=content.hexdigest(),
     )
     (out_dir / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

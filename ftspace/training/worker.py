@@ -25,6 +25,8 @@ def train(job: Job) -> EndStatus:
     run, config = job.run, job.run.config
     recipe = config.train
     manifest = prepare(config.data, run.data)
+    for warning in manifest.warnings:
+        job.tell(Warned(message=warning))
     job.stop_here()
 
     import torch

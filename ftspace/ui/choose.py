@@ -110,6 +110,8 @@ class Choose:
         if found.dropped:
             dropped = ", ".join(f"{count} with {reason}" for reason, count in found.dropped.items())
             words += f" Some of the first rows cannot be used: {dropped}."
+        for warning in found.understood.warnings:
+            words += f" Note: {warning}."
         return markup.preview([_cut(text, spans) for text, spans in texts], words)
 
     def _take(self, path: str) -> tuple[Any, str]:

@@ -129,6 +129,7 @@ def compose(draft: RunConfig, model: str, dataset: str, values: list[Any]) -> Ru
         over["model"]["revision"] = None
     if over["data"]["id"] != draft.data.id:
         over["data"] |= {"revision": None, "config": None, "split": "train"}
+        over["data"] |= {"mapping": None, "prompt_template": None, "completion_template": None}
     for name, value in zip(NAMES, values, strict=True):
         section, field = name.split(".")
         blank = isinstance(value, str) and not value.strip()

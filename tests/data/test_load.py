@@ -67,3 +67,12 @@ def test_a_file_has_one_split(tmp_path: Path) -> None:
     WRITERS["rows.jsonl"](tmp_path / "rows.jsonl")
     with pytest.raises(DatasetError, match="only split is train"):
         load_rows(DataConfig(id=str(tmp_path / "rows.jsonl"), split="test"))
+
+
+def test_the_names_of_labels_come_with_the_rows(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=kinds).to_parquet(tmp_path / "rows.parquet")
+    config = DataConfig(id=str(tmp_path / "rows.parquet"))
+    assert load_rows(config).labels == peek_rows(config, 1).labels == {"label": ["neg", "pos"]}

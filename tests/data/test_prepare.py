@@ -63,3 +63,24 @@ def test_a_preview_shows_the_first_rows_and_what_made_them(tmp_path: Path) -> No
     assert shown.format == "question/answer"
     assert shown.used == ["question", "answer"]
     assert [turns[1]["content"] for turns in shown.conversations] == ["1", "2"]
+
+
+def test_what_a_person_gave_and_what_they_should_know_is_kept(tmp_path: Path) -> None:
+    rows = [row(n) | {"problem": f"{n}?", "solution": "none"} for n in range(60)]
+    config = write(tmp_path / "rows.jsonl", rows)
+    guessed = prepare(config, tmp_path / "a")
+    assert guessed.mapping == {"prompt": "question", "completion": "answer"}
+    assert "it could also be problem/solution" in guessed.warnings[0]
+    said = config.model_copy(update={"mapping": {"prompt": "problem", "completion": "solution"}})
+    told = prepare(said, tmp_path / "b")
+    assert (told.mapping, told.warnings) == ({"prompt": "problem", "completion": "solution"}, ())
+    assert all(turns[1]["content"] == "none" for turns in read_split(tmp_path / "b", "train"))
+    assert preview(said, 1).understood.confidence == 1.0
+
+
+def test_a_pandas_export_is_as_many_rows_as_it_has(tmp_path: Path) -> None:
+    exported = {key: {str(n): row(n)[key] for n in range(40)} for key in ("question", "answer")}
+    (tmp_path / "rows.json").write_text(json.dumps([exported]))
+    config = DataConfig(id=str(tmp_path / "rows.json"))
+    assert sum(prepare(config, tmp_path / "data").rows.values()) == 40
+    assert sum(prepare(config.model_copy(update={"max_samples": 30}), tmp_path / "few").rows.values()) == 30

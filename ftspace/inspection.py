@@ -1,0 +1,91 @@
+"""What `inspect` finds out about a dataset, and how it looks on a terminal. Knows neither tokenizers nor files."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TokenCounts(_Plain):
+    """Lengths of the conversations, in tokens of the model, before anything is cut."""
+
+    p50: int
+    """Half of the conversations are no longer."""
+    p95: int
+    """19 of 20 are no longer."""
+    max: int
+    total: int
+
+
+class Shown(_Plain):
+    """One conversation, and the text that the model reads."""
+
+    messages: list[dict[str, Any]]
+    rendered: str
+
+
+class Inspection(_Plain):
+    """A dataset as a run with this config would train on it."""
+
+    dataset: str
+    model: str
+    """Whose tokenizer and chat template were used."""
+    format: str
+    mapping: dict[str, str]
+    """Which column is what."""
+    confidence: float
+    """From 0 to 1; 1 when the config gave the mapping."""
+    reason: str
+    alternatives: list[str]
+    """Other readings that the rows allow."""
+    rows: int
+    """All rows read, those left out included."""
+    dropped: dict[str, int]
+    """Rows left out, by reason."""
+    tokens: TokenCounts
+    truncated_share: float
+    """Share of the conversations that are longer than train.max_length."""
+    supervised_share: float
+    """Share of the tokens kept that are trained: answers and their ends."""
+    warnings: list[str]
+    preview: list[Shown]
+
+
+def to_rich(found: Inspection) -> RenderableType:
+    """The inspection for a person."""
+    table = Table(show_header=False, title=Text(found.dataset), title_justify="left")
+    table.add_column("what", no_wrap=True)
+    table.add_column("found")
+    for what, words in _lines(found):
+        table.add_row(what, Text(words))
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in found.warnings]
+    panels = [
+        Panel(Text(shown.rendered), title=f"row {number} as the model reads it", title_align="left")
+        for number, shown in enumerate(found.preview, start=1)
+    ]
+    return Group(table, *warnings, *panels)
+
+
+def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
+    dropped = sum(found.dropped.values())
+    yield "read as", f"{found.format} (confidence {found.confidence:.2f})"
+    yield "because", found.reason
+    yield "mapping", ", ".join(f"{role} = {column}" for role, column in found.mapping.items())
+    if found.alternatives:
+        yield "or", ", ".join(found.alternatives)
+    yield "rows", f"{found.rows}, of which {found.rows - dropped} can be used"
+    if dropped:
+        yield "left out", ", ".join(f"{count} with {reason}" for reason, count in found.dropped.items())
+    tokens = found.tokens
+    yield "tokens", f"{tokens.total} in all; a row {tokens.p50} (median), {tokens.p95} (95 %), {tokens.max} (longest)"
+    yield "cut off", f"{found.truncated_share:.1%} of the rows are longer than train.max_length"
+    yield "trained", f"{found.supervised_share:.1%} of the tokens"
+    yield "model", f"{found.model}: its tokenizer and chat template"
