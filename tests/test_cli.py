@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ftspace.cli import main
 from ftspace.flags import spell_out, unknown_flags
 from ftspace.settings import ROOT
 from tests.conftest import Cli
@@ -41,8 +42,6 @@ BAD = [
 def test_the_users_mistakes_end_in_one_line_status_2_and_no_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], said: str
 ) -> None:
-    from ftspace.cli import main
-
     (tmp_path / EMPTY).write_text("")
     words = [str(tmp_path / EMPTY) if word == EMPTY else word for word in words]
     assert main([*words, "--data-dir", str(tmp_path / "data")]) == 2
@@ -64,15 +63,14 @@ def test_a_dataset_that_fails_only_when_read_whole_ends_the_run_with_status_2(cl
     assert "cannot read the dataset" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_inspect_says_how_a_dataset_would_be_trained(cli: Cli, tmp_path: Path) -> None:
+def test_inspect_says_how_a_dataset_would_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rows = [{"Frage": f"What is {n} plus one?", "Antwort": f"It is {n + 1}." * (1 + 99 * (n == 7))} for n in range(40)]
     rows.append({"Frage": "And?", "Antwort": ""})
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ["--data.prompt_template", "Reckon! {Frage}", "--data.mapping", "completion=Antwort"]
     words += ["--model", "assets/base", "--train.max_length=64", "--json"]
-    done = cli("inspect", str(tmp_path / "rows.jsonl"), *words)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    assert main(["inspect", str(tmp_path / "rows.jsonl"), *words]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert (found["format"], found["confidence"]) == ("given: prompt/completion", 1.0)
     assert found["mapping"] == {"prompt": "Reckon! {Frage}", "completion": "Antwort"}
     assert (found["rows"], found["dropped"]) == (41, {"empty answer": 1})
@@ -86,14 +84,14 @@ def test_inspect_says_how_a_dataset_would_be_trained(cli: Cli, tmp_path: Path) -
     assert any("no chat template" in warning for warning in found["warnings"])
 
 
-def test_inspect_shows_people_a_table_and_what_to_decide(cli: Cli, tmp_path: Path) -> None:
+def test_inspect_shows_people_a_table_and_what_to_decide(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "[bold]2"}]
     row = {"problem": "1+1?", "solution": "2", "messages": turns}
     (tmp_path / "rows.jsonl").write_text((json.dumps(row) + "\n") * 3)
-    done = cli("inspect", str(tmp_path / "rows.jsonl"))
-    assert done.returncode == 0, done.stderr
-    assert "messages = messages" in done.stdout and "it could also be problem/solution" in done.stdout
-    assert "[bold]2<|im_end|>" in done.stdout
+    assert main(["inspect", str(tmp_path / "rows.jsonl")]) == 0
+    shown = capsys.readouterr().out
+    assert "messages = messages" in shown and "it could also be problem/solution" in shown
+    assert "[bold]2<|im_end|>" in shown
 
 
 def test_no_runs_yet_is_no_error(cli: Cli) -> None:
