@@ -177,9 +177,8 @@ def write_text(path: Path, text: str) -> None:
                 os.fsync(file.fileno())
             Path(beside).chmod(0o644)
             Path(beside).replace(path)
-        except BaseException:
+        finally:
             Path(beside).unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise LogError(f"{path}: can't be written: {error.strerror or error}") from error
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
+from evals.errors import one_line
 from ftspace.errors import FtspaceError
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.runs import Run
@@ -67,7 +68,8 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         code = 0 if status == "finished" else 1
         message = "stopped; what was trained until then is saved" if status == "cancelled" else ""
     except Stopped:
-        status, message = "cancelled", "stopped before there was anything to save"
+        saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else "nothing was saved yet"
+        status, message = "cancelled", f"stopped; {saved}"
     except FtspaceError as error:
         reason, message, code = error.reason, str(error), 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
@@ -78,7 +80,7 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
 
 
 def _reason_of(error: Exception) -> tuple[str, str]:
-    text = " ".join(str(error).split())[:300] or type(error).__name__
+    text = one_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "memory", f"out of memory: {text}; lower train.micro_batch_size or train.max_length"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from evals.errors import one_line
 from ftspace.config import DataConfig
 from ftspace.errors import DatasetError
 from ftspace.hub.find import commit_of
@@ -91,9 +92,3 @@ def _explained(config: DataConfig) -> Generator[None]:
     except (DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
         cause = error.__cause__ or error
         raise DatasetError(f"cannot read the dataset {config.id}: {one_line(cause)}") from error
-
-
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """An exception's message on one line, cut at `limit` characters; its class's name when it has none."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"

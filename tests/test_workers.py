@@ -1,0 +1,51 @@
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from ftspace.config import RunConfig
+from ftspace.errors import DatasetError
+from ftspace.events import EndStatus, Finished, Started
+from ftspace.runs import RunReader, RunStore
+from ftspace.workers import Job, Stopped, run_job
+
+
+def raising(error: BaseException) -> Callable[[Job], EndStatus]:
+    def work(job: Job) -> EndStatus:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("work", "adapter", "code", "status", "reason", "words"),
+    [
+        (lambda job: "finished", True, 0, "finished", "", ""),
+        (lambda job: "cancelled", True, 1, "cancelled", "", "is saved"),
+        (raising(Stopped()), False, 1, "cancelled", "", "nothing was saved yet"),
+        (raising(Stopped()), True, 1, "cancelled", "", "the adapter is saved"),
+        (raising(DatasetError("no rows; give some")), False, 2, "failed", "dataset", "no rows; give some"),
+        (raising(MemoryError("all gone")), False, 1, "failed", "memory", "micro_batch_size"),
+        (raising(OSError(errno.ENOSPC, "No space left")), False, 1, "failed", "disk", "free some space"),
+        (raising(RuntimeError("two\nlines")), False, 1, "failed", "error", "RuntimeError: two"),
+    ],
+)
+def test_however_work_ends_the_run_says_so(
+    store: RunStore,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Callable[[Job], EndStatus],
+    adapter: bool,
+    code: int,
+    status: EndStatus,
+    reason: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr("ftspace.workers.signal.signal", lambda *_: None)
+    run = store.create(RunConfig())
+    if adapter:
+        run.adapter.mkdir()
+    assert run_job(run, "train", work) == code
+    first, last = RunReader(run).refresh()
+    assert isinstance(first, Started) and first.versions["torch"]
+    assert isinstance(last, Finished) and (last.status, last.reason) == (status, reason)
+    assert words in last.message and "\n" not in last.message
