@@ -20,6 +20,24 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 DataRole = Literal["prompt", "completion", "messages", "system", "tools"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+ChatTemplate = Literal[
+    "auto", "chatml", "llama2", "llama3", "mistral", "zephyr", "gemma", "phi", "alpaca", "vicuna", "plain"
+]
+Finding = Literal[
+    "duplicate",
+    "near_duplicate",
+    "short_answer",
+    "refusal",
+    "markup",
+    "encoding",
+    "other_language",
+    "long_row",
+    "echo",
+    "secret",
+    "personal",
+    "overlap",
+]
+"""What a look at the data can find in a row; `data.filters` leaves such rows out."""
 
 
 def template_columns(template: str) -> list[str]:
@@ -49,6 +67,8 @@ class ModelConfig(Section):
     """Branch, tag or commit of a Hub model; the newest when not given."""
     dtype: Dtype = "auto"
     """Number format of the base's weights; auto is the checkpoint's own on a GPU, and float32 on a CPU."""
+    chat_template: ChatTemplate = "auto"
+    """How conversations are written as text; auto is the model's own way, and ChatML where it has none."""
 
 
 class DataConfig(Section):
@@ -72,6 +92,16 @@ class DataConfig(Section):
     """The question made of columns named in braces, such as `### Question: {question}`."""
     completion_template: str | None = Field(default=None, min_length=1)
     """The answer made of columns named in braces, such as `{answer}`."""
+    filters: list[Finding] = []
+    """Leave out the rows in which this is found, such as duplicate or secret; on the command line, between commas."""
+    review: str | None = None
+    """JSONL file of the decisions made in the app's review screen: rows dropped there are left out."""
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    """Share of the training rows to learn from. Validation and test rows stay the same, so runs can be compared."""
+    validation_split: str = "auto"
+    """Split for the validation loss; auto takes the dataset's own where it has one, none keeps rows of `split` back."""
+    test_split: str = "auto"
+    """Split that `heldout` asks; auto takes the dataset's own test split where it has one, none keeps rows back."""
     validation_fraction: Fraction = 0.05
     """Share of the rows kept for the validation loss."""
     test_fraction: Fraction = 0.1
@@ -140,7 +170,9 @@ class TrainConfig(Section):
     micro_batch_size: int | None = Field(default=None, ge=1)
     """Conversations in one forward pass: lower it when memory runs out. Divides batch_size, its default."""
     max_length: int = Field(default=1024, ge=8)
-    """Tokens kept of a conversation; longer ones are cut at the end."""
+    """Tokens kept of a conversation; longer ones are cut."""
+    truncation_side: Literal["right", "left"] = "right"
+    """Where long conversations are cut: right loses their end, left their beginning."""
     scheduler: Scheduler = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: Fraction = 0.03
@@ -228,7 +260,12 @@ def anchor(config: RunConfig) -> RunConfig:
     return config.model_copy(
         update={
             "model": config.model.model_copy(update={"id": anchored(config.model.id)}),
-            "data": config.data.model_copy(update={"id": anchored(config.data.id)}),
+            "data": config.data.model_copy(
+                update={
+                    "id": anchored(config.data.id),
+                    "review": anchored(config.data.review) if config.data.review else None,
+                }
+            ),
             "eval": config.eval.model_copy(update={"tasks": [anchored(task) for task in config.eval.tasks]}),
         }
     )
