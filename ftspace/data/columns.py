@@ -32,6 +32,8 @@ class Format:
     """What a person should know or decide about this reading."""
     alternatives: tuple[str, ...] = ()
     """Other readings that the rows allow too."""
+    readings: tuple[tuple[str, dict[str, str]], ...] = ()
+    """Those of them that `data.mapping` can say, each with that mapping."""
 
 
 BARE = "bare"

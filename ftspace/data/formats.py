@@ -12,7 +12,7 @@ from typing import Any
 
 from ftspace.config import template_columns
 from ftspace.data.columns import Format, Labels, Row, column_reader
-from ftspace.data.messages import Conversation, Message, RowProblem, cell, numbered, pair, read_turns, turn_like
+from ftspace.data.messages import Conversation, Message, RowProblem, cell, numbered, pair, read_any, turn_like
 from ftspace.data.shapes import candidates, turn_reader
 from ftspace.errors import DatasetError
 
@@ -49,7 +49,8 @@ def recognize(columns: Sequence[str], rows: Sequence[Row], labels: Labels | None
         return best
     listed = " or ".join(f"{fmt.name} ({_words(fmt)})" for fmt in list(others.values())[:3])
     warning = f"read as {best.name}; it could also be {listed}: set data.mapping to say which"
-    return dataclasses.replace(best, alternatives=tuple(others), warnings=(warning, *best.warnings))
+    said = tuple((fmt.name, fmt.mapping) for fmt in others.values() if _can_be_given(fmt, columns, rows, labels or {}))
+    return dataclasses.replace(best, alternatives=tuple(others), readings=said, warnings=(warning, *best.warnings))
 
 
 def given_format(
@@ -58,24 +59,30 @@ def given_format(
     mapping: Mapping[str, str],
     prompt_template: str | None = None,
     completion_template: str | None = None,
+    labels: Labels | None = None,
 ) -> Format:
-    """The format that a person gave: `data.mapping` and the templates. Raises DatasetError naming column or row."""
+    """The format that a person gave: `data.mapping` and the templates. Raises DatasetError naming column or row.
+
+    A mapping may say what a recognized one does: `instruction+input` for two columns, `translation.en` for a part.
+    """
     if not rows:
         raise DatasetError("the dataset has no rows; give one with at least a few question and answer rows")
-    for role, column in mapping.items():
-        _require(columns, column, f"data.mapping.{role}")
+    parts = {role: _parts(columns, column, f"data.mapping.{role}") for role, column in mapping.items()}
     templates = {"prompt": prompt_template, "completion": completion_template}
     for role, template in templates.items():
         for column in template_columns(template or ""):
             _require(columns, column, f"data.{role}_template")
     system, tools = mapping.get("system"), mapping.get("tools")
     if "messages" in mapping:
-        read = _with_system(turn_reader(mapping["messages"], tools, read_turns), system)
+        read = _with_system(turn_reader(mapping["messages"], tools, read_any), system)
     elif not prompt_template and not completion_template:
-        read = column_reader([mapping["prompt"]], mapping["completion"], system)
+        said = mapping["completion"]
+        read = column_reader(parts["prompt"], said, system, (labels or {}).get(said, ()))
     else:
         read = _template_reader(mapping, templates, system)
-    used = [*mapping.values(), *template_columns(prompt_template or ""), *template_columns(completion_template or "")]
+    mapped = [part for found in parts.values() for part in found]
+    read = _with_inner(read, [part for part in mapped if part not in columns])
+    used = [*mapped, *template_columns(prompt_template or ""), *template_columns(completion_template or "")]
     said = dict(mapping) | {role: template for role, template in templates.items() if template}
     how = "data.mapping" if not (prompt_template or completion_template) else "data.prompt_template and such"
     name = "given: " + ("messages" if "messages" in mapping else "prompt/completion")
@@ -151,6 +158,28 @@ def _with_system(read: Callable[[Row], Conversation], system: str | None) -> Cal
     return read_row if system else read
 
 
+def _parts(columns: Sequence[str], said: str, field: str) -> list[str]:
+    """The columns that a mapping's word names: one, several joined by `+`, or a part of one behind a dot."""
+    if said in columns:
+        return [said]
+    if "+" in said:
+        return [part for one in said.split("+") for part in _parts(columns, one, field)]
+    if said.rpartition(".")[0] not in columns:
+        _require(columns, said, field)
+    return [said]
+
+
+def _with_inner(read: Callable[[Row], Conversation], inner: Sequence[str]) -> Callable[[Row], Conversation]:
+    """Reads rows to which the `inner` parts of columns were added as columns of their own."""
+
+    def part(row: Row, name: str) -> Any:
+        column, _, key = name.rpartition(".")
+        value = row.get(column)
+        return value.get(key) if isinstance(value, Mapping) else None
+
+    return (lambda row: read({**row, **{name: part(row, name) for name in inner}})) if inner else read
+
+
 def _require(columns: Sequence[str], column: str, field: str) -> None:
     if column not in columns:
         close = difflib.get_close_matches(column, [str(one) for one in columns], n=1)
@@ -185,6 +214,17 @@ def _says_otherwise(fmt: Format, best: Format) -> bool:
     """Whether another reading is about other columns, or the same ones in another order; not only about fewer."""
     same = set(fmt.columns) <= set(best.columns)
     return not same or (fmt.columns == best.columns and fmt.mapping != best.mapping)
+
+
+def _can_be_given(fmt: Format, columns: Sequence[str], rows: Sequence[Row], labels: Labels) -> bool:
+    """Whether `data.mapping` can ask for this reading, and gives the same conversations."""
+    if not {"prompt", "completion"} <= set(fmt.mapping) and "messages" not in fmt.mapping:
+        return False
+    try:
+        given = given_format(columns, rows, fmt.mapping, labels=labels)
+        return all(to_conversation(row, given) == to_conversation(row, fmt) for row in rows if _usable(row, fmt))
+    except (DatasetError, RowProblem):
+        return False
 
 
 def _words(fmt: Format) -> str:

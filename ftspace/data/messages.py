@@ -220,6 +220,17 @@ def read_tree(value: Any) -> Conversation:
     return read
 
 
+def read_any(value: Any) -> Conversation:
+    """The turns of a cell, whichever way it holds them. Raises RowProblem."""
+    if is_transcript(value):
+        return read_transcript(value)
+    if is_tree(value):
+        return read_tree(value)
+    turns = unfold(value)
+    plain = isinstance(turns, list) and turns and all(isinstance(turn, str | list) for turn in turns)
+    return read_alternating(turns) if plain else read_turns(turns)
+
+
 def uses_tools(turns: Conversation) -> bool:
     """Whether a conversation offers, calls or answers for functions."""
     return any(turn["role"] == "tool" or "tool_calls" in turn or "tools" in turn for turn in turns)

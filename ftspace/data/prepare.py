@@ -90,7 +90,8 @@ def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
     """How to read the rows: as the config says, or as their columns and first rows show. Raises DatasetError."""
     if config.mapping or config.prompt_template or config.completion_template:
         mapping = {str(role): column for role, column in (config.mapping or {}).items()}
-        return given_format(loaded.columns, first, mapping, config.prompt_template, config.completion_template)
+        templates = (config.prompt_template, config.completion_template)
+        return given_format(loaded.columns, first, mapping, *templates, labels=loaded.labels)
     return recognize(loaded.columns, first, loaded.labels)
 
 

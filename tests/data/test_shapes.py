@@ -273,6 +273,46 @@ def test_a_mapping_is_taken_at_its_word() -> None:
     assert to_conversation(turns, given_format(["verlauf"], [turns], messages("verlauf"))) == talk(Q, A)
 
 
+@pytest.mark.parametrize(
+    ("row", "name", "mapping", "expected"),
+    [
+        (
+            {"prompt": "P", "completion": "C", "question": Q, "answer": A},
+            "question/answer",
+            {"prompt": "question", "completion": "answer"},
+            talk(Q, A),
+        ),
+        (
+            {"translation": {"en": "Hello", "de": "Hallo"}},
+            "translation de to en",
+            {"prompt": "translation.de", "completion": "translation.en"},
+            talk("Hallo", "Hello"),
+        ),
+        (
+            {"instruction": "Say it", "input": "x", "output": A, "question": Q, "answer": "B"},
+            "question/answer",
+            {"prompt": "question", "completion": "answer"},
+            talk(Q, "B"),
+        ),
+    ],
+)
+def test_other_readings_come_with_the_mapping_that_gives_them(
+    row: dict[str, Any], name: str, mapping: dict[str, str], expected: list[dict[str, Any]]
+) -> None:
+    fmt = recognize(list(row), [row])
+    assert dict(fmt.readings)[name] == mapping
+    assert to_conversation(row, given_format(list(row), [row], mapping)) == expected
+
+
+def test_a_mapping_may_join_columns_and_name_labels() -> None:
+    row = {"instruction": "Say it", "input": "twice", "label": 1}
+    mapping = {"prompt": "instruction+input", "completion": "label"}
+    fmt = given_format(list(row), [row], mapping, labels={"label": ["no", "yes"]})
+    assert to_conversation(row, fmt) == talk("Say it\n\ntwice", "yes")
+    with pytest.raises(DatasetError, match=r"data.mapping.prompt: .* no column inptu; did you mean input"):
+        given_format(list(row), [row], mapping | {"prompt": "instruction+inptu"})
+
+
 def test_templates_name_columns() -> None:
     row = {"question": Q, "hint": "{grey}", "answer": A}
     fmt = given_format(list(row), [row], {"completion": "answer"}, "### Question: {question} {{hint: {hint}}}")
