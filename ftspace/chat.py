@@ -1,25 +1,29 @@
 """Conversations to text and to supervised tokens. The one renderer of what is trained, shown and compared.
 
-Knows tokenizers by what they do, not by their library: importing it loads neither torch nor a model.
+Knows tokenizers by what they do, not by their library: importing it loads neither torch nor transformers.
 """
 
+import json
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
+
+from jinja2 import TemplateError
 
 from ftspace.data.formats import Conversation, Message
 from ftspace.errors import ModelError
+from ftspace.templates import CHATML, CHATML_TOKENS, FOLD, NAMED, compiled
 
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-"""The template of models that come without one (OpenAI's ChatML)."""
-CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
+__all__ = ["CHATML", "CHATML_TOKENS", "IGNORED", "Supervised", "Tally", "Template", "supervise", "template_of"]
+
+Side = Literal["right", "left"]
 IGNORED = -100
 """The label of a token that is not trained, as torch's cross entropy has it."""
+_MARK = "\ue000"
+"""A private-use character that no template writes."""
 
 
 @dataclass(frozen=True)
@@ -28,53 +32,192 @@ class Template:
 
     source: str
     special_tokens: dict[str, Any] = field(default_factory=dict[str, Any])
+    tools_source: str | None = None
+    """Another template that some models have for conversations that offer tools."""
+
+    @property
+    def folds_system(self) -> bool:
+        """Whether it writes system prompts at the head of the question, since the model takes none."""
+        return self.source.startswith(FOLD)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """The conversation as text. Raises ModelError when the template refuses it."""
-        from jinja2 import TemplateError
-        from transformers.utils.chat_template_utils import render_jinja_template
-
         turns: list[dict[str, Any]] = [dict(message) for message in messages]
         tools = turns[0].pop("tools", None) if turns else None
-        self._require("tools", bool(tools))
-        self._require("tool_calls", any("tool_calls" in turn for turn in turns))
+        source = self.tools_source if tools and self.tools_source else self.source
+        _require(source, "tools", bool(tools))
+        _require(source, "tool_calls", any("tool_calls" in turn for turn in turns))
         try:
-            rendered, _ = render_jinja_template(
-                conversations=[turns],
-                tools=tools,
-                chat_template=self.source,
-                add_generation_prompt=add_generation_prompt,
-                **self.special_tokens,
+            return compiled(source)(
+                **{
+                    "messages": turns,
+                    "tools": tools,
+                    "documents": None,
+                    "add_generation_prompt": add_generation_prompt,
+                    **self.special_tokens,
+                }
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ModelError(f"the model's chat template refuses a conversation of {roles}: {error}") from error
-        return rendered[0]
 
-    def _require(self, name: str, given: bool) -> None:
-        """A template that does not speak of tools would leave them out in silence."""
-        if given and name not in self.source:
-            raise ModelError(
-                f"the model's chat template does not write {name.replace('_', ' ')}, which the dataset has, so they "
-                "would be left out; choose a model whose template takes tools, or rows without them"
-            )
+
+def _require(source: str, name: str, given: bool) -> None:
+    """A template that does not speak of tools would leave them out in silence."""
+    if given and name not in source:
+        raise ModelError(
+            f"the model's chat template does not write {name.replace('_', ' ')}, which the dataset has, so they "
+            "would be left out; choose a model whose template takes tools, or rows without them"
+        )
 
 
 def template_of(tokenizer: Any) -> Template:
     """The template that a tokenizer carries, ChatML when it carries none."""
-    return Template(tokenizer.chat_template or CHATML, dict(tokenizer.special_tokens_map))
+    return make_template(tokenizer.chat_template, dict(tokenizer.special_tokens_map))
 
 
-def install_template(tokenizer: Any) -> list[int]:
-    """Gives a tokenizer without a chat template ChatML, adding its two tokens where the vocabulary lacks them.
+def make_template(carried: str | dict[str, str] | None, special_tokens: dict[str, Any]) -> Template:
+    """The template of what a tokenizer carries: one, several by name, or none."""
+    if isinstance(carried, dict):
+        default = carried.get("default") or next(iter(carried.values()), CHATML)
+        return Template(default, special_tokens, carried.get("tool_use"))
+    return Template(carried or CHATML, special_tokens)
 
-    Returns the ids of the tokens whose rows must be trained, since no pretraining used them; [] when it had a template.
+
+def install_template(tokenizer: Any, choice: str = "auto") -> list[int]:
+    """Gives a tokenizer the template chosen, a name of `NAMED`; auto is its own, and ChatML where it has none.
+
+    Special tokens of the template are added where the vocabulary lacks them. Where the template takes no system prompt,
+    the one installed writes it at the head of the question. Returns the ids of the tokens whose rows must be trained,
+    since the model's own template never named them.
     """
-    if tokenizer.chat_template:
-        return []
-    tokenizer.add_special_tokens({"additional_special_tokens": list(CHATML_TOKENS)})
-    tokenizer.chat_template = CHATML
-    return [tokenizer.convert_tokens_to_ids(token) for token in CHATML_TOKENS]
+    own = tokenizer.chat_template
+    untrained: list[int] = []
+    if choice != "auto" or not own:
+        named = NAMED["chatml" if choice == "auto" else choice]
+        if lacking := [token for token in named.tokens if token not in tokenizer.all_special_tokens]:
+            tokenizer.add_special_tokens({"extra_special_tokens": lacking}, replace_extra_special_tokens=False)
+        written = "".join(own.values()) if isinstance(own, dict) else own or ""
+        untrained = [tokenizer.convert_tokens_to_ids(token) for token in named.tokens if token not in written]
+        tokenizer.chat_template = named.source
+    special = dict(tokenizer.special_tokens_map)
+    if isinstance(tokenizer.chat_template, dict):
+        tokenizer.chat_template = {name: folding(one, special) for name, one in tokenizer.chat_template.items()}
+    else:
+        tokenizer.chat_template = folding(tokenizer.chat_template, special)
+    return untrained
+
+
+def folding(source: str, special_tokens: dict[str, Any]) -> str:
+    """The template, with `templates.FOLD` in front where it refuses system prompts or leaves them out."""
+    return FOLD + source if refuses_system(Template(source, special_tokens)) else source
+
+
+def refuses_system(template: Template) -> bool:
+    """Whether a template that writes a question and its answer raises, or leaves out, a system prompt before them."""
+    talk: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    try:
+        template.render(talk)
+    except ModelError:
+        return False
+    try:
+        return _MARK not in template.render([{"role": "system", "content": _MARK}, *talk])
+    except ModelError:
+        return True
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A conversation as text, and what of it is trained."""
+
+    text: str
+    spans: list[tuple[int, int]]
+    """Where the characters of each trained answer lie, with those that end it."""
+    untrained: int
+    """Earlier answers that are not trained, since the template writes them otherwise than when they are asked for."""
+
+
+def render_answers(template: Template, conversation: Conversation) -> Rendered:
+    """Renders a conversation and finds its answers. Raises ModelError when the last one cannot be trained honestly.
+
+    An answer is trained when the text before it is what the model sees when asked for it. It ends with the string with
+    which the template ends a last answer; where that is not right behind it, with what the template adds to the
+    conversation up to it, provided that later turns leave that as it is.
+    """
+    text = template.render(conversation)
+    answers = [index for index, turn in enumerate(conversation) if turn["role"] == "assistant"]
+    end = end_of_turn(template)
+    spans: list[tuple[int, int]] = []
+    for index in answers:
+        before = template.render(conversation[:index], add_generation_prompt=True)
+        stop = None
+        if text.startswith(before):
+            stop = _located(text, len(before), conversation[index], end)
+            if stop is None:
+                stop = _remaining(template, conversation, index, text, len(before), end)
+        if stop is not None:
+            spans.append((len(before), stop))
+        elif index == answers[-1]:
+            raise ModelError(
+                "the model's chat template changes earlier turns when a later one is added: what stands before an "
+                "answer is not what the model sees when it is asked, so it would learn for a question that never "
+                "comes; choose another model.chat_template, or a model with another template"
+            )
+    return Rendered(text, spans, len(answers) - len(spans))
+
+
+def answer_spans(template: Template, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
+    """The rendered conversation and, for each assistant turn that is trained, where its characters and its end lie."""
+    rendered = render_answers(template, conversation)
+    return rendered.text, rendered.spans
+
+
+def end_of_turn(template: Template) -> str:
+    """What a template writes right behind a last answer, blanks aside: `<|im_end|>`; "" when nothing."""
+    return _end_of_turn(template.source, json.dumps(template.special_tokens))
+
+
+@lru_cache(maxsize=64)
+def _end_of_turn(source: str, special_tokens: str) -> str:
+    talk: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+    try:
+        _, seen, after = Template(source, json.loads(special_tokens)).render(talk).rpartition(_MARK)
+    except ModelError:
+        return ""
+    return next(iter(after.split()), "") if seen else ""
+
+
+def _located(text: str, start: int, turn: Message, end: str) -> int | None:
+    """Where an answer ends that stands right behind `start` as it was said, but for blanks, with `end` behind it."""
+    said = turn["content"].strip()
+    if not end or turn.get("tool_calls") or not said:
+        return None
+    begin = start
+    while text[begin : begin + 1].isspace():
+        begin += 1
+    behind = begin + len(said)
+    if not text.startswith(said, begin):
+        return None
+    while text[behind : behind + 1].isspace():
+        behind += 1
+    return behind + len(end) if text.startswith(end, behind) else None
+
+
+def _remaining(
+    template: Template, conversation: Conversation, index: int, text: str, start: int, end: str
+) -> int | None:
+    """Where an answer ends that later turns leave as it was written when it was the last, or of which they leave the
+    tool calls and what follows them.
+    """
+    last = index + 1 == len(conversation)
+    through = (text if last else template.render(conversation[: index + 1])).rstrip()
+    if start < len(through) and text.startswith(through):
+        return len(through)
+    turn = conversation[index]
+    stop = text.find(end, start) + len(end) if end and turn.get("tool_calls") else 0
+    left = text[start:stop]
+    whole = left.removesuffix(end).strip() and turn["content"].strip() in left and through.endswith(left)
+    return stop if whole else None
 
 
 @dataclass(frozen=True)
@@ -88,44 +231,125 @@ class Supervised:
     @property
     def supervised(self) -> int:
         """How many tokens are trained."""
-        return sum(label != IGNORED for label in self.labels)
+        return len(self.labels) - self.labels.count(IGNORED)
 
 
-def supervise(tokenizer: Any, conversations: Sequence[Conversation], max_length: int) -> Iterator[Supervised]:
+@dataclass
+class Tally:
+    """What happened to conversations on their way to tokens that a person should know."""
+
+    folded: int = 0
+    """Conversations whose system prompt stands at the head of the question."""
+    untrained: int = 0
+    """Earlier answers that are not trained."""
+    refused: Counter[str] = field(default_factory=Counter[str])
+    """Conversations left out, by what the template said."""
+
+    def warnings(self) -> list[str]:
+        """One line for each."""
+        said: list[str] = []
+        if self.folded:
+            said.append(
+                f"the chat template takes no system prompt: {self.folded} are written at the head of the first question"
+            )
+        if self.untrained:
+            said.append(
+                f"{self.untrained} earlier answers are not trained: the template rewrites them when the conversation "
+                "goes on"
+            )
+        said += [f"{count} rows are left out: {reason}" for reason, count in self.refused.most_common(3)]
+        return said
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole conversation in tokens, before anything is cut."""
+
+    text: str
+    input_ids: list[int]
+    labels: list[int]
+    ends: list[int]
+    """Where in the text each token ends; an eos put behind the text has none."""
+
+
+def supervise(
+    tokenizer: Any,
+    conversations: Sequence[Conversation],
+    max_length: int,
+    side: Side = "right",
+    tally: Tally | None = None,
+) -> Iterator[Supervised]:
     """Tokenizes conversations with a loss on every assistant turn and the token that ends it, and on nothing else.
 
-    Where a template leaves the last answer without an end token, the tokenizer's eos is put right behind it. Raises
-    ModelError for templates in which an answer changes what stands before it: nothing of them could be trained.
+    Where a template leaves the last answer without an end token, the tokenizer's eos is put right behind it. What is
+    longer than `max_length` is cut on `side`. Raises ModelError for a conversation that the template refuses, or whose
+    last answer changes what stands before it; with a `tally`, such ones are counted there and left out.
     """
+    bos = tokenizer.bos_token_id
+    for whole in encode(tokenizer, conversations, tally):
+        ids, labels = whole.input_ids, whole.labels
+        low, high = cut_range(ids, max_length, side, bos)
+        if low == high:
+            yield Supervised(ids, labels, truncated=False)
+        else:
+            yield Supervised(ids[:low] + ids[high:], labels[:low] + labels[high:], truncated=True)
+
+
+def cut_range(ids: Sequence[int], max_length: int, side: Side, bos: int | None) -> tuple[int, int]:
+    """Which tokens are cut, from and up to; a begin token stays at the front."""
+    over = len(ids) - max_length
+    if over <= 0:
+        return len(ids), len(ids)
+    if side == "right":
+        return max_length, len(ids)
+    keep = int(bos is not None and ids[0] == bos and max_length > 1)
+    return keep, keep + over
+
+
+def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally | None = None) -> Iterator[Encoded]:
+    """Conversations in tokens, whole; what `supervise` cuts. Raises ModelError as it does."""
     template = template_of(tokenizer)
-    spans = [answer_spans(template, conversation) for conversation in conversations]
-    texts = [text for text, _ in spans]
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
-    special = set(tokenizer.all_special_ids)
-    for ids, offsets, (_, answers) in zip(encoded["input_ids"], encoded["offset_mapping"], spans, strict=True):
-        labels = [
-            token if any(start < end <= stop for start, stop in answers) else IGNORED
-            for token, (_, end) in zip(ids, offsets, strict=True)
-        ]
-        last = max((place for place, label in enumerate(labels) if label != IGNORED), default=None)
-        if last is not None and labels[last] not in special:
-            ids, labels = ([*tokens[: last + 1], tokenizer.eos_token_id] for tokens in (ids, labels))
-        yield Supervised(ids[:max_length], labels[:max_length], len(ids) > max_length)
-
-
-def answer_spans(template: Template, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered conversation and, for each assistant turn, where its characters and its end token lie."""
-    text = template.render(conversation)
-    spans: list[tuple[int, int]] = []
-    for index, message in enumerate(conversation):
-        if message["role"] != "assistant":
+    rows: list[Rendered] = []
+    for conversation in conversations:
+        try:
+            rows.append(render_answers(template, conversation))
+        except ModelError as error:
+            if tally is None:
+                raise
+            tally.refused[str(error)] += 1
             continue
-        before = template.render(conversation[:index], add_generation_prompt=True)
-        through = text if index + 1 == len(conversation) else template.render(conversation[: index + 1])
-        if not text.startswith(through) or not through.startswith(before):
-            raise ModelError(
-                "the model's chat template changes earlier turns when a later one is added, so which tokens are the "
-                "answer cannot be told; choose a model with another template, or conversations of one question each"
-            )
-        spans.append((len(before), len(before) + len(through[len(before) :].rstrip())))
-    return text, spans
+        if tally is not None:
+            tally.untrained += rows[-1].untrained
+            tally.folded += template.folds_system and any(turn["role"] == "system" for turn in conversation)
+    if not rows:
+        return
+    encoded = tokenizer([row.text for row in rows], add_special_tokens=False, return_offsets_mapping=True)
+    special = end_tokens(tokenizer)
+    for row, ids, offsets in zip(rows, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        ends = [end for _, end in offsets]
+        labels = _labels(ids, ends, row.spans)
+        last = next((place for place in range(len(labels) - 1, -1, -1) if labels[place] != IGNORED), None)
+        if last is not None and labels[last] not in special:
+            if tokenizer.eos_token_id is None:
+                raise ModelError(
+                    "neither the model's chat template nor its tokenizer has a token that ends an answer, so the model "
+                    "could not learn to stop; choose a model.chat_template such as chatml"
+                )
+            ids, labels = ([*tokens[: last + 1], tokenizer.eos_token_id] for tokens in (ids, labels))
+            ends = ends[: last + 1]
+        yield Encoded(row.text, ids, labels, ends)
+
+
+def _labels(ids: list[int], ends: list[int], spans: Sequence[tuple[int, int]]) -> list[int]:
+    """The ids of the tokens that end in a span, IGNORED for all others."""
+    labels = [IGNORED] * len(ids)
+    for start, stop in spans:
+        low, high = bisect_right(ends, start), bisect_right(ends, stop)
+        labels[low:high] = ids[low:high]
+    return labels
+
+
+def end_tokens(tokenizer: Any) -> set[int]:
+    """The ids of all special tokens, those included that only the vocabulary calls special."""
+    added = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(token for token, one in added.items() if one.special)}

@@ -18,8 +18,6 @@ MAY_IMPORT_TORCH = {
     "assets/make_base.py",
     "benchmarks",
 }
-LIGHT = {"ftspace/chat.py": "transformers.utils.chat_template_utils"}
-"""The renderer of chat templates comes without torch."""
 MAY_READ_ENVIRON = {"ftspace/settings.py"}
 
 
@@ -53,8 +51,7 @@ def test_imports_run_one_way(name: str) -> None:
     modules = imported(name)
     packages = {module.partition(".")[0] for module in modules}
     if not below(name, MAY_IMPORT_TORCH):
-        heavy = {module for module in modules if module.partition(".")[0] in TORCH}
-        assert {module for module in heavy if not module.startswith(LIGHT.get(name, "-"))} == set()
+        assert packages & TORCH == set()
     if not below(name, {"ftspace/ui", "app.py"}):
         assert "gradio" not in packages
     if name.startswith("evals/"):
