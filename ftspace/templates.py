@@ -227,6 +227,13 @@ def compiled(source: str) -> Callable[..., str]:
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
     environment.filters["tojson"] = _to_json
-    known: dict[str, Any] = environment.globals  # pyright: ignore[reportAssignmentType]
-    known |= {"raise_exception": _raise, "strftime_now": _now, "dict": _Dict(), "namespace": _Namespace}
-    return environment.from_string(source).render
+    given: dict[str, Any] = environment.globals  # pyright: ignore[reportAssignmentType]
+    given |= {"raise_exception": _raise, "strftime_now": _now, "dict": _Dict(), "namespace": _Namespace}
+    template = environment.from_string(source)
+    known = dict(template.globals)
+
+    def render(**variables: Any) -> str:
+        # what template.render does, without reading the globals anew each time, which takes longer than the rest
+        return "".join(template.root_render_func(template.new_context({**known, **variables}, shared=True)))
+
+    return render

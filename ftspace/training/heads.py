@@ -1,4 +1,4 @@
-"""Makes trained token rows and TRL's fused output head work together. Knows no data and no recipe."""
+"""Which token rows are trained, and how they work with TRL's fused output head. Knows no data and no recipe."""
 
 from typing import Any
 
@@ -12,3 +12,15 @@ def complete_head(model: Any) -> None:
     head = model.get_output_embeddings()
     if not hasattr(head, "bias"):
         head.bias = None
+
+
+def token_rows(model: Any, tokens: list[int]) -> list[int] | dict[str, list[int]] | None:
+    """What PEFT's `trainable_token_indices` must be so that rows of new tokens can be both read and written.
+
+    PEFT trains the input embedding's rows, and the output head's with them where the two share their weight. A head of
+    its own must be named: else all new tokens keep the same row, the mean, and none could be told from the others.
+    """
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if not tokens or embedding.weight is head.weight:
+        return tokens or None
+    return {name: tokens for name, module in model.named_modules() if module is embedding or module is head}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ftspace.chat import install_template
+from ftspace.chat import Tally, install_template
 from ftspace.data.prepare import prepare
 from ftspace.errors import DatasetError, ModelError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Warned
@@ -40,14 +40,14 @@ def train(job: Job) -> EndStatus:
     from evals.errors import EvalError
     from evals.models import load_base, load_tokenizer
     from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
-    from ftspace.training.heads import complete_head
+    from ftspace.training.heads import complete_head, token_rows
     from ftspace.training.rows import supervised_rows
 
     set_seed(recipe.seed)
     base = str(resolve_local(config.model.id) or config.model.id)
     try:
         tokenizer = load_tokenizer(base, config.model.revision)
-        untrained_tokens = install_template(tokenizer)
+        untrained_tokens = install_template(tokenizer, config.model.chat_template)
         model: Any = load_base(
             base,
             revision=config.model.revision,
@@ -61,15 +61,21 @@ def train(job: Job) -> EndStatus:
         tokenizer.pad_token = tokenizer.eos_token
     job.stop_here()
 
-    train_rows, unusable = supervised_rows(tokenizer, run.data, "train", recipe.max_length)
-    validation_rows, _ = supervised_rows(tokenizer, run.data, "validation", recipe.max_length)
+    length, side, tally = recipe.max_length, recipe.truncation_side, Tally()
+    train_rows, unusable = supervised_rows(tokenizer, run.data, "train", length, side, tally)
+    validation_rows, _ = supervised_rows(tokenizer, run.data, "validation", length, side, Tally())
+    for warning in tally.warnings():
+        job.tell(Warned(message=warning))
+    refused = sum(tally.refused.values())
+    if not len(train_rows) and refused > unusable:
+        raise ModelError(tally.refused.most_common(1)[0][0])
     if not len(train_rows):
         raise DatasetError(
-            f"in all {unusable} training rows the answer begins after {recipe.max_length} tokens, where rows are cut; "
+            f"in all {unusable} training rows the answer is cut off: they are cut after {length} tokens; "
             "raise train.max_length"
         )
     if unusable:
-        job.tell(Warned(message=f"{unusable} rows are left out: their answer begins after train.max_length"))
+        job.tell(Warned(message=f"{unusable} rows are left out: train.max_length cuts their answer off"))
     micro_batch = min(recipe.micro_batch_size or recipe.batch_size, recipe.batch_size)
     device = model.device.type
     arguments = SFTConfig(
@@ -106,7 +112,7 @@ def train(job: Job) -> EndStatus:
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.target_modules,
-        trainable_token_indices=untrained_tokens or None,
+        trainable_token_indices=token_rows(model, untrained_tokens),
     )
     try:
         trainer = SFTTrainer(
@@ -128,7 +134,9 @@ def train(job: Job) -> EndStatus:
         job,
         Prepared(
             rows={**manifest.rows, "train": len(train_rows)},
-            dropped=manifest.dropped | ({"answer cut off": unusable} if unusable else {}),
+            dropped=manifest.dropped
+            | ({"answer cut off": unusable} if unusable else {})
+            | ({"refused by the chat template": refused} if refused else {}),
             format=manifest.format,
             total_steps=0,
             trainable_parameters=trainable,

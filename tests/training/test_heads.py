@@ -14,7 +14,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from evals.models import load_tokenizer
 from ftspace.chat import install_template
 from ftspace.settings import ASSETS
-from ftspace.training.heads import complete_head
+from ftspace.training.heads import complete_head, token_rows
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -31,9 +31,10 @@ def test_the_fused_loss_is_the_plain_one_and_trains_the_token_rows(tmp_path: Pat
         tie_word_embeddings=tied,
         pad_token_id=1,
     )
+    model: Any = LlamaForCausalLM(shape)
     ids = [[rows[0], 10, 11, rows[1]], [rows[0], 12, 13, 14, rows[1]]]
     trainer = SFTTrainer(
-        model=LlamaForCausalLM(shape),
+        model=model,
         args=SFTConfig(
             output_dir=str(tmp_path),
             use_cpu=True,
@@ -45,9 +46,11 @@ def test_the_fused_loss_is_the_plain_one_and_trains_the_token_rows(tmp_path: Pat
         ),
         train_dataset=Dataset.from_list([{"input_ids": one, "labels": one} for one in ids]),
         processing_class=tokenizer,
-        peft_config=LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear", trainable_token_indices=rows),
+        peft_config=LoraConfig(
+            task_type="CAUSAL_LM", target_modules="all-linear", trainable_token_indices=token_rows(model, rows)
+        ),
     )
-    model: Any = trainer.model
+    model = trainer.model
     complete_head(model.get_base_model())
     batch: dict[str, Any] = next(iter(trainer.get_train_dataloader()))
 
@@ -59,8 +62,8 @@ def test_the_fused_loss_is_the_plain_one_and_trains_the_token_rows(tmp_path: Pat
     plain.backward()
 
     torch.testing.assert_close(fused, plain)
-    token_rows = [name for name in gradients if "trainable_tokens" in name]
-    assert token_rows and all(gradients[name].abs().sum() > 0 for name in token_rows)
+    trained = [name for name in gradients if "trainable_tokens" in name]
+    assert len(trained) == (1 if tied else 2) and all(gradients[name].abs().sum() > 0 for name in trained)
     for name, value in model.named_parameters():
         if value.grad is not None:
             torch.testing.assert_close(gradients[name], value.grad, rtol=1e-4, atol=1e-6)
