@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ftspace.config import Finding
@@ -34,8 +35,8 @@ WORDS: dict[Finding, str] = {
 """Each finding in words for people."""
 LONG_ROW = 32_000
 """Characters of a row from which it counts as long."""
-LANGUAGE_TEXT = 300
-"""Characters of the answers by which the language is told."""
+LANGUAGE_TEXT = 160
+"""Bytes of the answers by which the language is told: more cost time and change few answers."""
 LANGUAGES = (
     "af am ar az be bg bn ca cs cy da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka kk km kn ko lo lt "
     "lv mk ml mn mr my ne nl no pa pl pt ro ru si sk sl sq sr sv sw ta te th tl tr uk ur uz vi zh"
@@ -80,7 +81,7 @@ def look(conversation: Conversation) -> list[Flag]:
         flag("long_row", whole, (0, 0))
     if any("tool_calls" in turn for turn in conversation):
         whole += "\n" + json.dumps([turn.get("tool_calls") for turn in conversation], ensure_ascii=False)
-    if span := next(secrets_in(whole, whole.lower()), None):
+    if span := next(secrets_in(whole), None):
         flags.append(_private("secret", whole, span))
     if span := next(personal_in(whole), None):
         flags.append(_private("personal", whole, span))
@@ -229,6 +230,8 @@ _CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffd]")
 _PAIR = re.compile("[À-ôΓ√‚≈├вГВРС][\xa0-¿ŒœŠšŽžŸƒˆ˜–—‘’‚“”„†‡•…‰‹›€™ÄÇÉÑÖÜáàâäãåçéèëêíìîïñóòôöõúùûü∂∑≠≤≥∞µЂ]")
 """A byte that begins a character in UTF-8 with one that goes on with it, as the usual wrong encodings show them."""
+_PAIRS = 100
+"""Pairs looked at in a text: the first ones tell."""
 _SURE_PAIRS = ("â€", "ï¿½", "ï»¿", "вЂ", "‚Ä", "Ã¢")
 
 
@@ -242,7 +245,7 @@ def _broken(text: str) -> tuple[int, int] | None:
 
 
 def _mojibake(text: str) -> Iterator[tuple[int, int]]:
-    for found in _PAIR.finditer(text):
+    for found in islice(_PAIR.finditer(text), _PAIRS):
         near = text[max(0, found.start() - 6) : found.end() + 6]
         if found[0] in _SURE_PAIRS or _is_mojibake(near):
             yield found.span()

@@ -20,6 +20,8 @@ EXAMPLES = 5
 """Examples kept of each finding: those of the lowest rows."""
 CLASSES = 100
 """Different answers up to which they may be labels."""
+FEW = 20
+"""Labels up to which a rare one is worth a warning; of more some are always rare."""
 LABEL = 80
 """Longest label, in characters."""
 LABEL_ROWS = 3
@@ -183,7 +185,7 @@ def _balance(answers: dict[str, int]) -> Iterator[str]:
             f"{_percent(share)} of the answers are `{most}`: the tuned model may learn to say only that; "
             "give more rows with other answers, or fewer with this one"
         )
-    elif count > 10 * rare:
+    elif count > 10 * rare and len(answers) <= FEW:
         yield (
             f"the answer `{most}` is {count // rare} times as common as `{least}` ({count:,} rows to {rare:,}): "
             "the tuned model may never say the rare one; give more rows with it"
@@ -191,24 +193,24 @@ def _balance(answers: dict[str, int]) -> Iterator[str]:
 
 
 _REPEATED: tuple[Finding, Finding] = ("duplicate", "near_duplicate")
-_ADVICE: dict[Finding, tuple[float, str]] = {
-    "secret": (0, "{rows} what looks like an API key or a password; it will be learnt"),
-    "personal": (0, "{rows} what looks like personal data (e-mail, phone, account numbers); it will be learnt"),
-    "overlap": (0, "{rows} what the model is tested with; its scores there say less than they seem to"),
-    "refusal": (0.01, "{rows} a refusal or the words of an AI language model; the tuned model will refuse more"),
-    "encoding": (0.005, "{rows} broken characters; the tuned model will write them too"),
-    "echo": (0.01, "{rows} an answer that only repeats the question; the tuned model may learn to parrot"),
-    "markup": (0.05, "{rows} remains of HTML or of a chat template; the tuned model will write them too"),
-    "long_row": (0.01, "{rows} more than 32,000 characters; what is over train.max_length tokens is not learnt"),
+_ADVICE: dict[Finding, tuple[float, str, str]] = {
+    "secret": (0, "what looks like an API key or a password", "{they} will be learnt"),
+    "personal": (0, "what looks like personal data (e-mail, phone, account numbers)", "{they} will be learnt"),
+    "overlap": (0, "what the model is tested with", "its scores there say less than they seem to"),
+    "refusal": (0.01, "a refusal, or the words of an AI language model", "the tuned model will refuse more"),
+    "encoding": (0.005, "broken characters", "the tuned model will write them too"),
+    "echo": (0.01, "an answer that only repeats the question", "the tuned model may learn to parrot"),
+    "markup": (0.05, "remains of HTML or of a chat template", "the tuned model will write them too"),
+    "long_row": (0.01, "more than 32,000 characters", "what is over train.max_length tokens is not learnt"),
 }
-"""From which share of the rows a finding is worth a warning, and its words."""
+"""From which share of the rows a finding is worth a warning; what the rows hold; what comes of it."""
 
 
 def _warnings(left: dict[Finding, Found], labels: bool) -> Iterator[str]:
-    for finding, (share, words) in _ADVICE.items():
+    for finding, (share, held, comes) in _ADVICE.items():
         if (one := left.get(finding)) and one.share >= share:
-            held = f"{_rows(one)} hold{'s' if one.rows == 1 else ''}"
-            yield f"{words.format(rows=held)}: add {finding} to data.filters, or mend the rows"
+            rows, they = ("1 row holds", "it") if one.rows == 1 else (f"{_rows(one)} hold", "they")
+            yield f"{rows} {held}; {comes.format(they=they)}: add {finding} to data.filters, or mend the rows"
     repeated = [left[finding] for finding in _REPEATED if finding in left]
     share = min(1.0, sum(one.share for one in repeated))
     if share >= 0.05:
@@ -237,8 +239,6 @@ def _tongues(languages: dict[str, int], removed: Collection[Finding]) -> Iterato
 
 
 def _rows(one: Found) -> str:
-    if one.rows == 1:
-        return "1 row"
     return f"{one.rows:,} rows" + (f" ({_percent(one.share)})" if one.share >= 0.01 else "")
 
 

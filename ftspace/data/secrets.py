@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 _KEYS = {
-    "sk-": r"(?<![A-Za-z0-9])sk-(?=[\w-]*\d)[\w-]{16,}",
+    "sk-": r"(?<![A-Za-z0-9])sk-(?=[\w-]{0,60}?\d)[\w-]{16,}",
     "AKIA": r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{16}(?![A-Za-z0-9])",
     "ASIA": r"(?<![A-Za-z0-9])ASIA[A-Z0-9]{16}(?![A-Za-z0-9])",
     "ghp_": r"(?<![A-Za-z0-9])ghp_[A-Za-z0-9]{30,}",
@@ -40,12 +40,12 @@ _KEYS = {
     "xox": r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{10,}",
     "AIza": r"(?<![A-Za-z0-9])AIza[\w-]{35,}",
     "sk_live_": r"(?<![A-Za-z0-9])sk_live_[A-Za-z0-9]{16,}",
-    "eyJ": r"(?<![A-Za-z0-9])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
+    "eyJ": r"(?<![A-Za-z0-9])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,8000}\.[\w-]{8,}",
     "-----BEGIN ": r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----[^-]{0,200}?[A-Za-z0-9+/=]{40}[^-]*",
 }
 """Shapes of keys by the letters that they all hold: looked for only where those are."""
 _SHAPES = {mark: re.compile(pattern) for mark, pattern in _KEYS.items()}
-_NAMED_WORDS = ("passw", "pwd", "secret", "token", "api", "access")
+_NAMED_WORDS = ("passw", "pwd", "secret", "token", "apikey", "api_key", "api-key", "access")
 _NAMED = re.compile(
     r"(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|access[_-]?key)(?:[_-][\w-]{0,20})?[\"']?\s{0,3}(?:=>|:=|[:=])\s{0,3}"
     r"[\"'`]?([^\s\"'`,;]{8,})",
@@ -65,11 +65,13 @@ _ABROAD = re.compile(
     r"(?<![\w)\]+*/=^-])(?<![\d)] )(?:\+|00(?=[1-9]\d))[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?![\w(])"
 )
 _AMERICAN = re.compile(r"(?<![\w+.-])(?:\([2-9]\d\d\) ?|[2-9]\d\d([-.]))\d{3}(?(1)\1|-)\d{4}(?![\w-])")
+_FIGURES = re.compile(r"\d(?:[ ()./-]{0,3}\d){6,}")
 _CALLED = re.compile(
-    r"(?:\b(?:tele?f[oó]no?|telephone|phone|tel|mobile|cell|whatsapp|fax|call|handy|t[ée]l[ée]phone|m[óo]vil)\b|电话|手机|電話|携帯)"
-    r"[^\d\n+]{0,20}(\+?\(?\d[\d ()./-]{6,18}\d)(?![\w%])",
+    r"(?:\b(?:tele(?:phone|fon[eo]?)|teléfono|téléphone|phone|tel|mobile|móvil|cell|whatsapp|fax|call|handy)\b|电话|手机|電話|携帯)"
+    r"[^\d\n]{0,20}$",
     re.IGNORECASE,
 )
+_ADVERTISED = re.compile(r"555\D?01\d\d$")
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 _CARD = re.compile(r"(?<![\w.,-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}|3[47]\d\d([ -]?)\d{6}\2\d{5})(?![\w-]|[.,]\d)")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
@@ -87,18 +89,19 @@ _OTHERS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 _BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def secrets_in(text: str, lowered: str | None = None, shape_is_enough: bool = False) -> Iterator[Span]:
-    """The API keys, private keys and passwords in a text. `lowered` is the text in lower case, if it is at hand."""
+def secrets_in(text: str, shape_is_enough: bool = False) -> Iterator[Span]:
+    """The API keys, private keys and passwords in a text; with `shape_is_enough` also what only looks like one."""
     for mark, shape in _SHAPES.items():
         if mark in text:
             for found in shape.finditer(text):
                 if shape_is_enough or _random(found[0][len(mark) :]):
                     yield Span(found.start(), found.end(), f"{mark.strip()}…[redacted]")
-    lowered = text.lower() if lowered is None else lowered
-    if any(word in lowered for word in _NAMED_WORDS):
-        for found in _NAMED.finditer(text):
-            if shape_is_enough or _password(found[1]):
-                yield Span(found.start(1), found.end(1), "…[redacted]")
+    if ("=" in text or ":" in text) and (shape_is_enough or _digits(text)):
+        lowered = text.lower()
+        if any(word in lowered for word in _NAMED_WORDS):
+            for found in _NAMED.finditer(text):
+                if shape_is_enough or _password(found[1]):
+                    yield Span(found.start(1), found.end(1), "…[redacted]")
     if "://" in text and "@" in text:
         for found in _LOGIN.finditer(text):
             if shape_is_enough or _password(found[1]):
@@ -109,20 +112,14 @@ def personal_in(text: str) -> Iterator[Span]:
     """The e-mail addresses, phone, account, card and US social security numbers in a text."""
     if "@" in text:
         for found in _MAIL.finditer(text):
-            if not _NO_PERSON.fullmatch(found[1]) and not _NO_DOMAIN.fullmatch(found[2]):
+            login = "://" in text[max(0, found.start() - 64) : found.start()].rpartition(" ")[2]
+            if not login and not _NO_PERSON.fullmatch(found[1]) and not _NO_DOMAIN.fullmatch(found[2]):
                 yield Span(found.start(), found.end(), f"{found[1][0]}***@***.{found[2].rpartition('.')[2]}")
-    digits = len(text.encode("utf-8", "surrogatepass").translate(None, _OTHERS))
-    if digits < 7:
+    if _digits(text) < 7:
         return
-    if "-" in text:
-        yield from (
-            Span(found.start(), found.end(), "[SSN redacted]")
-            for found in _SSN.finditer(text)
-            if found[0] not in _FICTION
-        )
-    if digits >= 13:
-        yield from _accounts(text)
-    yield from _phones(text)
+    figures = [found.span() for found in _FIGURES.finditer(text)]
+    if figures:
+        yield from _numbers(text, figures)
 
 
 def redact(text: str) -> str:
@@ -176,6 +173,10 @@ def _one_line(text: str) -> str:
     return _BROKEN.sub("\ufffd", re.sub(r"\s+", " ", text))
 
 
+def _digits(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass").translate(None, _OTHERS))
+
+
 def _random(value: str) -> bool:
     return not _PLACEHOLDER.search(value) and _entropy(value) >= ENTROPY
 
@@ -188,6 +189,17 @@ def _password(value: str) -> bool:
 def _entropy(value: str) -> float:
     counts = Counter(value)
     return -sum(n / len(value) * math.log2(n / len(value)) for n in counts.values())
+
+
+def _numbers(text: str, figures: list[tuple[int, int]]) -> Iterator[Span]:
+    """Personal numbers in a text with groups of at least seven digits."""
+    if "-" in text:
+        for found in _SSN.finditer(text):
+            if found[0] not in _FICTION:
+                yield Span(found.start(), found.end(), "[SSN redacted]")
+    if any(end - start >= 10 for start, end in figures):
+        yield from _accounts(text)
+    yield from _phones(text, figures)
 
 
 def _accounts(text: str) -> Iterator[Span]:
@@ -218,16 +230,21 @@ def _is_card(digits: str) -> bool:
     return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
 
 
-def _phones(text: str) -> Iterator[Span]:
+def _phones(text: str, figures: list[tuple[int, int]]) -> Iterator[Span]:
     if "+" in text or "00" in text:
         for found in _ABROAD.finditer(text):
             count = sum(c.isdigit() for c in found[0])
             if (10 if found[0].lstrip("+").isdigit() else 8) <= count <= 15 + 2 * found[0].startswith("00"):
                 yield Span(found.start(), found.end(), "[phone redacted]")
-    if "-" in text or "." in text:
+    if "-" in text:
         for found in _AMERICAN.finditer(text):
-            if not re.search(r"555\D?01\d\d$", found[0]):
+            if not _ADVERTISED.search(found[0]):
                 yield Span(found.start(), found.end(), "[phone redacted]")
-    for found in _CALLED.finditer(text):
-        if 8 <= sum(c.isdigit() for c in found[1]) <= 15:
-            yield Span(found.start(1), found.end(1), "[phone redacted]")
+    for start, end in figures:
+        count = sum(c.isdigit() for c in text[start:end])
+        if (
+            8 <= count <= 15
+            and not _ADVERTISED.search(text[start:end])
+            and _CALLED.search(text[max(0, start - 40) : start])
+        ):
+            yield Span(start, end, "[phone redacted]")
