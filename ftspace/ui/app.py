@@ -10,6 +10,7 @@ import gradio as gr
 from ftspace.runs import TERMINAL, Run, RunReader
 from ftspace.settings import Settings
 from ftspace.ui import form, markup, theme
+from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
@@ -74,12 +75,14 @@ class _Page:
 
     def _wire(self) -> None:
         choose, tune = self.choose, self.tune
+        choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.timer, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
+        everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
         self.blocks.load(self._open, None, everything, **_PRIVATE).then(
-            choose.preview, pickers, choose.rows, **_PRIVATE
+            choose.look_anew, choose.inputs, choose.looked, **_PRIVATE
         )
         self.timer.tick(
             self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="once", **_PRIVATE
@@ -91,9 +94,12 @@ class _Page:
             [tune.fields[name] for name in form.SUITED],
             **_PRIVATE,
         )
-        tune.start.click(
-            self._start, [*pickers, self.origin, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE
-        ).then(None, self.run_id, None, js=_RUN_INTO_ADDRESS, **_PRIVATE)
+        tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
+            None, self.run_id, None, js=_RUN_INTO_ADDRESS, **_PRIVATE
+        )
+        for name, widget in choose.lab_settings.items():
+            field: Any = tune.fields[name]
+            field.change(lambda value: value, field, widget, **_PRIVATE)
         tune.stop.click(tune.end, self.run_id, [tune.told, tune.stop], **_PRIVATE)
         for button, step in ((choose.go_on, "tune"), (tune.see, "results"), (tune.ask, "compare")):
             button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
@@ -114,7 +120,7 @@ class _Page:
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
             self.steps: gr.Tabs(selected=_step_of(run, watch)),
-            **dict(zip(self.choose.outputs, self.choose.show(run, origin), strict=True)),
+            **self.choose.show(run, origin),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin), strict=True)),
             **news,
         }
@@ -138,8 +144,9 @@ class _Page:
         updates[self.timer] = gr.Timer(active=watch.status not in TERMINAL)
         return updates
 
-    def _start(self, model: str, dataset: str, origin: str, *values: Any) -> Updates:
-        run, trouble = self.tune.begin(model, dataset, origin, list(values))
+    def _start(self, *sent: Any) -> Updates:
+        said, values = sent[: len(NAMES)], list(sent[len(NAMES) :])
+        run, trouble = self.tune.begin(Choice.of(said), values)
         if run is None:
             return {self.tune.trouble: trouble}
         return {**self._page(run, ""), self.notice: ""}

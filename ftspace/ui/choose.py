@@ -1,25 +1,37 @@
-"""Step 1: which model, which dataset, and what its rows look like to the model. Errors are told where they happen."""
+"""Step 1: which model, which dataset, and what its rows look like to the model. Errors are told where they happen.
+
+The panel on the right has a tab for each way to look: rows, tokens, columns, checks, review. All of them look at the
+same `Choice`, which is what Start makes a run of.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from ftspace.chat import answer_spans
-from ftspace.config import default_config, help_of, merge, parse_config
+from ftspace.config import RunConfig, default_config, help_of
 from ftspace.data.load import BUILDERS
-from ftspace.data.prepare import preview as preview_rows
 from ftspace.errors import FtspaceError
 from ftspace.preflight import check_model
 from ftspace.runs import Run
 from ftspace.settings import ASSETS, ROOT
+from ftspace.tokenizer import template_of_model
 from ftspace.ui import markup
+from ftspace.ui.checks import ChecksTab
+from ftspace.ui.choice import NAMES, RECOGNIZED, Choice
 from ftspace.ui.desk import Desk
-from ftspace.ui.template import template_of_model
+from ftspace.ui.lab import LabTab
+from ftspace.ui.mapping import PICKED, MappingTab
+from ftspace.ui.review import ReviewTab
+from ftspace.ui.rows import first_rows, seen
 
+Updates = dict[Any, Any]
 ROWS = 3
 _LONGEST = 4000
 """Characters of one rendered conversation that are shown."""
+_LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 
 
 class Choose:
@@ -28,9 +40,12 @@ class Choose:
     def __init__(self, desk: Desk) -> None:
         """Builds the step inside the tab that is open."""
         self._desk = desk
+        self._mapping, self._lab = MappingTab(), LabTab(desk)
+        self._checks, self._review = ChecksTab(desk), ReviewTab(desk)
         default = default_config()
         gr.HTML(markup.heading("What do you want to tune?", "A model to start from, and conversations to learn from."))
         self.fixed = gr.HTML()
+        self.about, self.review, self.open = (gr.Textbox(visible=False) for _ in range(3))
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self.model = gr.Dropdown(
@@ -53,26 +68,69 @@ class Choose:
                 self.trouble = gr.HTML()
                 self.go_on = gr.Button("Continue", variant="primary", size="lg", elem_id="continue")
             with gr.Column(scale=7, min_width=300):
-                self.rows = gr.HTML(markup.empty("Looking at the dataset …", ""), elem_classes="ft-panel")
+                self._mapping.ask()
+                self._build_tabs()
         with gr.Column(visible=True, elem_classes="ft-earlier") as self.earlier:
             gr.HTML(markup.heading("Earlier runs", "Open one to see how it went."))
             self.runs = gr.HTML()
-        gr.on(
-            [self.model.change, self.dataset.change],
-            self.preview,
-            [self.model, self.dataset],
-            self.rows,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
         self.upload.upload(self._take, self.upload, [self.dataset, self.trouble], api_visibility="private")
-        self.outputs: list[Any] = [
-            self.fixed, self.model, self.dataset, self.upload, self.go_on, self.earlier, self.runs
-        ]  # fmt: skip
+        self._fields: dict[str, Component] = {
+            "model": self.model, "dataset": self.dataset, "about": self.about, "review": self.review,
+            **self._mapping.inputs, **self._checks.switches,
+        }  # fmt: skip
 
-    def show(self, run: Run | None, origin: str) -> list[Any]:
-        """Updates for `outputs`: a run's choice, which is fixed, or a new one that starts from the run `origin`."""
+    def _build_tabs(self) -> None:
+        self._tabs: dict[str, gr.Tab] = {}
+        with gr.Tabs(selected="rows", elem_id="look", overflow_behavior="wrap") as self.look_tabs:
+            with gr.Tab("Rows", id="rows") as self._tabs["rows"]:
+                self.rows = gr.HTML(markup.empty("Looking at the dataset …", ""), elem_classes="ft-panel")
+            with gr.Tab("Tokens", id="tokens") as self._tabs["tokens"]:
+                self._lab.build()
+            with gr.Tab("Columns", id="columns") as self._tabs["columns"]:
+                self._mapping.build()
+            with gr.Tab("Checks", id="checks") as self._tabs["checks"]:
+                self._checks.build()
+            with gr.Tab("Review", id="review") as self._tabs["review"]:
+                self._review.build()
+
+    def wire(self, run_id: Component, origin: Component, system: Component) -> None:
+        """What happens on a change. The choice also has the run that it started from, and the form's system prompt."""
+        self._fields |= {"origin": origin, "system_prompt": system}
+        self.said = [self._fields[name] for name in NAMES]
+        """The widgets of the choice, in the order of `choice.NAMES`."""
+        self.inputs = [run_id, self.open, *self._review.place, *self._lab.place, *self.said]
+        """What a look at the choice needs: the open run and tab, where its tabs are, and the choice."""
+        mapping = self._mapping
+        self.looked: list[Any] = [
+            self.rows, self.look_tabs, self.open, self.about, self.review, *mapping.outputs, *self._checks.outputs,
+            *self._checks.switches.values(), *self._lab.outputs, *self._review.outputs,
+        ]  # fmt: skip
+        self.outputs: list[Any] = [
+            self.fixed, self.upload, self.go_on, self.earlier, self.runs, mapping.editor, mapping.more,
+            self._tabs["review"], *self.lab_settings.values(), *self._fields.values(),
+        ]  # fmt: skip
+        picked: list[Any] = [mapping.inputs[name] for name in PICKED]
+        gr.on(
+            [self.model.change, self.dataset.change, *(one.input for one in picked)],
+            self.look, self.inputs, self.looked, **_LATEST,
+        )  # fmt: skip
+        typed = [one.input for one in mapping.texts]
+        settled = [event for one in mapping.lines for event in (one.submit, one.blur)]
+        gr.on([*typed, *settled], self._look_while_typing, self.inputs, self.looked, **_LATEST)
+        mapping.reading.input(self._answer, [mapping.reading, *self.inputs], self.looked, **_LATEST)
+        for name, tab in self._tabs.items():
+            tab.select(self._opener(name), self.inputs, self.looked, **_LATEST)
+        self._lab.wire(self.said)
+        self._checks.wire(self.said)
+        self._review.wire(self.said, self.review)
+
+    @property
+    def lab_settings(self) -> dict[str, Component]:
+        """The lab's controls that begin with what the form says, by the name of the field."""
+        return self._lab.by_field
+
+    def show(self, run: Run | None, origin: str) -> Updates:
+        """A run's choice, which is fixed, or a new one that starts from the run `origin`."""
         config = run.config if run else self._desk.draft(origin)
         models, datasets = self._desk.used()
         bundled = [str(path.relative_to(ROOT)) for path in _bundled_datasets()]
@@ -80,45 +138,137 @@ class Choose:
         note = markup.note(
             "This is what the run was made from.", link=("New run with the same choice", f"?from={run.id}")
         ) if run else ""  # fmt: skip
-        return [
-            note,
-            gr.update(
+        choice = self._choice_of(config, origin)
+        shown: Updates = {
+            self._fields[name]: value
+            for name, value in choice.values.items()
+            if name not in ("origin", "system_prompt")
+        }
+        frozen = [*self._checks.switches.values()]
+        return {
+            **shown,
+            **{widget: gr.update(value=shown[widget], interactive=not fixed) for widget in frozen},
+            **self._lab.starts_with(config),
+            self.fixed: note,
+            self.model: gr.update(
                 choices=_unique(default_config().model.id, *models), value=config.model.id, interactive=not fixed
             ),
-            gr.update(choices=_unique(*bundled, *datasets), value=config.data.id, interactive=not fixed),
-            gr.update(visible=not fixed),
-            gr.update(visible=not fixed),
-            gr.update(visible=not fixed),
-            "" if fixed else markup.runs(self._desk.lines()),
-        ]
+            self.dataset: gr.update(choices=_unique(*bundled, *datasets), value=config.data.id, interactive=not fixed),
+            self.upload: gr.update(visible=not fixed),
+            self.go_on: gr.update(visible=not fixed),
+            self.earlier: gr.update(visible=not fixed),
+            self._mapping.editor: gr.update(visible=not fixed),
+            self._mapping.more: gr.update(visible=not fixed),
+            self._tabs["review"]: gr.update(visible=not fixed),
+            self.runs: "" if fixed else markup.runs(self._desk.lines()),
+        }
 
-    def preview(self, model: str, dataset: str) -> str:
-        """The dataset's first rows as the model would be trained on them, or what is wrong with the choice."""
+    def look_anew(self, *sent: Any) -> Updates:
+        """A page's first look."""
+        return self.look(*sent, anew=True)
+
+    def look(self, *sent: Any, typing: bool = False, anew: bool = False) -> Updates:
+        """All that follows from the choice: the rows, how they are read, and the tab that is open."""
+        run_id, tab = sent[:2]
+        said = Choice.of(sent[-len(NAMES) :])
+        choice = said.settled()
+        updates: Updates = {self.about: choice.about}
+        if choice != said:
+            updates |= {
+                **self._checks.cleared(),
+                **dict.fromkeys(self._checks.switches.values(), False),
+                self.review: "",
+            }
+        return updates | self._look_at(choice, run_id, tab, sent, typing=typing, anew=anew or choice != said)
+
+    def _look_at(
+        self, choice: Choice, run_id: Any, tab: Any, sent: tuple[Any, ...], *, typing: bool, anew: bool
+    ) -> Updates:
         try:
-            given = {"model": {"id": (model or "").strip()}, "data": {"id": (dataset or "").strip()}}
-            config = parse_config(merge(default_config().model_dump(), given), where="the choice")
-            self._desk.check_may_read(config)
-            check_model(config)
-            found = preview_rows(config.data, ROWS)
-            template, own = template_of_model(config.model)
-            texts = [answer_spans(template, conversation) for conversation in found.conversations]
+            found = seen(self._desk.config_of(choice.recognized()).data)
         except FtspaceError as error:
-            return markup.note(str(error), "bad")
-        words = f"Read as {found.format}. Shown as the model reads it, " + (
-            "in its own chat template." if own else "in ChatML, since the model has no chat template."
-        )
+            trouble = markup.note(str(error), "bad")
+            return {self.rows: trouble, **self._mapping.nothing(trouble)}
+        filled = choice if typing else choice.prefilled(found.columns, found.mapping)
+        updates = self._mapping.show(filled, found, anew=anew or filled != choice, fixed=bool(run_id))
+        updates |= self._rows(filled, asked=bool(found.readings) and not run_id)
+        if found.format is None and found.columns and anew:
+            updates |= {self.look_tabs: gr.Tabs(selected="columns"), self.open: "columns"}
+        return updates | self._opened(tab, filled, sent)
+
+    def _rows(self, choice: Choice, *, asked: bool) -> Updates:
+        try:
+            config = self._desk.config_of(choice)
+            check_model(config)
+            found = first_rows(config.data)
+            template, own = template_of_model(config.model)
+            texts = [_cut(*answer_spans(template, conversation)) for conversation in found.conversations[:ROWS]]
+        except FtspaceError as error:
+            trouble = markup.note(str(error), "bad")
+            said_above = choice.way == RECOGNIZED
+            return {
+                self.rows: trouble,
+                self._mapping.trouble: "" if said_above else trouble,
+                self._mapping.example: "",
+            }
+        first = 1 if asked and found.understood.alternatives else 0
+        warnings = found.understood.warnings[first:]
+        words = f"Read as {found.format}. Shown as the model reads it, {_written(config, own)}"
         if found.dropped:
             dropped = ", ".join(f"{count} with {reason}" for reason, count in found.dropped.items())
             words += f" Some of the first rows cannot be used: {dropped}."
-        for warning in found.understood.warnings:
-            words += f" Note: {warning}."
-        return markup.preview([_cut(text, spans) for text, spans in texts], words)
+        words += "".join(f" Note: {warning}." for warning in warnings)
+        broken = [] if choice.way == RECOGNIZED else warnings
+        return {
+            self.rows: markup.preview(texts, words),
+            self._mapping.trouble: "".join(markup.note(one, "bad") for one in broken),
+            self._mapping.example: markup.preview(texts[:1], "The first row, read so:"),
+        }
+
+    def _opened(self, tab: Any, choice: Choice, sent: tuple[Any, ...]) -> Updates:
+        """The tab that is open, which looks at more than the first rows."""
+        if tab == "tokens":
+            return self._lab.open(choice, *sent[4 : 4 + len(self._lab.place)])
+        if tab == "review":
+            return self._review.open(choice, *sent[2:4])
+        return {}
+
+    def _look_while_typing(self, *sent: Any) -> Updates:
+        return self.look(*sent, typing=True)
+
+    def _answer(self, reading: Any, *sent: Any) -> Updates:
+        """The choice with the reading that was picked."""
+        choice = Choice.of(sent[-len(NAMES) :]).settled()
+        try:
+            choice = self._mapping.answered(choice, seen(self._desk.config_of(choice.recognized()).data), reading)
+        except FtspaceError as error:
+            return {self.rows: markup.note(str(error), "bad")}
+        return self._look_at(choice, sent[0], sent[1], sent, typing=False, anew=True)
+
+    def _opener(self, tab: str) -> Any:
+        def opened(*sent: Any) -> Updates:
+            return {self.open: tab, **self._opened(tab, Choice.of(sent[-len(NAMES) :]).settled(), sent)}
+
+        return opened
+
+    def _choice_of(self, config: RunConfig, origin: str) -> Choice:
+        try:
+            review = self._desk.reviews.id_of(config.data.review)
+        except FtspaceError:
+            review = ""
+        return Choice.of_config(config, review, origin)
 
     def _take(self, path: str) -> tuple[Any, str]:
         try:
             return gr.update(value=str(self._desk.keep_upload(Path(path)))), ""
         except FtspaceError as error:
             return gr.skip(), markup.note(str(error), "bad")
+
+
+def _written(config: RunConfig, own: bool) -> str:
+    if config.model.chat_template != "auto":
+        return f"in the template {config.model.chat_template}."
+    return "in its own chat template." if own else "in ChatML, since the model has no chat template."
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:

@@ -17,6 +17,8 @@ from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
 from ftspace.runs import TERMINAL, Run, RunReader, RunStore
 from ftspace.settings import ASSETS, Settings, resolve_local
+from ftspace.ui.choice import Choice
+from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line
 
 
@@ -60,6 +62,19 @@ class Desk:
         run = self.find(origin)
         return run.config if run else default_config()
 
+    def config_of(self, choice: Choice) -> RunConfig:
+        """The config that a page's choice in step 1 makes, checked for who may read it. Raises ConfigError."""
+        settled = choice.settled()
+        config = settled.config_over(self.draft(settled.origin), self.reviews.path(settled.review))
+        self.check_may_read(config)
+        return config
+
+    def with_closed_review(self, config: RunConfig, choice: Choice) -> RunConfig:
+        """The config with a copy of the choice's decisions that nobody writes any more. Raises DiskError."""
+        closed = self.reviews.close(choice.settled().review)
+        review = str(closed) if closed else None
+        return config.model_copy(update={"data": config.data.model_copy(update={"review": review})})
+
     def line(self, run: Run) -> RunLine:
         """A run in a list."""
         try:
@@ -81,11 +96,16 @@ class Desk:
         """Raises ConfigError when visitors of a Space name files of the machine that are not theirs to read."""
         if self.settings.space_id is None:
             return
-        for name in (config.model.id, config.data.id, *config.eval.tasks):
-            path = resolve_local(name)
-            open_to_all = (ASSETS, self.uploads)
+        for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
+            path = resolve_local(name) if name else None
+            open_to_all = (ASSETS, self.uploads, self.reviews.folder)
             if path is not None and not any(path.is_relative_to(folder.resolve()) for folder in open_to_all):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
+
+    @property
+    def reviews(self) -> Reviews:
+        """Where the decisions about single rows are kept."""
+        return Reviews(self.settings.data_dir / "reviews")
 
     @property
     def uploads(self) -> Path:

@@ -18,6 +18,7 @@ MAIN = ["train.epochs", "train.max_steps", "train.learning_rate", "train.batch_s
 MORE = [
     "train.micro_batch_size",
     "train.max_length",
+    "train.truncation_side",
     "train.scheduler",
     "train.seed",
     "lora.alpha",
@@ -122,19 +123,14 @@ def values_of(config: RunConfig) -> list[Any]:
     return [value_of(config, name) for name in NAMES]
 
 
-def compose(draft: RunConfig, model: str, dataset: str, values: list[Any]) -> RunConfig:
-    """The config that the two pickers and the form's values say, everything else as in `draft`. Raises ConfigError."""
-    over: dict[str, Any] = {"model": {"id": (model or "").strip()}, "data": {"id": (dataset or "").strip()}}
-    if over["model"]["id"] != draft.model.id:
-        over["model"]["revision"] = None
-    if over["data"]["id"] != draft.data.id:
-        over["data"] |= {"revision": None, "config": None, "split": "train"}
-        over["data"] |= {"mapping": None, "prompt_template": None, "completion_template": None}
+def compose(chosen: RunConfig, values: list[Any]) -> RunConfig:
+    """The config of step 1's choice with the form's values laid over it. Raises ConfigError."""
+    over: dict[str, Any] = {}
     for name, value in zip(NAMES, values, strict=True):
         section, field = name.split(".")
         blank = isinstance(value, str) and not value.strip()
         over = merge(over, {section: {field: None if blank else value}})
-    return parse_config(merge(draft.model_dump(), over), where="the settings")
+    return parse_config(merge(chosen.model_dump(), over), where="the settings")
 
 
 SUITED = [TASKS, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]

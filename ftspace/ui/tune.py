@@ -13,6 +13,7 @@ from ftspace.errors import FtspaceError
 from ftspace.redact import redact
 from ftspace.runs import TERMINAL, Run, RunReader, Status
 from ftspace.ui import form, markup, views
+from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk
 
 _LOG_BYTES = 20_000
@@ -117,13 +118,13 @@ class Tune:
         watch.status, watch.points = status, points
         return [markup.live(view), plot, *others]
 
-    def begin(self, model: str, dataset: str, origin: str, values: list[Any]) -> tuple[Run | None, str]:
+    def begin(self, choice: Choice, values: list[Any]) -> tuple[Run | None, str]:
         """Checks the choice, makes a run and sets it going: the run, or a note on what is wrong, and nothing made."""
         try:
-            config = anchor(form.compose(self._desk.draft(origin), model, dataset, values))
+            config = anchor(form.compose(self._desk.config_of(choice), values))
             self._desk.check_may_read(config)
             preflight.check(config, self._desk.store.runs_dir)
-            run = self._desk.store.create(config)
+            run = self._desk.store.create(self._desk.with_closed_review(config, choice))
             jobs.start(run)
         except FtspaceError as error:
             return None, markup.note(str(error), "bad")

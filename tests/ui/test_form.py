@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from ftspace.config import default_config, field_names, merge, parse_config
+from ftspace.config import default_config, field_names
 from ftspace.errors import ConfigError
 from ftspace.preflight import HELDOUT
 from ftspace.ui import form
@@ -11,9 +11,8 @@ from ftspace.ui import form
 DEFAULT = default_config()
 
 
-def composed(changes: dict[str, Any], model: str = DEFAULT.model.id, dataset: str = DEFAULT.data.id) -> Any:
-    values = [changes.get(name, form.value_of(DEFAULT, name)) for name in form.NAMES]
-    return form.compose(DEFAULT, model, dataset, values)
+def composed(changes: dict[str, Any]) -> Any:
+    return form.compose(DEFAULT, [changes.get(name, form.value_of(DEFAULT, name)) for name in form.NAMES])
 
 
 def test_the_untouched_form_says_the_draft() -> None:
@@ -32,15 +31,6 @@ def test_an_empty_field_is_none() -> None:
 def test_a_wrong_value_is_named() -> None:
     with pytest.raises(ConfigError, match=r"the settings: train\.epochs: "):
         composed({"train.epochs": 0})
-    with pytest.raises(ConfigError, match=r"model\.id: "):
-        composed({}, model=" ")
-
-
-def test_another_model_forgets_the_revision_of_the_first() -> None:
-    draft = parse_config(merge(DEFAULT.model_dump(), {"model": {"id": "a/b", "revision": "v1"}}))
-    values = form.values_of(draft)
-    assert form.compose(draft, "a/b", draft.data.id, values).model.revision == "v1"
-    assert form.compose(draft, "a/c", draft.data.id, values).model.revision is None
 
 
 def test_the_bundled_tasks_are_asked_of_the_bundled_pair_only() -> None:

@@ -1,0 +1,88 @@
+"""A dataset's first rows, read once for the several screens that show them. Knows no gradio and no model.
+
+A Hub dataset is asked again after some minutes, a local file when it has changed.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+
+from ftspace.config import DataConfig
+from ftspace.data.formats import Format, recognize, rows_in
+from ftspace.data.load import peek_rows
+from ftspace.data.prepare import PEEK, Preview, preview
+from ftspace.errors import DatasetError
+from ftspace.settings import resolve_local
+
+REVIEWED = 300
+"""So many rows can be paged through."""
+_MINUTES = 10
+_IRRELEVANT = (
+    "filters",
+    "review",
+    "fraction",
+    "validation_split",
+    "test_split",
+    "validation_fraction",
+    "test_fraction",
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A dataset's columns, and how its rows are recognized."""
+
+    columns: list[str]
+    format: Format | None
+    trouble: str = ""
+    """Why they are not recognized."""
+    readings: Mapping[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """Other readings that can be asked for, by name, each with its mapping."""
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """Which column was recognized as what."""
+        return self.format.mapping if self.format else {}
+
+
+def first_rows(data: DataConfig, count: int = PEEK) -> Preview:
+    """The first `count` usable conversations. Raises DatasetError, or HubError."""
+    return _first(_key(data), _stamp(data), count)
+
+
+def seen(data: DataConfig) -> Seen:
+    """What can be told of the columns, also where the rows are not recognized. Raises DatasetError, or HubError."""
+    return _seen(_key(data), _stamp(data))
+
+
+@lru_cache(maxsize=12)
+def _first(key: str, stamp: str, count: int) -> Preview:
+    return preview(DataConfig.model_validate_json(key), count)
+
+
+@lru_cache(maxsize=24)
+def _seen(key: str, stamp: str) -> Seen:
+    peeked = peek_rows(DataConfig.model_validate_json(key), PEEK)
+    rows = list(islice(rows_in(peeked.rows()), PEEK))
+    columns = list(dict.fromkeys([*peeked.columns, *(str(name) for row in rows[:1] for name in row)]))
+    try:
+        found = recognize(peeked.columns, rows, peeked.labels)
+    except DatasetError as error:
+        return Seen(columns if rows else [], None, str(error))
+    return Seen(columns, found, readings=dict(found.readings))
+
+
+def _key(data: DataConfig) -> str:
+    plain = DataConfig()
+    return data.model_copy(update={name: getattr(plain, name) for name in _IRRELEVANT}).model_dump_json()
+
+
+def _stamp(data: DataConfig) -> str:
+    """Changes when what was read may be old."""
+    path = resolve_local(data.id)
+    if path is None or path.is_dir():
+        return str(time.time() // (60 * _MINUTES))
+    found = path.stat()
+    return f"{found.st_mtime_ns} {found.st_size}"
