@@ -11,7 +11,7 @@ from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
 from ftspace.data.messages import uses_tools
-from ftspace.data.prepare import read_split
+from ftspace.data.prepare import read_rows
 from ftspace.errors import EvalError
 from ftspace.events import EndStatus, Evaluated, Progress, Warned
 from ftspace.preflight import HELDOUT, task_paths
@@ -63,12 +63,13 @@ def _tasks(job: Job) -> list[Task]:
     run, config = job.run, job.run.config
     tasks = load_tasks(task_paths(config))
     if HELDOUT in config.eval.tasks:
-        held = list(read_split(run.data, "test"))
-        rows = [turns for turns in held if not uses_tools(turns)]
+        held = list(read_rows(run.data, "test"))
+        rows = [row for row in held if not uses_tools(row.messages)]
         if len(rows) < len(held):
             job.tell(Warned(message=f"{len(held) - len(rows)} held-out conversations use tools and are not asked"))
         if rows:
-            tasks.insert(0, Task.from_messages(HELDOUT, rows))
+            repeated = {place for place, row in enumerate(rows) if row.overlap}
+            tasks.insert(0, Task.from_messages(HELDOUT, [row.messages for row in rows], repeated))
         else:
             job.tell(
                 Warned(message="the test split has nothing to ask, so heldout is not asked; raise data.test_fraction")
