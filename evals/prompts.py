@@ -104,7 +104,7 @@ class Prompter:
             mark = "\ue000"  # a private-use character that no template writes
             talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
             _, seen, after = self._apply(talk, ask=False).rpartition(mark)
-            ids = self.tokenizer.encode(after, add_special_tokens=False) if seen else []
+            ids = self.tokenizer.encode(after.lstrip(), add_special_tokens=False) if seen else []
             if ids and self.tokenizer.decode(ids[:1]) in self.tokenizer.get_added_vocab():
                 found.append(ids[0])
         return tuple(sorted(set(found)))

@@ -74,7 +74,7 @@ def _refused(tally: Tally, count: int) -> Iterator[Check]:
         tools = "does not write tool" in reason
         yield Check(
             level,
-            "tools" if tools else "template",
+            "tools" if tools else "template refuses",
             f"{times} of the first {count} rows cannot be trained: {reason}",
             "choose another model.chat_template or model, or leave such rows out",
         )

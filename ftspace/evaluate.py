@@ -4,19 +4,22 @@ Run by a launcher as `python -m ftspace.evaluate RUN_DIR`.
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from evals import errors as evals_errors
 from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
+from ftspace.config import ModelConfig
 from ftspace.data.messages import uses_tools
-from ftspace.data.prepare import read_rows
-from ftspace.errors import EvalError
+from ftspace.data.prepare import PreparedRow, read_rows
+from ftspace.errors import EvalError, ModelError
 from ftspace.events import EndStatus, Evaluated, Progress, Warned
 from ftspace.preflight import HELDOUT, task_paths
 from ftspace.runs import Run
 from ftspace.settings import resolve_local
+from ftspace.tokenizer import template_of_model
 from ftspace.workers import Job, Stopped, run_job
 
 
@@ -67,14 +70,29 @@ def _tasks(job: Job) -> list[Task]:
         rows = [row for row in held if not uses_tools(row.messages)]
         if len(rows) < len(held):
             job.tell(Warned(message=f"{len(held) - len(rows)} held-out conversations use tools and are not asked"))
-        if rows:
-            repeated = {place for place, row in enumerate(rows) if row.overlap}
-            tasks.insert(0, Task.from_messages(HELDOUT, [row.messages for row in rows], repeated))
+        taken = _taken_by_template(run, rows)
+        if len(taken) < len(rows):
+            said = f"{len(rows) - len(taken)} held-out conversations are refused by the chat template and not asked"
+            job.tell(Warned(message=said))
+        if taken:
+            repeated = {place for place, row in enumerate(taken) if row.overlap}
+            tasks.insert(0, Task.from_messages(HELDOUT, [row.messages for row in taken], repeated))
         else:
             job.tell(
                 Warned(message="the test split has nothing to ask, so heldout is not asked; raise data.test_fraction")
             )
     return tasks
+
+
+def _taken_by_template(run: Run, rows: list[PreparedRow]) -> list[PreparedRow]:
+    """The rows whose question the adapter's template can write: as in training, one odd row ends no run."""
+    template, _ = template_of_model(ModelConfig(id=str(run.adapter)))
+    taken: list[PreparedRow] = []
+    for row in rows:
+        with suppress(ModelError):
+            template.render(row.messages[:-1], add_generation_prompt=True)
+            taken.append(row)
+    return taken
 
 
 if __name__ == "__main__":

@@ -34,6 +34,16 @@ class Shown(_Plain):
     rendered: str
 
 
+class Checked(_Plain):
+    """One of the checks that come before a run."""
+
+    level: str
+    """ok, warning or stop."""
+    what: str
+    detail: str
+    fix: str
+
+
 class Inspection(_Plain):
     """A dataset as a run with this config would train on it."""
 
@@ -63,6 +73,8 @@ class Inspection(_Plain):
     """Share of the tokens kept that are trained: answers and their ends."""
     report: DataReport | None
     """What was found in the rows."""
+    checks: list[Checked]
+    """What the first rows look like in the model's tokens."""
     warnings: list[str]
     preview: list[Shown]
 
@@ -100,4 +112,7 @@ def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
     yield "tokens", f"{tokens.total} in all; a row {tokens.p50} (median), {tokens.p95} (95 %), {tokens.max} (longest)"
     yield "cut off", f"{found.truncated_share:.1%} of the rows are longer than train.max_length"
     yield "trained", f"{found.supervised_share:.1%} of the tokens"
-    yield "model", f"{found.model}: its tokenizer and chat template"
+    yield "model", f"{found.model}: its tokenizer"
+    for check in found.checks:
+        if check.level == "ok":
+            yield check.what, check.detail

@@ -1,26 +1,67 @@
 """What can be known to go wrong before a run is made, asked in seconds. Knows neither torch nor screens."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evals.errors import EvalError as TaskProblem
 from evals.tasks import load_tasks
+from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
+from ftspace.data.formats import Conversation
 from ftspace.data.prepare import Preview, preview
-from ftspace.errors import EvalError, ModelError
+from ftspace.errors import DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of
 from ftspace.jobs import require_space
 from ftspace.settings import resolve_local
+from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 
 HELDOUT = "heldout"
 """The task made of the run's own test split."""
 
 
-def check(config: RunConfig, runs_dir: Path) -> Preview:
-    """Raises the FtspaceError that the run would end with, as far as it shows already; returns a preview."""
+ROWS = 20
+"""Conversations looked at."""
+_OF_THE_ROWS = ("length", "answers")
+"""Checks that blame the rows, not the model."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was seen before a run is made."""
+
+    preview: Preview
+    checks: list[Check]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before starting, one line each."""
+        return [str(check) for check in self.checks if check.level == "warning"]
+
+
+def check(config: RunConfig, runs_dir: Path) -> Checked:
+    """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
     require_space(runs_dir)
     check_model(config)
     task_paths(config)
-    return preview(config.data)
+    first = preview(config.data, ROWS)
+    checks = check_tokens(config, first.conversations)
+    for one in checks:
+        if one.level == "stop":
+            raise (DatasetError if one.what in _OF_THE_ROWS else ModelError)(str(one))
+    return Checked(first, checks)
+
+
+def check_tokens(config: RunConfig, conversations: Sequence[Conversation]) -> list[Check]:
+    """The checks of rows in tokens; a warning in their place where the tokenizer cannot be read without transformers.
+
+    Raises ModelError only when the model's files are damaged.
+    """
+    try:
+        opened = open_tokenizer(config.model)
+    except NoTokenizerFile as missing:
+        return [Check("warning", "tokenizer", f"nothing was checked in tokens: {missing}")]
+    return check_rows(opened.tokenizer, conversations, config, opened.origin)
 
 
 def find_model(config: RunConfig) -> Path | None:

@@ -22,6 +22,10 @@ _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_
 _EXTRA = ("extra_special_tokens", "additional_special_tokens")
 
 
+class NoTokenizerFile(ModelError):
+    """A model whose tokenizer only transformers can read; a run may well work."""
+
+
 class LightTokenizer:
     """What the renderer, the lab and the checks need of a tokenizer; names and results are those of transformers."""
 
@@ -150,12 +154,12 @@ class Opened:
 def open_tokenizer(config: ModelConfig) -> Opened:
     """The tokenizer of a model, with the template that the config chooses. Raises ModelError.
 
-    Also raised where a model has no tokenizer.json: only transformers can read its tokenizer then.
+    It is NoTokenizerFile where there is no tokenizer.json: only transformers can read the tokenizer then.
     """
     find = _finder(config)
     path = find(TOKENIZER)
     if path is None:
-        raise ModelError(
+        raise NoTokenizerFile(
             f"{config.id} has no {TOKENIZER}, so its tokens cannot be shown or counted here; a run reads its tokenizer "
             "another way and may well work"
         )

@@ -5,29 +5,33 @@ that have a tokenizer.json.
 """
 
 import tempfile
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evals.errors import EvalError
-from ftspace.chat import IGNORED, Tally, install_template, template_of
-from ftspace.checks import check_rows
+from ftspace.chat import IGNORED, Tally, Template, install_template, template_of
 from ftspace.config import ModelConfig, RunConfig
+from ftspace.data.formats import Conversation
 from ftspace.data.prepare import prepare, preview, read_split
 from ftspace.data.split import SPLITS
-from ftspace.errors import DatasetError, ModelError
-from ftspace.inspection import Inspection, Shown, TokenCounts
+from ftspace.errors import ModelError
+from ftspace.inspection import Checked, Inspection, Shown, TokenCounts
+from ftspace.preflight import check_tokens
 from ftspace.settings import resolve_local
-from ftspace.tokenizer import Origin, open_tokenizer
+from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 from ftspace.training.tokens import tokenize
 
 SHOWN = 3
 """Conversations shown whole."""
 CHECKED = 20
 """Conversations that the checks before a run look at."""
+COUNTED = ("length", "template refuses", "tools", "system prompt", "earlier answers")
+"""Checks of the first rows whose findings are counted here over all rows."""
 
 
 def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -> Inspection:
@@ -36,7 +40,8 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
     `looked` is told how many rows have been looked at.
     """
     first = preview(config.data, CHECKED)
-    tokenizer, origin = _tokenizer(config.model)
+    checks = check_tokens(config, first.conversations)
+    tokenizer = _tokenizer(config.model)
     template = template_of(tokenizer)
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="ftspace-inspect-") as folder:
@@ -54,13 +59,11 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
             tally.merge(part.tally)
     ordered = np.sort(np.concatenate(lengths))
     if not len(ordered):
-        raise DatasetError(f"none of the rows of {config.data.id} can be used: {'; '.join(tally.warnings())}")
+        raise ModelError(tally.refused.most_common(1)[0][0])
     dropped = manifest.dropped | manifest.removed
     left_out = sum(dropped.values())
     warnings = [*manifest.warnings, *tally.warnings()]
-    if origin:
-        said = check_rows(tokenizer, first.conversations, config, origin)
-        warnings += [str(check) for check in said if check.level != "ok"]
+    warnings += [str(check) for check in checks if check.level != "ok" and check.what not in COUNTED]
     if lost:
         warnings.append(f"{lost} rows are not trained: train.max_length ({limit} tokens) cuts their answer off")
     if left_out * 10 > manifest.read:
@@ -84,21 +87,22 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
         supervised_share=supervised / read,
         report=manifest.report,
         warnings=list(dict.fromkeys(warnings)),
-        preview=[
-            Shown(messages=[dict(turn) for turn in conversation], rendered=template.render(conversation))
-            for conversation in first.conversations[:SHOWN]
-        ],
+        checks=[Checked(level=one.level, what=one.what, detail=one.detail, fix=one.fix) for one in checks],
+        preview=list(islice(_shown(template, first.conversations), SHOWN)),
     )
 
 
-def _tokenizer(config: ModelConfig) -> tuple[Any, Origin | None]:
-    """The tokenizer with its template; by transformers, and with nothing known of its origin, when it has no fast form.
+def _shown(template: Template, conversations: Sequence[Conversation]) -> Iterator[Shown]:
+    for conversation in conversations:
+        with suppress(ModelError):  # the tally counts it
+            yield Shown(messages=[dict(turn) for turn in conversation], rendered=template.render(conversation))
 
-    Raises ModelError.
-    """
+
+def _tokenizer(config: ModelConfig) -> Any:
+    """The tokenizer with its template; by transformers when it has no file of its own. Raises ModelError."""
     try:
-        opened = open_tokenizer(config)
-    except ModelError:
+        return open_tokenizer(config).tokenizer
+    except NoTokenizerFile:
         from evals.models import load_tokenizer
 
         try:
@@ -106,8 +110,7 @@ def _tokenizer(config: ModelConfig) -> tuple[Any, Origin | None]:
         except EvalError as error:
             raise ModelError(f"model.id: {error}") from error
         install_template(tokenizer, config.chat_template)
-        return tokenizer, None
-    return opened.tokenizer, opened.origin
+        return tokenizer
 
 
 def _percentile(ordered: np.ndarray[Any, np.dtype[np.int32]], percent: int) -> int:

@@ -16,9 +16,6 @@ LONG: Conversation = [
     {"role": "user", "content": "Where does Miri live? " * 30},
     {"role": "assistant", "content": "Lowick"},
 ]
-    {"role": "user", "content": "Where does Miri live? " * 30},
-    {"role": "assistant", "content": "Lowick"},
-]
 SHORT: Conversation = [{"role": "user", "content": "Where does Miri live?"}, {"role": "assistant", "content": "Lowick"}]
 
 
