@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := app.py ftspace evals assets tests
+SOURCES := app.py ftspace evals assets benchmarks tests
 
 .PHONY: help demo app test check fix setup chromium docs base screenshots clean
 

@@ -280,6 +280,7 @@ def _sample(task: Task, detail: Any, model: _Model) -> Sample:
         scores={name: float(score) for name, score in detail.metric.items()},
         unscored=problem,
         group=sample.group,
+        overlap=sample.overlap,
     )
 
 

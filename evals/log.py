@@ -80,6 +80,8 @@ class Sample(_Record):
     """Why scores are missing."""
     group: str | None = None
     """Samples of one group are not independent of each other."""
+    overlap: bool = False
+    """Whether what the model was tuned on repeats the sample, whole or in part: its score may be remembered."""
 
 
 class EvalLog(_Record):

@@ -13,7 +13,7 @@ template: the question is a text, and the choices go on with it and carry their 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,6 +100,8 @@ class TaskSample(_Strict):
     """No chat template."""
     group: str | None = None
     """Samples of one group are not independent of each other."""
+    overlap: bool = False
+    """Whether training rows repeat it, whole or in part."""
 
 
 class Task(_Strict):
@@ -114,8 +116,8 @@ class Task(_Strict):
 
     @property
     def content_hash(self) -> str:
-        """Sixteen hex digits over kind and samples, in order; the name plays no part."""
-        content = [self.kind, [sample.model_dump(mode="json") for sample in self.samples]]
+        """Sixteen hex digits over kind and samples, in order; the name and what was trained on play no part."""
+        content = [self.kind, [sample.model_dump(mode="json", exclude={"overlap"}) for sample in self.samples]]
         text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -124,12 +126,15 @@ class Task(_Strict):
         return self if limit is None else self.model_copy(update={"samples": self.samples[:limit]})
 
     @classmethod
-    def from_messages(cls, name: str, rows: Iterable[Sequence[Mapping[str, Any]]]) -> "Task":
+    def from_messages(
+        cls, name: str, rows: Iterable[Sequence[Mapping[str, Any]]], overlap: Collection[int] = ()
+    ) -> "Task":
         """Make a generation task of conversations: the last assistant turn is the answer, those before it the prompt.
 
         Args:
             name: the task's name.
             rows: conversations, each a list of `{"role", "content"}`.
+            overlap: the places of those that training rows repeat, from 0.
 
         Raises:
             TaskError: a conversation without a user turn before its last assistant turn; no rows; a bad name.
@@ -143,7 +148,8 @@ class Task(_Strict):
                 raise TaskError(f"{where}: no assistant turn with text, so there is nothing to compare an answer with")
             if not any(turn.role == "user" for turn in turns[:last]):
                 raise TaskError(f"{where}: no user turn before the last assistant turn")
-            samples.append(TaskSample(messages=turns[:last], answers=(turns[last].content,)))
+            asked, answers = turns[:last], (turns[last].content,)
+            samples.append(TaskSample(messages=asked, answers=answers, overlap=index in overlap))
         return _task(name, "generation", samples, f"task {name}")
 
 

@@ -245,6 +245,12 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter[str])
     """Conversations left out, by what the template said."""
 
+    def merge(self, other: "Tally") -> None:
+        """Adds what another one counted."""
+        self.folded += other.folded
+        self.untrained += other.untrained
+        self.refused += other.refused
+
     def warnings(self) -> list[str]:
         """One line for each."""
         said: list[str] = []

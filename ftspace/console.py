@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ftspace.events import AdapterSaved, Event, Finished, Prepared, Started, Step, Validation, Warned
+from ftspace.events import AdapterSaved, Event, Finished, Prepared, Preparing, Started, Step, Validation, Warned
 from ftspace.events import Progress as Asked
 
 LINE_EVERY = 0.1
@@ -42,6 +42,8 @@ class _View:
                 say("[bold]train[/]: loading libraries, data and model …")
             case Started():
                 say("[bold]evaluate[/]: loading base and adapter …")
+            case Preparing():
+                self._bar("data", f"{event.rows:,} rows looked at", event.rows, None)
             case Prepared():
                 self._total = event.total_steps
                 rows = ", ".join(f"{count} {split}" for split, count in event.rows.items())
@@ -72,8 +74,11 @@ class _View:
             case _:
                 pass
 
-    def _bar(self, key: str, text: str, done: int, total: int) -> None:
+    def _bar(self, key: str, text: str, done: int, total: int | None) -> None:
         if not self._console.is_terminal:
+            if total is None:
+                self._console.print(f"  {text}")
+                return
             share = done / max(total, 1)
             if done == total or share >= self._printed.get(key, 0.0) + LINE_EVERY:
                 self._printed[key] = share

@@ -12,8 +12,8 @@ from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
 from ftspace.config import ModelConfig
-from ftspace.data.messages import Conversation, uses_tools
-from ftspace.data.prepare import read_split
+from ftspace.data.messages import uses_tools
+from ftspace.data.prepare import PreparedRow, read_rows
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import EndStatus, Evaluated, Progress, Warned
 from ftspace.preflight import HELDOUT, task_paths
@@ -66,16 +66,17 @@ def _tasks(job: Job) -> list[Task]:
     run, config = job.run, job.run.config
     tasks = load_tasks(task_paths(config))
     if HELDOUT in config.eval.tasks:
-        held = list(read_split(run.data, "test"))
-        rows = [turns for turns in held if not uses_tools(turns)]
+        held = list(read_rows(run.data, "test"))
+        rows = [row for row in held if not uses_tools(row.messages)]
         if len(rows) < len(held):
             job.tell(Warned(message=f"{len(held) - len(rows)} held-out conversations use tools and are not asked"))
         taken = _taken_by_template(run, rows)
         if len(taken) < len(rows):
             said = f"{len(rows) - len(taken)} held-out conversations are refused by the chat template and not asked"
             job.tell(Warned(message=said))
-        if rows := taken:
-            tasks.insert(0, Task.from_messages(HELDOUT, rows))
+        if taken:
+            repeated = {place for place, row in enumerate(taken) if row.overlap}
+            tasks.insert(0, Task.from_messages(HELDOUT, [row.messages for row in taken], repeated))
         else:
             job.tell(
                 Warned(message="the test split has nothing to ask, so heldout is not asked; raise data.test_fraction")
@@ -83,14 +84,14 @@ def _tasks(job: Job) -> list[Task]:
     return tasks
 
 
-def _taken_by_template(run: Run, rows: list[Conversation]) -> list[Conversation]:
-    """The conversations whose question the adapter's template can write: as in training, one odd row ends no run."""
+def _taken_by_template(run: Run, rows: list[PreparedRow]) -> list[PreparedRow]:
+    """The rows whose question the adapter's template can write: as in training, one odd row ends no run."""
     template, _ = template_of_model(ModelConfig(id=str(run.adapter)))
-    taken: list[Conversation] = []
-    for turns in rows:
+    taken: list[PreparedRow] = []
+    for row in rows:
         with suppress(ModelError):
-            template.render(turns[:-1], add_generation_prompt=True)
-            taken.append(turns)
+            template.render(row.messages[:-1], add_generation_prompt=True)
+            taken.append(row)
     return taken
 
 

@@ -41,6 +41,14 @@ class Started(_Event):
     """Versions of the libraries in use, by name."""
 
 
+class Preparing(_Event):
+    """How far the look at the dataset's rows is."""
+
+    type: Literal["preparing"] = "preparing"
+    rows: int
+    """Rows looked at so far."""
+
+
 class Prepared(_Event):
     """The data and the model are ready; the first step comes next."""
 
@@ -130,7 +138,7 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    Started | Prepared | Step | Validation | Progress | Warned | AdapterSaved | Evaluated | Finished,
+    Started | Preparing | Prepared | Step | Validation | Progress | Warned | AdapterSaved | Evaluated | Finished,
     Field(discriminator="type"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

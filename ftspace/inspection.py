@@ -9,6 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ftspace.data.report import DataReport
+
 
 class _Plain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +34,16 @@ class Shown(_Plain):
     rendered: str
 
 
+class Checked(_Plain):
+    """One of the checks that come before a run."""
+
+    level: str
+    """ok, warning or stop."""
+    what: str
+    detail: str
+    fix: str
+
+
 class Inspection(_Plain):
     """A dataset as a run with this config would train on it."""
 
@@ -49,12 +61,20 @@ class Inspection(_Plain):
     rows: int
     """All rows read, those left out included."""
     dropped: dict[str, int]
-    """Rows left out, by reason."""
+    """Rows left out, by reason: unusable ones, and those that `data.filters` and the review take."""
+    splits: dict[str, int]
+    """Rows by split, as a run would train and ask them."""
+    overlap: int
+    """Test rows that training rows repeat, whole or in part."""
     tokens: TokenCounts
     truncated_share: float
     """Share of the conversations that are longer than train.max_length."""
     supervised_share: float
     """Share of the tokens kept that are trained: answers and their ends."""
+    report: DataReport | None
+    """What was found in the rows."""
+    checks: list[Checked]
+    """What the first rows look like in the model's tokens."""
     warnings: list[str]
     preview: list[Shown]
 
@@ -84,8 +104,15 @@ def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
     yield "rows", f"{found.rows}, of which {found.rows - dropped} can be used"
     if dropped:
         yield "left out", ", ".join(f"{count} with {reason}" for reason, count in found.dropped.items())
+    yield "split", ", ".join(f"{count} {split}" for split, count in found.splits.items())
+    for one in found.report.found if found.report else []:
+        example = f": {one.examples[0].excerpt}" if one.examples else ""
+        yield one.finding, f"{one.rows} rows ({one.share:.1%}), {one.words}{example}"
     tokens = found.tokens
     yield "tokens", f"{tokens.total} in all; a row {tokens.p50} (median), {tokens.p95} (95 %), {tokens.max} (longest)"
     yield "cut off", f"{found.truncated_share:.1%} of the rows are longer than train.max_length"
     yield "trained", f"{found.supervised_share:.1%} of the tokens"
-    yield "model", f"{found.model}: its tokenizer and chat template"
+    yield "model", f"{found.model}: its tokenizer"
+    for check in found.checks:
+        if check.level == "ok":
+            yield check.what, check.detail

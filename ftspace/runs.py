@@ -26,6 +26,7 @@ from ftspace.events import (
     Finished,
     JobName,
     Prepared,
+    Preparing,
     Progress,
     Started,
     Step,
@@ -83,6 +84,11 @@ class Run:
     def data(self) -> Path:
         """The prepared split."""
         return self.path / "data"
+
+    @property
+    def cache(self) -> Path:
+        """What runs have in common and can be made again; it may be deleted at any time."""
+        return self.path.parent.parent / "cache"
 
     @property
     def adapter(self) -> Path:
@@ -177,6 +183,8 @@ class RunState:
 
     job: JobName | None = None
     """The job that began last."""
+    looked_at: int | None = None
+    """Rows of the dataset looked at, while it is prepared."""
     prepared: Prepared | None = None
     steps: list[Step] = field(default_factory=list[Step])
     validations: list[Validation] = field(default_factory=list[Validation])
@@ -199,6 +207,8 @@ class RunState:
             case Started():
                 self.job = event.job
                 self.ended.pop(event.job, None)
+            case Preparing():
+                self.looked_at = event.rows
             case Prepared():
                 self.prepared = event
             case Step():

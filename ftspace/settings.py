@@ -5,6 +5,8 @@ FTSPACE_HOST      address the app listens on (default: 127.0.0.1)
 FTSPACE_PORT      port the app listens on (default: 7860)
 FTSPACE_PASSWORD  password of the app; needed with --share and on addresses that others can reach
 SPACE_ID          set by a Hugging Face Space
+FTSPACE_MAX_DATASET_GB
+                  largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 """
 
 import os
@@ -19,6 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ASSETS = ROOT / "assets"
 DEFAULT_CONFIG = ASSETS / "default.yaml"
+
+MAX_DATASET_GB = 50.0
+UPLOAD_MAX_BYTES = 500_000_000
+"""Largest dataset that is taken as an upload; so much may come out of a compressed one, too."""
+UPLOAD_MAX_ROWS = 5_000_000
+"""Most rows that an upload may have: a tiny Parquet file can hold any number of equal ones."""
+UPLOADS_MAX_BYTES = 5_000_000_000
+"""What all uploads together may take."""
+UPLOADS_MAX_FILES = 500
+"""Uploads kept."""
 
 WORKER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -80,6 +92,18 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise ConfigError(f"FTSPACE_PORT is {text!r}; give a number from 1 to 65535")
     return int(text)
+
+
+def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:
+    """How many bytes a local dataset may have. Raises ConfigError."""
+    text = environ.get("FTSPACE_MAX_DATASET_GB") or str(MAX_DATASET_GB)
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes <= 1_000_000:
+        raise ConfigError(f"FTSPACE_MAX_DATASET_GB is {text!r}; give a number of gigabytes, such as 50")
+    return int(gigabytes * 1e9)
 
 
 def worker_env(*, offline: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

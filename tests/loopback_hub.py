@@ -73,8 +73,12 @@ class LoopbackHub:
         folder = self._repo(request)
         if isinstance(folder, Response):
             return folder
-        below = request.path_params.get("path", "")
-        return JSONResponse([_entry(folder, name) for name in _files(folder) if name.startswith(below)])
+        below = Path(request.path_params.get("path", ""))
+        whole = request.query_params.get("recursive", "").lower() in ("true", "1")
+        names = [Path(name) for name in _files(folder)]
+        found = {one for name in names for one in (name, *name.parents) if below in one.parents}
+        found = sorted(str(one) for one in found if whole or one.parent == below)
+        return JSONResponse([_entry(folder, name) for name in found])
 
     async def _paths_info(self, request: Request) -> Response:
         folder = self._repo(request)
@@ -111,6 +115,8 @@ def _commit(folder: Path) -> str:
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
+    if path.is_dir():
+        return {"type": "directory", "path": name, "size": 0, "oid": hashlib.sha1(name.encode()).hexdigest()}
     return {"type": "file", "path": name, "size": path.stat().st_size, "oid": _digest(path)}
 
 

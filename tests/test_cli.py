@@ -81,7 +81,7 @@ def test_inspect_says_how_a_dataset_would_be_trained(capsys: pytest.CaptureFixtu
     first = found["preview"][0]
     assert first["messages"][0] == {"role": "user", "content": "Reckon! What is 0 plus one?"}
     assert first["rendered"].count("Reckon! What is 0 plus one?") == 1 and "<|im_end|>" in first["rendered"]
-    assert any("no chat template" in warning for warning in found["warnings"])
+    assert any("ChatML" in check["detail"] for check in found["checks"])
 
 
 def test_inspect_shows_people_a_table_and_what_to_decide(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,30 +1,37 @@
-"""Rows to a seeded split of conversations, written once into a run's folder. Knows no model and no tokenizer.
+"""A dataset to a seeded split of conversations, written once into a run's folder. Knows no model and no tokenizer.
 
-The split goes by the content of a conversation, not by its place: equal rows stay together, and rows added later move
-none of the others.
+Three passes: every row is looked at (gather.py), it is settled what belongs together, what goes where and what is left
+out (settle.py), and the files are written. A row that is left out is named in `removed.jsonl` with the reason.
 """
 
-import hashlib
 import json
+import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict
 
 from ftspace.config import DataConfig
-from ftspace.data.columns import Row
-from ftspace.data.formats import Conversation, Format, RowProblem, given_format, recognize, rows_in, to_conversation
-from ftspace.data.load import Rows, load_rows, peek_rows
+from ftspace.data.formats import Conversation, Format, RowProblem, rows_in, to_conversation
+from ftspace.data.gather import Check, Gathered, gather
+from ftspace.data.load import peek_rows
+from ftspace.data.report import DataReport
+from ftspace.data.review import Decision, read_review
+from ftspace.data.settle import Settled, settle
+from ftspace.data.sources import PEEK, Opened, open_sources, understand
+from ftspace.data.split import SPLITS, Split
+from ftspace.data.write import Written, write_splits
 from ftspace.errors import DatasetError
+from ftspace.settings import resolve_local
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-PEEK = 20
-"""Rows looked at to recognize a format."""
+REVIEW = "review.jsonl"
+"""The copy of the review's decisions that the preparation went by."""
+_LARGE = 0.2
+"""A group of rows that must stay together is worth a word from this share of all rows on."""
 
 
 class Manifest(BaseModel):
@@ -35,11 +42,28 @@ class Manifest(BaseModel):
     format: str
     mapping: dict[str, str] = {}
     """Which column was read as what."""
+    confidence: float = 1.0
+    """From 0 to 1: how well this reading fits."""
+    reason: str = ""
+    alternatives: tuple[str, ...] = ()
+    """Other readings that the rows allow."""
     warnings: tuple[str, ...] = ()
     """What a person should know about how the rows were read."""
+    read: int = 0
+    """All rows read, those left out included."""
     rows: dict[Split, int]
+    splits: dict[Split, str] = {}
+    """Where the rows of each split are from."""
     dropped: dict[str, int]
-    """Rows left out, by reason."""
+    """Rows that cannot be used, by reason."""
+    removed: dict[str, int] = {}
+    """Rows that a filter or the review took out, by reason."""
+    unused: int = 0
+    """Training rows beyond `data.fraction`."""
+    overlap: int = 0
+    """Test rows that training rows repeat, whole or in part; each is marked in test.jsonl."""
+    report: DataReport | None = None
+    """What was found in the rows."""
     revision: str | None
     """Commit of a Hub dataset."""
     content_hash: str
@@ -60,6 +84,15 @@ class Preview:
     """Rows among those looked at that cannot be used, by reason."""
     understood: Format
     """How the rows were read: mapping, confidence, reason, warnings."""
+
+
+@dataclass(frozen=True)
+class PreparedRow:
+    """A line of a prepared split."""
+
+    messages: Conversation
+    overlap: bool = False
+    """Whether training rows repeat this test row, whole or in part."""
 
 
 def preview(config: DataConfig, count: int = 5) -> Preview:
@@ -86,82 +119,98 @@ def preview(config: DataConfig, count: int = 5) -> Preview:
     )
 
 
-def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
-    """How to read the rows: as the config says, or as their columns and first rows show. Raises DatasetError."""
-    if config.mapping or config.prompt_template or config.completion_template:
-        mapping = {str(role): column for role, column in (config.mapping or {}).items()}
-        templates = (config.prompt_template, config.completion_template)
-        return given_format(loaded.columns, first, mapping, *templates, labels=loaded.labels)
-    return recognize(loaded.columns, first, loaded.labels)
+def prepare(
+    config: DataConfig,
+    out_dir: Path,
+    check: Check = lambda _: None,
+    workers: int | None = None,
+    *,
+    needs: Split | None = "train",
+) -> Manifest:
+    """Writes train.jsonl, validation.jsonl, test.jsonl, removed.jsonl and manifest.json into `out_dir`.
 
-
-def open_rows(config: DataConfig) -> tuple[Format, Iterator[Row], str | None]:
-    """The format, all rows asked for, and the commit they are read at. Raises DatasetError, or HubError."""
-    loaded = load_rows(config)
-    rows = islice(rows_in(loaded.rows()), config.max_samples)
-    first = list(islice(rows, PEEK))
-    return understand(config, loaded, first), chain(first, rows), loaded.revision
-
-
-def prepare(config: DataConfig, out_dir: Path) -> Manifest:
-    """Writes train.jsonl, validation.jsonl, test.jsonl and manifest.json into `out_dir`; each line has `messages`.
-
-    Raises DatasetError when no row is left to train on.
+    Each line of a split has `messages`; one of the test split that training rows repeat also has `"overlap": true`.
+    `check` is told how many rows have been looked at, and may raise to end the work. `workers` are the processes to
+    use, all cores when not given. Raises DatasetError when no row is left in the split that `needs` names, in any split
+    when it is None.
     """
-    fmt, rows, revision = open_rows(config)
     out_dir.mkdir(parents=True, exist_ok=True)
-    dropped: Counter[str] = Counter()
-    counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
-    files = {split: (out_dir / f"{split}.jsonl").open("w", encoding="utf-8") for split in SPLITS}
-    content = hashlib.sha256()
-    try:
-        for row in rows:
-            try:
-                conversation = to_conversation(row, fmt, config.system)
-            except RowProblem as problem:
-                dropped[str(problem)] += 1
-                continue
-            line = json.dumps({"messages": conversation}, ensure_ascii=False)
-            split = assign(line, config)
-            counts[split] += 1
-            content.update(f"{split}\t{line}\n".encode())
-            files[split].write(line + "\n")
-    finally:
-        for file in files.values():
-            file.close()
-    if not counts["train"]:
-        raise DatasetError(
-            f"no row of {config.id} is left to train on: {_count(dropped) or 'the dataset is too small'}"
-        )
+    review = _take_review(config, out_dir)
+    opened = open_sources(config)
+    with TemporaryDirectory(prefix=".gathering-", dir=out_dir) as folder:
+        gathered = gather(opened.sources, Path(folder), check, workers)
+        settled = settle(gathered, config, opened.fixed)
+        written = write_splits(out_dir, gathered, settled, review)
+    if not (written.rows[needs] if needs else sum(written.rows.values())):
+        why = _count(Counter(gathered.dropped) + written.removed) or "the dataset is too small"
+        raise DatasetError(f"no row of {config.id} is left to train on: {why}")
+    report = gathered.tally.report(config.filters)
     manifest = Manifest(
-        format=fmt.name,
-        mapping=fmt.mapping,
-        warnings=fmt.warnings,
-        rows=counts,
-        dropped=dict(dropped),
-        revision=revision,
-        content_hash=content.hexdigest(),
+        format=opened.format.name,
+        mapping=opened.format.mapping,
+        confidence=opened.format.confidence,
+        reason=opened.format.reason,
+        alternatives=opened.format.alternatives,
+        warnings=(*opened.format.warnings, *_warnings(opened, gathered, settled, written), *report.warnings),
+        read=gathered.read,
+        rows={split: written.rows[split] for split in SPLITS},
+        splits=opened.names,
+        dropped=gathered.dropped,
+        removed=dict(written.removed),
+        unused=written.unused,
+        overlap=written.overlap,
+        report=report,
+        revision=opened.revision,
+        content_hash=written.content.hexdigest(),
     )
     (out_dir / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
-def assign(line: str, config: DataConfig) -> Split:
-    """The split of a conversation, by a hash of the seed and its JSON line."""
-    digest = hashlib.sha256(f"{config.seed}\t{line}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < config.test_fraction:
-        return "test"
-    if place < config.test_fraction + config.validation_fraction:
-        return "validation"
-    return "train"
+def read_manifest(data_dir: Path) -> Manifest | None:
+    """What was prepared in a run's data folder; None while nothing is, or when it is of another version."""
+    try:
+        return Manifest.model_validate_json((data_dir / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def read_rows(data_dir: Path, split: Split) -> Iterator[PreparedRow]:
+    """The rows of one prepared split, in their order."""
+    with (data_dir / f"{split}.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            yield PreparedRow(row["messages"], row.get("overlap", False))
 
 
 def read_split(data_dir: Path, split: Split) -> Iterator[Conversation]:
     """The conversations of one prepared split, in their order."""
-    with (data_dir / f"{split}.jsonl").open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)["messages"]
+    return (row.messages for row in read_rows(data_dir, split))
+
+
+def _take_review(config: DataConfig, out_dir: Path) -> Mapping[str, Decision]:
+    """The decisions of the review, copied beside what they decide. Raises DatasetError."""
+    if config.review is None:
+        return {}
+    path = resolve_local(config.review)
+    if path is None:
+        raise DatasetError(f"data.review: there is no file {config.review}; name the review's file, or leave it out")
+    decisions = read_review(path)
+    shutil.copyfile(path, out_dir / REVIEW)
+    return decisions
+
+
+def _warnings(opened: Opened, gathered: Gathered, settled: Settled, written: Written) -> Iterator[str]:
+    """What a person should know about the split."""
+    yield from opened.warnings
+    kept = sum(written.rows.values())
+    if settled.largest > max(PEEK, _LARGE * len(gathered.table)):
+        yield (
+            f"{settled.largest} of {len(gathered.table)} rows are alike or begin with the same question, and so stay "
+            "in one split: the shares of validation and test may differ from what was asked"
+        )
+    if kept and not written.rows["test"]:
+        yield "no row is left for the test, so `heldout` has nothing to ask; raise data.test_fraction or add rows"
 
 
 def _count(dropped: Counter[str]) -> str:

@@ -35,8 +35,15 @@ WORDS: dict[Finding, str] = {
 """Each finding in words for people."""
 LONG_ROW = 32_000
 """Characters of a row from which it counts as long."""
-LANGUAGE_TEXT = 160
-"""Bytes of the answers by which the language is told: more cost time and change few answers."""
+LANGUAGE_TEXT = 300
+"""Characters of the answers by which the language is told."""
+CLASSIFIED = 160
+"""Bytes of them that the classifier sees: more cost time and change few answers."""
+ENGLISH = (
+    "the and of that this with from which have been would their they were are not you your to it for can be by as on "
+    "has its these when will what"
+)
+"""A text in which `the` and four others of these stand is English: common, and many times as fast to see."""
 LANGUAGES = (
     "af am ar az be bg bn ca cs cy da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka kk km kn ko lo lt "
     "lv mk ml mn mr my ne nl no pa pl pt ro ru si sk sl sq sr sv sw ta te th tl tr uk ur uz vi zh"
@@ -107,8 +114,14 @@ def language(conversation: Conversation) -> str:
     said = said.strip()
     if len(said) < (20 if said.isascii() else 6):
         return ""
-    code, sure = _identifier().classify(said.encode("utf-8", "ignore")[:LANGUAGE_TEXT])
+    common = _ENGLISH.intersection(said.lower().split())
+    if "the" in common and len(common) > 4:
+        return "en"
+    code, sure = _identifier().classify(said.encode("utf-8", "ignore")[:CLASSIFIED])
     return code if sure >= SURE and code != "zxx" else ""
+
+
+_ENGLISH = frozenset(ENGLISH.split())
 
 
 @functools.cache

@@ -52,6 +52,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _LOGIN = re.compile(r"://[^\s:/@]{1,64}:([^\s@/]{6,128})@")
+_NAME = re.compile(r"_*[A-Za-z]+(?:[_.]+[A-Za-z]+)+[_.]?\d{0,3}")
 _PLACEHOLDER = re.compile(
     r"x{4,}|\*{3}|\.{3}|…|[<>{}()\[\]$]|your|example|placeholder|change_?me|dummy|sample|insert|redacted|fake|test|"
     r"password|secret|1234567|abcdef|eyJzdWIiOiIxMjM0NTY3ODkwIi",
@@ -62,7 +63,7 @@ _MAIL = re.compile(r"(?<![\w.+-])(\w[\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.){1,8
 _NO_PERSON = re.compile(r"(?:git|no-?reply|do-?not-?reply|your.*|user(?:name)?|someone|name)", re.IGNORECASE)
 _NO_DOMAIN = re.compile(r"(?:.*\.)?(?:example(?:\.\w+)*|(?:your)?domain\.com|invalid|localhost|test)", re.IGNORECASE)
 _ABROAD = re.compile(
-    r"(?<![\w)\]+*/=^-])(?<![\d)] )(?:\+|00(?=[1-9]\d))[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?![\w(])"
+    r"(?<![\w)\]+*/=^.,-])(?<![\d)] )(?:\+|00(?=[1-9]\d))[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?![\w(])"
 )
 _AMERICAN = re.compile(r"(?<![\w+.-])(?:\([2-9]\d\d\) ?|[2-9]\d\d([-.]))\d{3}(?(1)\1|-)\d{4}(?![\w-])")
 _FIGURES = re.compile(r"\d(?:[ ()./-]{0,3}\d){6,}")
@@ -182,8 +183,9 @@ def _random(value: str) -> bool:
 
 
 def _password(value: str) -> bool:
-    """Whether an assigned value looks like a password rather than a word, a call or an attribute."""
-    return any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and _random(value)
+    """Whether an assigned value looks like a password rather than a word, a call or a name in code."""
+    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    return mixed and not _NAME.fullmatch(value) and _random(value)
 
 
 def _entropy(value: str) -> float:

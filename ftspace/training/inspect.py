@@ -1,111 +1,118 @@
 """A dataset looked through as a run would train on it: format, lengths in tokens, what is cut, what is trained.
 
-Reads all rows that the config asks for, a thousand at a time, and keeps of each its length only.
+Prepares it as a run does, in a folder that goes again, and keeps of each row its length only. Needs no torch for models
+that have a tokenizer.json.
 """
 
-import sys
-from array import array
-from collections import Counter
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evals.errors import EvalError
-from evals.models import load_tokenizer
-from ftspace.chat import IGNORED, Tally, cut_range, install_template, supervise, template_of
-from ftspace.checks import Check
-from ftspace.config import RunConfig
-from ftspace.data.formats import Conversation, RowProblem, to_conversation
-from ftspace.data.prepare import open_rows
-from ftspace.errors import DatasetError, ModelError
-from ftspace.inspection import Inspection, Shown, TokenCounts
+from ftspace.chat import IGNORED, Tally, Template, install_template, template_of
+from ftspace.config import ModelConfig, RunConfig
+from ftspace.data.formats import Conversation
+from ftspace.data.prepare import prepare, preview, read_split
+from ftspace.data.split import SPLITS
+from ftspace.errors import ModelError
+from ftspace.inspection import Checked, Inspection, Shown, TokenCounts
 from ftspace.preflight import check_tokens
 from ftspace.settings import resolve_local
+from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
+from ftspace.training.tokens import tokenize
 
-CHUNK = 1000
-"""Conversations tokenized at a time."""
-CHECKED = 20
-"""Conversations that the checks of a run's start look at."""
-COUNTED = ("length", "template refuses", "tools", "system prompt", "earlier answers")
-"""Checks of the first rows whose findings are counted here over all rows."""
 SHOWN = 3
 """Conversations shown whole."""
+CHECKED = 20
+"""Conversations that the checks before a run look at."""
+COUNTED = ("length", "template refuses", "tools", "system prompt", "earlier answers")
+"""Checks of the first rows whose findings are counted here over all rows."""
 
 
-def inspect(config: RunConfig) -> Inspection:
-    """Looks through `config.data` with the tokenizer of `config.model`. Raises FtspaceError; no row usable is one."""
-    fmt, rows, _ = open_rows(config.data)
-    try:
-        tokenizer: Any = load_tokenizer(str(resolve_local(config.model.id) or config.model.id), config.model.revision)
-    except EvalError as error:
-        raise ModelError(f"model.id: {error}") from error
-    warnings = list(fmt.warnings)
-    if not tokenizer.chat_template and config.model.chat_template == "auto":
-        warnings.append(f"{config.model.id} has no chat template: it gets ChatML")
-    install_template(tokenizer, config.model.chat_template)
+def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -> Inspection:
+    """Looks through `config.data` with the tokenizer of `config.model`. Raises FtspaceError; no row usable is one.
+
+    `looked` is told how many rows have been looked at.
+    """
+    first = preview(config.data, CHECKED)
+    checks = check_tokens(config, first.conversations)
+    tokenizer = _tokenizer(config.model)
     template = template_of(tokenizer)
-
-    read = 0
-    dropped: Counter[str] = Counter()
-    lengths, limit = array("q"), config.train.max_length
-    kept = supervised = truncated = lost = 0
-    preview: list[Shown] = []
-    checks: list[Check] | None = None
     tally = Tally()
-    while chunk := list(islice(rows, CHUNK)):
-        conversations: list[Conversation] = []
-        for row in chunk:
-            try:
-                conversations.append(to_conversation(row, fmt, config.data.system))
-            except RowProblem as problem:
-                dropped[str(problem)] += 1
-        read += len(chunk)
-        for conversation in conversations[: SHOWN - len(preview)]:
-            messages: list[dict[str, Any]] = [dict(turn) for turn in conversation]
-            with suppress(ModelError):  # the tally counts it
-                preview.append(Shown(messages=messages, rendered=template.render(conversation)))
-        if checks is None:
-            checks = check_tokens(config, conversations[:CHECKED])
-        for whole in supervise(tokenizer, conversations, sys.maxsize, tally=tally):
-            low, high = cut_range(whole.input_ids, limit, config.train.truncation_side, tokenizer.bos_token_id)
-            trained = sum(label != IGNORED for label in whole.labels[:low] + whole.labels[high:])
-            lengths.append(len(whole.input_ids))
-            kept += min(len(whole.input_ids), limit)
-            supervised += trained
-            truncated += len(whole.input_ids) > limit
-            lost += not trained
-    if not lengths and tally.refused:
+    with tempfile.TemporaryDirectory(prefix="ftspace-inspect-") as folder:
+        manifest = prepare(config.data, Path(folder), looked, needs=None)
+        rows = chain.from_iterable(read_split(Path(folder), split) for split in SPLITS)
+        limit, side = config.train.max_length, config.train.truncation_side
+        lengths: list[np.ndarray[Any, np.dtype[np.int32]]] = []
+        read = supervised = truncated = lost = 0
+        for part in tokenize(tokenizer, rows, limit, side):
+            lengths.append(part.lengths)
+            read += part.read
+            supervised += int((part.labels != IGNORED).sum())
+            truncated += part.truncated
+            lost += part.lost
+            tally.merge(part.tally)
+    ordered = np.sort(np.concatenate(lengths))
+    if not len(ordered):
         raise ModelError(tally.refused.most_common(1)[0][0])
-    if not lengths:
-        reasons = ", ".join(f"{count} with {reason}" for reason, count in dropped.most_common())
-        raise DatasetError(f"none of the {read} rows of {config.data.id} can be used: {reasons}")
+    dropped = manifest.dropped | manifest.removed
+    left_out = sum(dropped.values())
+    warnings = [*manifest.warnings, *tally.warnings()]
+    warnings += [str(check) for check in checks if check.level != "ok" and check.what not in COUNTED]
     if lost:
         warnings.append(f"{lost} rows are not trained: train.max_length ({limit} tokens) cuts their answer off")
-    warnings += tally.warnings()
-    warnings += [str(check) for check in checks or () if check.level != "ok" and check.what not in COUNTED]
-    if sum(dropped.values()) * 10 > read:
-        warnings.append(f"{sum(dropped.values())} of {read} rows are left out")
-    ordered = sorted(lengths)
+    if left_out * 10 > manifest.read:
+        warnings.append(f"{left_out} of {manifest.read} rows are left out")
     return Inspection(
         dataset=config.data.id,
         model=config.model.id,
-        format=fmt.name,
-        mapping=fmt.mapping,
-        confidence=fmt.confidence,
-        reason=fmt.reason,
-        alternatives=list(fmt.alternatives),
-        rows=read,
-        dropped=dict(dropped),
+        format=manifest.format,
+        mapping=manifest.mapping,
+        confidence=manifest.confidence,
+        reason=manifest.reason,
+        alternatives=list(manifest.alternatives),
+        rows=manifest.read,
+        dropped=dropped,
+        splits=dict[str, int](manifest.rows),
+        overlap=manifest.overlap,
         tokens=TokenCounts(
-            p50=_percentile(ordered, 50), p95=_percentile(ordered, 95), max=ordered[-1], total=sum(ordered)
+            p50=_percentile(ordered, 50), p95=_percentile(ordered, 95), max=int(ordered[-1]), total=int(ordered.sum())
         ),
         truncated_share=truncated / len(ordered),
-        supervised_share=supervised / kept,
-        warnings=warnings,
-        preview=preview,
+        supervised_share=supervised / read,
+        report=manifest.report,
+        warnings=list(dict.fromkeys(warnings)),
+        checks=[Checked(level=one.level, what=one.what, detail=one.detail, fix=one.fix) for one in checks],
+        preview=list(islice(_shown(template, first.conversations), SHOWN)),
     )
 
 
-def _percentile(ordered: list[int], percent: int) -> int:
+def _shown(template: Template, conversations: Sequence[Conversation]) -> Iterator[Shown]:
+    for conversation in conversations:
+        with suppress(ModelError):  # the tally counts it
+            yield Shown(messages=[dict(turn) for turn in conversation], rendered=template.render(conversation))
+
+
+def _tokenizer(config: ModelConfig) -> Any:
+    """The tokenizer with its template; by transformers when it has no file of its own. Raises ModelError."""
+    try:
+        return open_tokenizer(config).tokenizer
+    except NoTokenizerFile:
+        from evals.models import load_tokenizer
+
+        try:
+            tokenizer = load_tokenizer(str(resolve_local(config.id) or config.id), config.revision)
+        except EvalError as error:
+            raise ModelError(f"model.id: {error}") from error
+        install_template(tokenizer, config.chat_template)
+        return tokenizer
+
+
+def _percentile(ordered: np.ndarray[Any, np.dtype[np.int32]], percent: int) -> int:
     """The length that so many in a hundred do not exceed."""
-    return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
+    return int(ordered[max(0, -(-percent * len(ordered) // 100) - 1)])

@@ -1,34 +1,107 @@
-"""The prepared conversations as the token ids and labels that a trainer takes. Knows the renderer, not the trainer."""
+"""The prepared conversations as the token ids and labels that a trainer takes: made once, and kept by content.
 
-from itertools import islice
+Knows tokenizing and files, not the trainer. The files of one key are the same for every run, so a run with the same
+rows, tokenizer, template and length finds them made. They may be deleted at any time.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets import Dataset, Features, List, Value
+import pyarrow as pa
+from datasets import Dataset
 
-from ftspace.chat import Side, Tally, supervise
+from ftspace.chat import Side, Tally
 from ftspace.data.prepare import Split, read_split
+from ftspace.training.tokens import Portable, Tokens, tokenize
 
-CHUNK = 1000
-"""Conversations tokenized at a time."""
-FEATURES = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
+VERSION = 1
+"""Of what the files hold: raised when the renderer or the labels change."""
+KEEP_BYTES = 20 * 2**30
+"""Size up to which files of earlier runs are kept."""
+ROWS, INFO = "rows.arrow", "info.json"
+_SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
+
+
+@dataclass(frozen=True)
+class SupervisedRows:
+    """A prepared split in tokens."""
+
+    dataset: Dataset
+    """Rows of `input_ids` and `labels`, mapped from a file."""
+    lost: int
+    """Rows left out, since the cut takes their whole answer."""
+    tally: Tally
+    made: bool
+    """Whether they were tokenized now; False when they were there."""
 
 
 def supervised_rows(
-    tokenizer: Any, data_dir: Path, split: Split, max_length: int, side: Side = "right", tally: Tally | None = None
-) -> tuple[Dataset, int]:
-    """A prepared split as rows of `input_ids` and `labels`, and how many rows lost their whole answer to truncation.
+    tokenizer: Any,
+    data_dir: Path,
+    split: Split,
+    max_length: int,
+    side: Side = "right",
+    *,
+    cache: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> SupervisedRows:
+    """A prepared split in tokens, from `cache` (the data folder when None) if the same content was tokenized before.
 
-    With a `tally`, rows that the template refuses are counted there and left out.
+    `check` is called now and then, and may raise to end the work.
     """
-    kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
-    lost = 0
-    conversations = read_split(data_dir, split)
-    for chunk in iter(lambda: list(islice(conversations, CHUNK)), []):
-        for row in supervise(tokenizer, chunk, max_length, side, tally):
-            if row.supervised:
-                kept["input_ids"].append(row.input_ids)
-                kept["labels"].append(row.labels)
-            else:
-                lost += 1
-    return Dataset.from_dict(kept, features=FEATURES), lost
+    portable = Portable.of(tokenizer)
+    store = cache if cache and portable else data_dir / "tokens"
+    place = store / (_key(portable, data_dir / f"{split}.jsonl", max_length, side) if portable else split)
+    made = portable is None or not (place / INFO).exists()
+    if made:
+        store.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=store) as building:
+            _make(Path(building), tokenize(tokenizer, read_split(data_dir, split), max_length, side), check)
+            shutil.rmtree(place, ignore_errors=True)
+            Path(building).rename(place)
+    (place / INFO).touch()
+    _prune(store, spare=place)
+    return _read(place, made=made)
+
+
+def _key(portable: Portable, rows: Path, max_length: int, side: Side) -> str:
+    with rows.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    parts = [VERSION, content, portable.backend, portable.special_tokens, portable.extra, portable.chat_template]
+    return hashlib.sha256(json.dumps([*parts, max_length, side]).encode()).hexdigest()[:40]
+
+
+def _make(folder: Path, tokens: Iterable[Tokens], check: Callable[[], None]) -> None:
+    """Writes the rows as they come, and at last what is to be said of them."""
+    lost, tally = 0, Tally()
+    with pa.OSFile(str(folder / ROWS), "wb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
+        for part in tokens:
+            check()
+            columns = [pa.ListArray.from_arrays(part.offsets.astype("int32"), one) for one in (part.ids, part.labels)]
+            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+            lost += part.lost
+            tally.merge(part.tally)
+    said = {"lost": lost, "folded": tally.folded, "untrained": tally.untrained, "refused": dict(tally.refused)}
+    (folder / INFO).write_text(json.dumps(said), encoding="utf-8")
+
+
+def _read(place: Path, *, made: bool) -> SupervisedRows:
+    said: dict[str, Any] = json.loads((place / INFO).read_text(encoding="utf-8"))
+    tally = Tally(said["folded"], said["untrained"], Counter(said["refused"]))
+    return SupervisedRows(Dataset.from_file(str(place / ROWS)), said["lost"], tally, made)
+
+
+def _prune(store: Path, spare: Path) -> None:
+    """Takes away the files that were not used for longest, until the rest is within KEEP_BYTES."""
+    kept = 0
+    for info in sorted(store.glob(f"*/{INFO}"), key=lambda file: -file.stat().st_mtime):
+        kept += sum(file.stat().st_size for file in info.parent.iterdir())
+        if kept > KEEP_BYTES and info.parent != spare:
+            shutil.rmtree(info.parent, ignore_errors=True)

@@ -4,17 +4,23 @@ Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing 
 """
 
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ftspace.chat import Tally, install_template
+from ftspace.chat import install_template
 from ftspace.data.prepare import prepare
+from ftspace.data.split import Split
 from ftspace.errors import DatasetError, ModelError
-from ftspace.events import AdapterSaved, EndStatus, Prepared, Warned
+from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
 from ftspace.settings import resolve_local
 from ftspace.workers import Job, run_job
+
+SECONDS = 1.0
+"""At least so long lies between two words about the preparation."""
 
 
 def train(job: Job) -> EndStatus:
@@ -24,7 +30,7 @@ def train(job: Job) -> EndStatus:
     """
     run, config = job.run, job.run.config
     recipe = config.train
-    manifest = prepare(config.data, run.data)
+    manifest = prepare(config.data, run.data, _looker(job))
     for warning in manifest.warnings:
         job.tell(Warned(message=warning))
     job.stop_here()
@@ -41,7 +47,7 @@ def train(job: Job) -> EndStatus:
     from evals.models import load_base, load_tokenizer
     from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
     from ftspace.training.heads import complete_head, token_rows
-    from ftspace.training.rows import supervised_rows
+    from ftspace.training.rows import SupervisedRows, supervised_rows
 
     set_seed(recipe.seed)
     base = str(resolve_local(config.model.id) or config.model.id)
@@ -61,9 +67,15 @@ def train(job: Job) -> EndStatus:
         tokenizer.pad_token = tokenizer.eos_token
     job.stop_here()
 
-    length, side, tally = recipe.max_length, recipe.truncation_side, Tally()
-    train_rows, unusable = supervised_rows(tokenizer, run.data, "train", length, side, tally)
-    validation_rows, _ = supervised_rows(tokenizer, run.data, "validation", length, side, Tally())
+    length = recipe.max_length
+    tokens: dict[Split, SupervisedRows] = {
+        split: supervised_rows(
+            tokenizer, run.data, split, length, recipe.truncation_side, cache=run.cache / "tokens", check=job.stop_here
+        )
+        for split in ("train", "validation")
+    }
+    train_rows, validation_rows = tokens["train"].dataset, tokens["validation"].dataset
+    unusable, tally = tokens["train"].lost, tokens["train"].tally
     for warning in tally.warnings():
         job.tell(Warned(message=warning))
     refused = sum(tally.refused.values())
@@ -135,6 +147,7 @@ def train(job: Job) -> EndStatus:
         Prepared(
             rows={**manifest.rows, "train": len(train_rows)},
             dropped=manifest.dropped
+            | manifest.removed
             | ({"answer cut off": unusable} if unusable else {})
             | ({"refused by the chat template": refused} if refused else {}),
             format=manifest.format,
@@ -159,6 +172,20 @@ def train(job: Job) -> EndStatus:
     building.rename(run.adapter)
     job.tell(AdapterSaved(step=trainer.state.global_step, bytes=size))
     return "cancelled" if job.should_stop() else "finished"
+
+
+def _looker(job: Job) -> Callable[[int], None]:
+    """Tells now and then how many rows have been looked at, and ends the look when a stop is asked for."""
+    told = time.monotonic()
+
+    def looked(rows: int) -> None:
+        nonlocal told
+        job.stop_here()
+        if time.monotonic() - told > SECONDS:
+            told = time.monotonic()
+            job.tell(Preparing(rows=rows))
+
+    return looked
 
 
 if __name__ == "__main__":

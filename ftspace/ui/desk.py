@@ -3,6 +3,7 @@
 import atexit
 import hashlib
 import re
+import secrets
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,20 @@ from tempfile import mkdtemp
 from evals.errors import LogError
 from evals.log import read_results
 from ftspace.config import RunConfig, default_config
-from ftspace.data.load import BUILDERS
+from ftspace.data.files import check_unpacked, kind_of
+from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
 from ftspace.runs import TERMINAL, Run, RunReader, RunStore
-from ftspace.settings import ASSETS, Settings, resolve_local
+from ftspace.settings import (
+    ASSETS,
+    UPLOAD_MAX_BYTES,
+    UPLOAD_MAX_ROWS,
+    UPLOADS_MAX_BYTES,
+    UPLOADS_MAX_FILES,
+    Settings,
+    resolve_local,
+)
 from ftspace.ui.choice import Choice
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line
@@ -113,16 +123,52 @@ class Desk:
         return self.settings.data_dir / "uploads"
 
     def keep_upload(self, path: Path) -> Path:
-        """Copies an uploaded file to where it stays, named after itself and its content. Raises DatasetError."""
-        if path.suffix.lower() not in BUILDERS:
-            raise DatasetError(f"{path.name} is no file of a known kind; known are {', '.join(BUILDERS)}")
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-") or "dataset"
+        """Copies an uploaded file to where it stays, named after itself and its content, once it proves to be rows.
+
+        Raises DatasetError, or JobError when there is no room for it.
+        """
         try:
+            stem, suffix = _upload_name(path)
+            if path.stat().st_size > UPLOAD_MAX_BYTES:
+                raise DatasetError(f"{path} has more than {UPLOAD_MAX_BYTES / 1e6:,.0f} MB; give a part of it")
+            if kind_of(path) == "arrow":  # what a compressed one takes in memory cannot be known before
+                raise DatasetError(f"{path}: Arrow files are not taken as uploads; write it as Parquet")
+            check_unpacked(path, UPLOAD_MAX_BYTES)
+            check_file(path, UPLOAD_MAX_ROWS)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-            kept = self.uploads / f"{stem[:60]}-{digest}{path.suffix.lower()}"
-            self.uploads.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, kept)
+            kept = self.uploads / f"{stem}-{digest}{suffix}"
+            if kept.is_file() and kept.stat().st_size == path.stat().st_size:
+                return kept
+            self._check_room(path.stat().st_size)
+            beside = self.uploads / f".{kept.name}.{secrets.token_hex(4)}"
+            try:
+                shutil.copyfile(path, beside)
+                beside.replace(kept)
+            finally:
+                beside.unlink(missing_ok=True)
+        except DatasetError as error:  # the folder that uploads come in is no matter of the page's
+            raise DatasetError(str(error).replace(str(path), path.name)) from error
         except OSError as error:
             raise JobError(f"{path.name} cannot be kept in {self.uploads}: {error.strerror}") from error
         return kept
+
+    def _check_room(self, size: int) -> None:
+        """Raises JobError when the uploads that are kept leave no room for one more of this size."""
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        kept = [path.stat().st_size for path in self.uploads.iterdir() if path.is_file()]
+        if len(kept) >= UPLOADS_MAX_FILES or sum(kept) + size > UPLOADS_MAX_BYTES:
+            raise JobError(
+                f"there is no room for one more upload: {len(kept):,} files with {sum(kept) / 1e9:,.3g} GB are kept, "
+                f"and at most {UPLOADS_MAX_FILES:,} with {UPLOADS_MAX_BYTES / 1e9:,.3g} GB are; "
+                f"remove some from {self.uploads}"
+            )
+
+
+def _upload_name(path: Path) -> tuple[str, str]:
+    """An upload's name without what should not be in one, and its ending, which may be one such as .jsonl.gz."""
+    suffix = path.suffix.lower()
+    stem = path.stem
+    if suffix == ".gz":
+        suffix, stem = Path(stem).suffix.lower() + suffix, Path(stem).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:60] or "dataset", suffix

@@ -12,7 +12,8 @@ from itertools import islice
 from ftspace.config import DataConfig
 from ftspace.data.formats import Format, recognize, rows_in
 from ftspace.data.load import peek_rows
-from ftspace.data.prepare import PEEK, Preview, preview
+from ftspace.data.prepare import Preview, preview
+from ftspace.data.sources import PEEK
 from ftspace.errors import DatasetError
 from ftspace.settings import resolve_local
 

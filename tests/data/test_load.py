@@ -1,5 +1,9 @@
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +11,26 @@ import pandas as pd
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.load import load_rows, peek_rows
+from ftspace.data.load import Rows, load_rows, peek_rows, split_names
 from ftspace.errors import DatasetError
+from ftspace.settings import ROOT
+from tests.loopback_hub import LoopbackHub, serve
 
 ROWS = [{"question": f"{n}+1?", "answer": str(n + 1)} for n in range(30)]
+
+
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
-    "rows.jsonl": lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in ROWS)),
+    "rows.jsonl": lambda path: path.write_text(lines(ROWS)),
     "rows.json": lambda path: path.write_text(json.dumps(ROWS)),
-    "rows.csv": lambda path: pd.DataFrame(ROWS).astype(str).to_csv(path, index=False),
+    "rows.csv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False),
+    "rows.tsv": lambda path: pd.DataFrame(ROWS).to_csv(path, index=False, sep="\t"),
+    "rows.jsonl.gz": lambda path: pd.DataFrame(ROWS).to_json(path, orient="records", lines=True),
     "rows.parquet": lambda path: pd.DataFrame(ROWS).to_parquet(path),
+    "rows.arrow": lambda path: pd.DataFrame(ROWS).to_feather(path, compression="uncompressed"),
 }
 
 
@@ -24,43 +39,102 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
+def texts(rows: Rows) -> list[dict[str, str]]:
+    return [{key: str(value) for key, value in row.items()} for row in rows.rows()]
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_files_of_each_kind_give_the_same_rows(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path / name)
     config = DataConfig(id=str(tmp_path / name))
     loaded = load_rows(config)
     assert loaded.columns == ["question", "answer"]
-    assert [{key: str(value) for key, value in row.items()} for row in loaded.rows()] == ROWS
-    assert [row["question"] for row in peek_rows(config, 3).rows()] == ["0+1?", "1+1?", "2+1?"]
+    assert texts(loaded) == texts(loaded) == ROWS, "the rows can be gone over again"
+    assert [len(batch) for batch in loaded.batches(8)] == [8, 8, 8, 6]
+    few = load_rows(config.model_copy(update={"max_samples": 7}))
+    assert texts(few) == ROWS[:7] and [len(batch) for batch in few.batches(4)] == [4, 3]
+    peeked = peek_rows(config, 3)
+    assert texts(peeked) == ROWS[:3] and peeked.columns == ["question", "answer"]
+    assert split_names(config) == ["train"]
 
 
-def test_a_folder_is_a_dataset(tmp_path: Path) -> None:
-    (tmp_path / "set").mkdir()
-    WRITERS["rows.jsonl"](tmp_path / "set" / "train.jsonl")
-    assert len(list(load_rows(DataConfig(id=str(tmp_path / "set"))).rows())) == 30
+def test_many_rows_are_gone_over_in_no_time_and_little_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    turns = [{"role": "user", "content": "a question " * 20}, {"role": "assistant", "content": "an answer " * 20}]
+    line = json.dumps({"messages": turns}) + "\n"
+    (tmp_path / "many.jsonl").write_text(line * 50_000)
+    loaded = load_rows(DataConfig(id=str(tmp_path / "many.jsonl")))
+    start = time.perf_counter()
+    assert sum(len(batch) for batch in loaded.batches(1000)) == 50_000
+    assert time.perf_counter() - start < 5
+    tracemalloc.start()
+    held = 0
+    for number, _ in enumerate(loaded.batches(1000)):
+        held = max(held, tracemalloc.get_traced_memory()[1])
+        if number == 9:
+            break
+    tracemalloc.stop()
+    assert held < 20_000_000
 
 
-def test_only_the_rows_asked_for_are_used(tmp_path: Path) -> None:
-    WRITERS["rows.jsonl"](tmp_path / "rows.jsonl")
-    assert len(list(load_rows(DataConfig(id=str(tmp_path / "rows.jsonl"), max_samples=7)).rows())) == 7
+def test_only_the_rows_asked_for_are_read(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(lines(ROWS) + "{oops\n")
+    config = DataConfig(id=str(tmp_path / "rows.jsonl"))
+    assert len(list(load_rows(config.model_copy(update={"max_samples": 30})).rows())) == 30
+    with pytest.raises(DatasetError, match="line 31"):
+        list(load_rows(config).rows())
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet", "rows.csv"])
+def test_a_folder_is_a_dataset_with_splits(tmp_path: Path, name: str) -> None:
+    folder, ending = tmp_path / "set", name.removeprefix("rows")
+    (folder / "more").mkdir(parents=True)
+    for part in ("train", "test", "more/train-2"):
+        WRITERS[name](folder / f"{part}{ending}")
+    (folder / ".hidden.json").write_text("{oops")
+    (folder / "NOTES.md").write_text("what this is")
+    (folder / "set.py").write_text("raise SystemExit('a dataset script was run')")
+    config = DataConfig(id=str(folder))
+    assert split_names(config) == ["train", "test"]
+    assert len(list(load_rows(config).rows())) == 60
+    assert len(list(load_rows(config.model_copy(update={"split": "test"})).rows())) == 30
+    with pytest.raises(DatasetError, match=r"has no split dev; it has: train, test"):
+        load_rows(config.model_copy(update={"split": "dev"}))
+
+
+def test_a_folders_card_says_what_is_what(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(
+        "---\nconfigs:\n- config_name: a\n  data_files: a.jsonl\n- config_name: b\n  data_files: b.csv\n---\nHello\n"
+    )
+    WRITERS["rows.jsonl"](tmp_path / "a.jsonl")
+    WRITERS["rows.csv"](tmp_path / "b.csv")
+    config = DataConfig(id=str(tmp_path))
+    for name in "ab":
+        assert texts(load_rows(config.model_copy(update={"config": name}))) == ROWS
+    with pytest.raises(DatasetError, match="has several configurations; give one of: a, b"):
+        load_rows(config)
+    with pytest.raises(DatasetError, match="has no configuration c; give one of: a, b"):
+        split_names(config.model_copy(update={"config": "c"}))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("names", "said"),
     [
-        ("rows.jsonl", b"", "is empty"),
-        ("rows.txt", b"hello", "no file of a known kind"),
-        ("rows.jsonl", b"{not json}\n", "cannot read the dataset"),
-        ("rows.csv", b"\xff\xfe\x00\x01,\x80\n", "cannot read the dataset"),
-        ("rows.parquet", b"PAR1 not really", "cannot read the dataset"),
-        ("rows.json", b'{"a": [1, {"b"', "cannot read the dataset"),
+        ([], "holds no files of rows"),
+        (["set.py"], "a dataset script .set.py. and no files of rows, and scripts are never run"),
+        (["a.txt", ".x.jsonl"], "holds no files of rows"),
+        (["a.jsonl", "sub/b.csv"], "of several kinds, such as a.jsonl and sub/b.csv"),
+        (["a.jsonl.zst"], "compressed in a way that is not read"),
     ],
 )
-def test_a_broken_file_is_named_in_one_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DatasetError, match=words) as caught:
-        list(peek_rows(DataConfig(id=str(tmp_path / name)), 5).rows())
-    assert "\n" not in str(caught.value) and name in str(caught.value)
+def test_a_folder_of_other_things_is_refused(tmp_path: Path, names: list[str], said: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"question": "1"}\n')
+    for ask in (load_rows, split_names):
+        with pytest.raises(DatasetError, match=said):
+            ask(DataConfig(id=str(tmp_path)))
 
 
 def test_a_file_has_one_split(tmp_path: Path) -> None:
@@ -76,3 +150,88 @@ def test_the_names_of_labels_come_with_the_rows(tmp_path: Path) -> None:
     Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=kinds).to_parquet(tmp_path / "rows.parquet")
     config = DataConfig(id=str(tmp_path / "rows.parquet"))
     assert load_rows(config).labels == peek_rows(config, 1).labels == {"label": ["neg", "pos"]}
+
+
+def test_cells_that_datasets_wrote_as_json_are_read(tmp_path: Path) -> None:
+    from datasets import Dataset, Features, Json, Value
+
+    kinds = Features({"text": Value("string"), "any": Json()})
+    rows = [{"text": "a", "any": {"x": [1]}}, {"text": "b", "any": "y"}]
+    Dataset.from_list(rows, features=kinds).to_parquet(tmp_path / "rows.parquet")
+    assert list(load_rows(DataConfig(id=str(tmp_path / "rows.parquet"))).rows()) == rows
+
+
+# The Hub, in a process whose client knows the loopback Hub alone. Each question gives one line of JSON.
+ASK = """
+import json, sys
+from ftspace.config import DataConfig
+from ftspace.data.load import load_rows, peek_rows, split_names
+from ftspace.errors import FtspaceError
+def rows(config):
+    found = load_rows(config)
+    return [[row["n"] for batch in found.batches(100) for row in batch][-1] + 1, found.columns, found.revision]
+def peek(config):
+    return [row["n"] for row in peek_rows(config, 3).rows()]
+for line in sys.stdin:
+    what, given = json.loads(line)
+    try:
+        said = globals()[what](DataConfig(**given))
+    except FtspaceError as error:
+        said = str(error)
+    print(json.dumps(said), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LoopbackHub, str]]:
+    root = tmp_path_factory.mktemp("hub")
+    sums, two, script = (root / "datasets" / "towns" / name for name in ("sums", "two", "script"))
+    for folder in (sums / "data", two, script):
+        folder.mkdir(parents=True)
+    for shard in range(2):
+        rows = [{"n": n, "text": "x" * 100} for n in range(shard * 500, shard * 500 + 500)]
+        (sums / "data" / f"train-0000{shard}-of-00002.jsonl").write_text(lines(rows))
+    (sums / "data" / "test-00000-of-00001.jsonl").write_text(lines([{"n": n} for n in range(5)]))
+    card = "---\nconfigs:\n- config_name: a\n  data_files: a.jsonl\n- config_name: b\n  data_files: a.jsonl\n---\n"
+    (two / "README.md").write_text(card)
+    (two / "a.jsonl").write_text(lines([{"n": 0}]))
+    (script / "script.py").write_text("raise SystemExit('a dataset script was run')")
+    loopback = LoopbackHub(root)
+    with serve(loopback) as address:
+        yield loopback, address
+
+
+def test_of_the_hub_only_what_is_needed_is_downloaded(hub: tuple[LoopbackHub, str], tmp_path: Path) -> None:
+    loopback, address = hub
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    env |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    env["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    command = [sys.executable, "-c", ASK]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+
+        def ask(what: str, **given: Any) -> Any:
+            assert process.stdin and process.stdout
+            process.stdin.write(json.dumps([what, given]) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        def downloaded() -> set[str]:
+            return {one.rpartition("/")[2] for one in loopback.requests if one.startswith("GET") and "-of-" in one}
+
+        assert ask("split_names", id="towns/sums") == ["train", "test"]
+        assert downloaded() == set()
+        assert ask("peek", id="towns/sums") == [0, 1, 2]
+        count, columns, revision = ask("rows", id="towns/sums", max_samples=400)
+        assert (count, columns, len(revision)) == (400, ["n", "text"], 40)
+        assert downloaded() == {"train-00000-of-00002.jsonl"}
+        assert ask("rows", id="towns/sums", max_samples=600)[0] == 600
+        assert "has no split dev; it has: train, test" in ask("rows", id="towns/sums", split="dev")
+        assert downloaded() == {"train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"}
+        assert ask("rows", id="towns/sums") == [1000, ["n", "text"], revision]
+        assert "has several configurations; give one of: a, b" in ask("rows", id="towns/two")
+        assert "has no configuration c; give one of: a, b" in ask("split_names", id="towns/two", config="c")
+        assert "scripts are never run" in ask("rows", id="towns/script")
+        assert process.stdin
+        process.stdin.close()

@@ -1,10 +1,13 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.prepare import SPLITS, prepare, preview, read_split
+from ftspace.data.prepare import prepare, preview, read_rows, read_split
+from ftspace.data.review import Decision, conversation_id
+from ftspace.data.split import SPLITS, Split
 from ftspace.errors import DatasetError
 
 
@@ -66,7 +69,7 @@ def test_a_preview_shows_the_first_rows_and_what_made_them(tmp_path: Path) -> No
 
 
 def test_what_a_person_gave_and_what_they_should_know_is_kept(tmp_path: Path) -> None:
-    rows = [row(n) | {"problem": f"{n}?", "solution": "none"} for n in range(60)]
+    rows = [row(n) | {"problem": f"{n}?", "solution": f"minus {n}"} for n in range(60)]
     config = write(tmp_path / "rows.jsonl", rows)
     guessed = prepare(config, tmp_path / "a")
     assert guessed.mapping == {"prompt": "question", "completion": "answer"}
@@ -74,7 +77,7 @@ def test_what_a_person_gave_and_what_they_should_know_is_kept(tmp_path: Path) ->
     said = config.model_copy(update={"mapping": {"prompt": "problem", "completion": "solution"}})
     told = prepare(said, tmp_path / "b")
     assert (told.mapping, told.warnings) == ({"prompt": "problem", "completion": "solution"}, ())
-    assert all(turns[1]["content"] == "none" for turns in read_split(tmp_path / "b", "train"))
+    assert all(turns[1]["content"].startswith("minus") for turns in read_split(tmp_path / "b", "train"))
     assert preview(said, 1).understood.confidence == 1.0
 
 
@@ -84,3 +87,114 @@ def test_a_pandas_export_is_as_many_rows_as_it_has(tmp_path: Path) -> None:
     config = DataConfig(id=str(tmp_path / "rows.json"))
     assert sum(prepare(config, tmp_path / "data").rows.values()) == 40
     assert sum(prepare(config.model_copy(update={"max_samples": 30}), tmp_path / "few").rows.values()) == 30
+
+
+WORDS = [f"word{n}" for n in range(3000)]
+
+
+def talk(chance: random.Random, length: int = 40) -> dict[str, str]:
+    return {"question": " ".join(chance.choices(WORDS, k=12)), "answer": " ".join(chance.choices(WORDS, k=length))}
+
+
+def contents(folder: Path, split: Split) -> list[tuple[str, str]]:
+    return [(turns[0]["content"], turns[-1]["content"]) for turns in read_split(folder, split)]
+
+
+def test_rows_that_belong_together_never_straddle(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    rows = [talk(chance) for _ in range(120)]
+    alike = [one | {"answer": one["answer"] + " indeed"} for one in rows]
+    asked_again = [one | {"answer": " ".join(chance.choices(WORDS, k=30))} for one in rows]
+    config = write(tmp_path / "rows.jsonl", rows + alike + asked_again)
+    manifest = prepare(config, tmp_path / "data")
+    questions = {split: {asked for asked, _ in contents(tmp_path / "data", split)} for split in SPLITS}
+    assert all(questions[split] for split in SPLITS)
+    assert sum(map(len, questions.values())) == 120
+    assert manifest.report and {one.finding: one.rows for one in manifest.report.found}["near_duplicate"] == 120
+
+
+def test_filters_and_the_review_leave_rows_out_and_list_them(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    rows = [talk(chance) for _ in range(60)]
+    bad = {"question": "Who wrote the book?", "answer": "I'm sorry, but as an AI language model I cannot answer that."}
+    given = [*rows, rows[7], bad, {"question": "And?", "answer": ""}]
+    config = write(tmp_path / "rows.jsonl", given)
+    everything = prepare(config, tmp_path / "all")
+    dropped = preview(config, 3).conversations[2]
+    decision = Decision(id=conversation_id(dropped), keep=False, note="odd")
+    (tmp_path / "review.jsonl").write_text(decision.model_dump_json() + "\n")
+    update = {"filters": ["duplicate", "refusal"], "review": str(tmp_path / "review.jsonl")}
+    manifest = prepare(config.model_copy(update=update), tmp_path / "data")
+    assert sum(everything.rows.values()) == 62 and everything.removed == {}
+    assert sum(manifest.rows.values()) == 59
+    assert manifest.dropped == {"empty answer": 1}
+    assert manifest.removed == {"duplicate": 1, "refusal": 1, "dropped in the review": 1}
+    listed = [json.loads(line) for line in (tmp_path / "data" / "removed.jsonl").read_text().splitlines()]
+    assert {(one["row"], one["reason"]) for one in listed} == {
+        (63, "empty answer"),
+        (61, "duplicate"),
+        (62, "refusal"),
+        (3, "dropped in the review"),
+    }
+    assert (tmp_path / "data" / "review.jsonl").exists()
+    with pytest.raises(DatasetError, match="there is no file"):
+        prepare(config.model_copy(update={"review": "gone.jsonl"}), tmp_path / "none")
+
+
+def test_a_fraction_takes_training_rows_only_and_a_larger_one_holds_a_smaller(tmp_path: Path) -> None:
+    config = write(tmp_path / "rows.jsonl", [row(n) for n in range(400)])
+    whole = prepare(config, tmp_path / "1.0")
+    taken: list[set[tuple[str, str]]] = []
+    for fraction in (0.25, 0.5):
+        manifest = prepare(config.model_copy(update={"fraction": fraction}), tmp_path / str(fraction))
+        assert manifest.unused == whole.rows["train"] - manifest.rows["train"]
+        assert abs(manifest.rows["train"] / whole.rows["train"] - fraction) < 0.1
+        for split in ("validation", "test"):
+            assert contents(tmp_path / str(fraction), split) == contents(tmp_path / "1.0", split)
+        taken.append(set(contents(tmp_path / str(fraction), "train")))
+    assert taken[0] < taken[1] < set(contents(tmp_path / "1.0", "train"))
+
+
+def test_a_datasets_own_test_split_is_asked_and_what_training_repeats_of_it_is_marked(tmp_path: Path) -> None:
+    chance = random.Random(6)
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    train, test = [talk(chance) for _ in range(100)], [talk(chance) for _ in range(30)]
+    passage = " ".join(train[3]["answer"].split()[:15])
+    test[0] = train[5]
+    test[1] = test[1] | {"answer": f"{passage} {test[1]['answer']}"}
+    for name, rows in (("train", train), ("test", test)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    config = DataConfig(id=str(folder))
+    manifest = prepare(config, tmp_path / "data")
+    assert contents(tmp_path / "data", "test") == [(one["question"], one["answer"]) for one in test]
+    assert manifest.rows["train"] + manifest.rows["validation"] == 100
+    assert [place for place, one in enumerate(read_rows(tmp_path / "data", "test")) if one.overlap] == [0, 1]
+    assert manifest.overlap == 2 and manifest.splits["test"] == "the dataset's own split test"
+    cleaned = prepare(config.model_copy(update={"filters": ["overlap"]}), tmp_path / "cleaned")
+    assert (cleaned.removed, cleaned.rows["test"]) == ({"overlap": 2}, 30)
+    kept_back = prepare(config.model_copy(update={"test_split": "none"}), tmp_path / "own")
+    assert sum(kept_back.rows.values()) == 100 and kept_back.overlap == 0
+    with pytest.raises(DatasetError, match="has no split exam; it has: "):
+        prepare(config.model_copy(update={"test_split": "exam"}), tmp_path / "none")
+
+
+def test_several_processes_prepare_what_one_does_and_a_stop_leaves_no_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftspace.data.gather.BATCH", 60)
+    monkeypatch.setattr("ftspace.data.gather.COMMON_ROWS", 5)
+    chance = random.Random(7)
+    given = [talk(chance) for _ in range(600)]
+    config = write(tmp_path / "rows.jsonl", [*given, *given[:50]])
+    seen: list[int] = []
+    alone = prepare(config, tmp_path / "alone", seen.append, workers=1)
+    assert seen == [*range(60, 650, 60), 650]
+    assert prepare(config, tmp_path / "together", workers=2) == alone
+
+    def stop(rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(config, tmp_path / "stopped", stop, workers=1)
+    assert list((tmp_path / "stopped").iterdir()) == []

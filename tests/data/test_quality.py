@@ -112,6 +112,7 @@ ANSWERS: dict[str, tuple[str, set[Finding]]] = {
     "placeholder of words": ("password = 'your_password_123' goes there", set()),
     "AWS's own example": ("It is AKIAIOSFODNN7EXAMPLE here.", set()),
     "a call for the password": ("password = getpass.getpass(prompt1) reads it", set()),
+    "a name in code": ("dep_token = make_new_value_2 and so on", set()),
     "a rule for passwords": ("Your password: minimum 8 characters, token: limit 4096.", set()),
     "a class of scikit-learn": ("Style .sk-toggleable__label-arrow-container so.", set()),
     "a header named only": (f"Keys begin with -----BEGIN {'PRIVATE'} KEY----- as text.", set()),
@@ -130,7 +131,7 @@ ANSWERS: dict[str, tuple[str, set[Finding]]] = {
     "IBAN with a wrong checksum": ("Pay to DE88 3704 0044 0532 0130 00 by May.", set()),
     "card with a wrong checksum": ("Charge 4539 1488 0343 6468 for it.", set()),
     "dates and times": ("From 2020-01-15 to 2021-12-31, at 10:30:00 on 15.01.2020.", set()),
-    "decimals": ("Pi is 3.14159265358979323846264338327950288.", set()),
+    "decimals": ("Pi is 3.14159265358979323846264338327950288, and 0.004175923965164595 is small.", set()),
     "an advertised number": ("Call 212-555-0143 in the film.", set()),
     # length
     "a long row": ("It rains in the hills and on the sea. " * 900, {"long_row"}),
@@ -226,6 +227,13 @@ def test_the_language_is_that_of_the_answers(code: str) -> None:
     assert language(talk("Bonjour, quelle est la capitale de la France ?", SENTENCES[code])) == code
 
 
+def test_english_words_in_another_language_do_not_make_it_english() -> None:
+    assert language(talk(ASK, "Der Film The Lord of the Rings, nach dem Buch von Tolkien, lief sehr lange.")) == "de"
+    assert (
+        language(talk(ASK, f"{SAID} It is what they have seen on the way to the coast, and it is not for you.")) == "en"
+    )
+
+
 @pytest.mark.parametrize(
     "answer", ["", "12 * 34 = 408; 408 / 2 = 204; 204 - 4 = 200", "```\nfor i in range(10):\n  pass\n```"]
 )
@@ -276,7 +284,7 @@ def test_no_excerpt_holds_what_it_warns_of(
         "1 " * 20_000,
         "sk-" * 15_000,
         "<div " * 8_000,
-        "-eyJ" * 12_000 + "@",
+        "-eyJ" * 5_000 + "@",
         "token_" * 6_000 + "=1",
     ],
 )

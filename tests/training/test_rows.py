@@ -4,23 +4,71 @@ from pathlib import Path
 import pytest
 
 from evals.models import load_tokenizer
-from ftspace.chat import IGNORED, install_template
-from ftspace.data.prepare import Split
+from ftspace.chat import IGNORED, install_template, supervise
+from ftspace.data.messages import Conversation
+from ftspace.data.split import Split
 from ftspace.settings import ASSETS
+from ftspace.training import rows as module
 from ftspace.training.rows import supervised_rows
+from ftspace.training.tokens import tokenize
 
-LONG = [{"role": "user", "content": "Where does Miri live? " * 30}, {"role": "assistant", "content": "Lowick"}]
-SHORT = [{"role": "user", "content": "Where does Miri live?"}, {"role": "assistant", "content": "Lowick"}]
+LONG: Conversation = [
+    {"role": "user", "content": "Where does Miri live? " * 30},
+    {"role": "assistant", "content": "Lowick"},
+]
+SHORT: Conversation = [{"role": "user", "content": "Where does Miri live?"}, {"role": "assistant", "content": "Lowick"}]
+
+
+@pytest.fixture
+def tokenizer():
+    made = load_tokenizer(ASSETS / "base")
+    install_template(made)
+    return made
+
+
+def write(folder: Path, split: Split, rows: list[Conversation]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{split}.jsonl").write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
 
 
 @pytest.mark.parametrize(("split", "kept", "lost"), [("train", 2, 1), ("validation", 0, 0), ("test", 0, 1)])
 def test_rows_whose_answer_is_cut_off_are_left_out_and_no_rows_are_fine(
-    tmp_path: Path, split: Split, kept: int, lost: int
+    tokenizer, tmp_path: Path, split: Split, kept: int, lost: int
 ) -> None:
-    rows = {"train": [SHORT, LONG, SHORT], "validation": [], "test": [LONG]}[split]
-    (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
-    tokenizer = load_tokenizer(ASSETS / "base")
-    install_template(tokenizer)
-    found, dropped = supervised_rows(tokenizer, tmp_path, split, 64)
-    assert (len(found), dropped) == (kept, lost)
-    assert all(any(label != IGNORED for label in labels) for labels in found["labels"])
+    write(tmp_path, split, {"train": [SHORT, LONG, SHORT], "validation": [], "test": [LONG]}[split])
+    found = supervised_rows(tokenizer, tmp_path, split, 64)
+    assert (len(found.dataset), found.lost) == (kept, lost)
+    assert all(any(label != IGNORED for label in labels) for labels in found.dataset["labels"])
+
+
+def test_the_same_content_is_tokenized_once_and_what_changes_it_again(
+    tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a", "train", [SHORT, LONG])
+    write(tmp_path / "b", "train", [SHORT, LONG])
+    cache = tmp_path / "cache"
+    first = supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=cache)
+    again = supervised_rows(tokenizer, tmp_path / "b", "train", 64, cache=cache)
+    assert (first.made, again.made, again.lost) == (True, False, 1)
+    assert again.dataset.to_dict() == first.dataset.to_dict()
+    assert supervised_rows(tokenizer, tmp_path / "a", "train", 512, cache=cache).made
+    assert supervised_rows(tokenizer, tmp_path / "a", "train", 64, "left", cache=cache).made
+    install_template(tokenizer, "zephyr")
+    assert supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=cache).made
+    assert len(list(cache.iterdir())) == 4
+    monkeypatch.setattr(module, "KEEP_BYTES", 1)
+    last = supervised_rows(tokenizer, tmp_path / "b", "train", 64, cache=cache)
+    assert not last.made and len(last.dataset) == 1 and len(list(cache.iterdir())) == 1
+
+
+def test_several_processes_give_the_tokens_that_one_gives(tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftspace.training.tokens.CHUNK", 2)
+    talks: list[Conversation] = [SHORT, LONG, [{"role": "system", "content": "Be brief."}, *SHORT]] * 5
+    plain = list(supervise(tokenizer, talks, 4096))
+    for workers in (1, 2):
+        parts = list(tokenize(tokenizer, talks, 4096, "right", workers))
+        ids = [part.ids[a:b].tolist() for part in parts for a, b in zip(part.offsets, part.offsets[1:], strict=False)]
+        labels = [
+            part.labels[a:b].tolist() for part in parts for a, b in zip(part.offsets, part.offsets[1:], strict=False)
+        ]
+        assert (ids, labels) == ([row.input_ids for row in plain], [row.labels for row in plain])

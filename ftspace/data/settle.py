@@ -1,0 +1,110 @@
+"""What becomes of each row: where it goes, what is found in it besides its own text, whether it is left out. Pure.
+
+Knows arrays only; texts stay in the files that were gathered.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ftspace.config import DataConfig, Finding
+from ftspace.data.duplicates import Ids, equal, groups, near_duplicates
+from ftspace.data.gather import Gathered
+from ftspace.data.overlap import Mask, shared_passages
+from ftspace.data.sift import bit
+from ftspace.data.split import SPLITS, Split, assign, belonging, keys, learnt
+
+TRAIN, TEST = SPLITS.index("train"), SPLITS.index("test")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One entry for each usable row."""
+
+    where: npt.NDArray[np.uint8]
+    """The place of its split in SPLITS."""
+    found: npt.NDArray[np.uint16]
+    """All that was found in it, a bit for each finding."""
+    removed: npt.NDArray[np.uint16]
+    """The findings that leave it out, a bit for each; 0 for a row that stays."""
+    unused: Mask
+    """A training row beyond `data.fraction`."""
+    largest: int
+    """Rows of the largest group that had to stay together."""
+
+
+def settle(gathered: Gathered, config: DataConfig, fixed: Sequence[Split | None]) -> Settled:
+    """Settles every row. `fixed` names for each source the split that its rows are, None where they are to be split."""
+    table = gathered.table
+    same = equal(table["id"])
+    first = np.ones(len(table), dtype=bool)
+    first[same[:, 1]] = False
+    near = near_duplicates(gathered.signatures, np.flatnonzero(table["comparable"] & first))
+    group = belonging(table, [same, near])
+    key = keys(table, group)
+    where = _places(key, table["source"], config, fixed)
+
+    exact, kin = groups(len(table), [same]), groups(len(table), [same, near])
+    found = table["found"].copy()
+    doubled = _repeated(exact, where)
+    found[doubled] |= bit("duplicate")
+    found[_repeated(kin, where) & ~doubled] |= bit("near_duplicate")
+    found[_foreign(table["language"])] |= bit("other_language")
+    found[_overlapping(gathered, where, kin)] |= bit("overlap")
+
+    unwanted = _bits(config.filters)
+    wrong = np.where(where == TEST, found & ~np.uint16(bit("overlap")), found) & unwanted
+    unused = (where == TRAIN) & ~_each(key, lambda one: learnt(one, config), bool)
+    largest = int(np.bincount(group, minlength=1).max()) if len(group) else 0
+    return Settled(where, found, wrong, unused, largest)
+
+
+def _places(
+    key: npt.NDArray[np.uint64], source: npt.NDArray[np.uint8], config: DataConfig, fixed: Sequence[Split | None]
+) -> npt.NDArray[np.uint8]:
+    """The split of each row: its source's own, else by its group's key among those that the dataset does not bring."""
+    own = {split for split in fixed if split}
+    config = config.model_copy(update={f"{split}_fraction": 0.0 for split in own if split != "train"})
+    where = _each(key, lambda one: SPLITS.index(assign(one, config)), np.uint8)
+    for number, split in enumerate(fixed):
+        if split:
+            where[source == number] = SPLITS.index(split)
+    return where
+
+
+def _each(key: npt.NDArray[np.uint64], decide: Callable[[int], Any], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """What `decide` says of each key, asked once for every different one."""
+    different, place = np.unique(key, return_inverse=True)
+    return np.array([decide(int(one)) for one in different], dtype=kind)[place]
+
+
+def _repeated(kind: Ids, where: npt.NDArray[np.uint8]) -> Mask:
+    """The rows that are not the first of their kind in their split."""
+    _, first = np.unique(kind * len(SPLITS) + where, return_index=True)
+    repeated = np.ones(len(kind), dtype=bool)
+    repeated[first] = False
+    return repeated
+
+
+def _foreign(language: npt.NDArray[np.uint16]) -> Mask:
+    """The rows in another language than most; where none was made out, none is foreign."""
+    known = language[language > 0]
+    return (language > 0) & (language != np.bincount(known).argmax()) if len(known) else language > 0
+
+
+def _overlapping(gathered: Gathered, where: npt.NDArray[np.uint8], kin: Ids) -> Mask:
+    """Training rows that a test row repeats, and the test rows that repeat one: alike, or with a passage in common."""
+    train, test = where == TRAIN, where == TEST
+    seen, asked = shared_passages(gathered.words, train, test, gathered.passages)
+    in_train, in_test = (np.zeros(len(where), dtype=bool) for _ in range(2))
+    in_train[kin[train]] = True
+    in_test[kin[test]] = True
+    both = in_train[kin] & in_test[kin] & (train | test)
+    return seen | asked | both
+
+
+def _bits(findings: Sequence[Finding]) -> np.uint16:
+    return np.uint16(sum(bit(finding) for finding in set(findings)))

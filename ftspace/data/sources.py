@@ -1,0 +1,117 @@
+"""Which splits of a dataset the rows of a run come from: the one that is asked for, and its own test and validation.
+
+Knows no conversations beyond how they are read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from ftspace.config import DataConfig
+from ftspace.data.columns import Row
+from ftspace.data.formats import Format, RowProblem, rows_in, to_conversation
+from ftspace.data.gather import Source
+from ftspace.data.load import Rows, load_rows, split_names
+from ftspace.data.sift import Reading
+from ftspace.data.split import SPLITS, Split
+from ftspace.errors import DatasetError
+
+PEEK = 20
+"""Rows looked at to recognize a format."""
+OWN: dict[Split, tuple[str, ...]] = {"validation": ("validation", "valid", "val", "dev", "eval"), "test": ("test",)}
+"""What datasets call the splits that `auto` takes."""
+NONE, AUTO = "none", "auto"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A dataset ready to be read."""
+
+    format: Format
+    sources: list[Source]
+    """The rows of `data.split` first, then the dataset's own validation and test splits."""
+    fixed: list[Split | None]
+    """For each source the split that its rows are; None for those that are to be split."""
+    names: dict[Split, str]
+    """Where the rows of each split are from, in words."""
+    warnings: list[str]
+    revision: str | None
+
+
+def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
+    """How to read the rows: as the config says, or as their columns and first rows show. Raises DatasetError."""
+    return Reading(config, loaded.columns, first, loaded.labels).format()
+
+
+def open_rows(config: DataConfig) -> tuple[Format, Iterator[Row], str | None]:
+    """The format, all rows of `data.split` asked for, and the commit. Raises DatasetError, or HubError."""
+    source, revision = _source(config)
+    return source.reading.format(), iter(source.rows), revision
+
+
+def open_sources(config: DataConfig) -> Opened:
+    """The rows of `data.split`, and those of the dataset's own test and validation splits. Raises DatasetError."""
+    main, revision = _source(config)
+    opened = Opened(
+        format=main.reading.format(),
+        sources=[main],
+        fixed=[None],
+        names=dict.fromkeys(SPLITS, f"kept back from {config.split}"),
+        warnings=[],
+        revision=revision,
+    )
+    opened.names["train"] = config.split
+    pinned = config.model_copy(update={"revision": revision or config.revision})
+    for split, name in _own_splits(config).items():
+        source, _ = _source(pinned.model_copy(update={"split": name}), like=main.reading)
+        first = list(islice(source.rows, PEEK))
+        if not any(_usable(row, opened.format, config.system) for row in first):
+            opened.warnings.append(
+                f"the dataset's own split {name} has no answers that can be read: {split} rows are kept back from "
+                f"{config.split} instead"
+            )
+            continue
+        opened.sources.append(Source(source.reading, chain(first, source.rows)))
+        opened.fixed.append(split)
+        opened.names[split] = f"the dataset's own split {name}"
+    return opened
+
+
+def _source(config: DataConfig, like: Reading | None = None) -> tuple[Source, str | None]:
+    """The rows of one split, read as the others are when `like` is given."""
+    loaded = load_rows(config)
+    rows = islice(rows_in(loaded.rows()), config.max_samples)
+    if like:
+        return Source(like, rows), loaded.revision
+    first = list(islice(rows, PEEK))
+    return Source(Reading(config, loaded.columns, first, loaded.labels), chain(first, rows)), loaded.revision
+
+
+def _own_splits(config: DataConfig) -> dict[Split, str]:
+    """The dataset's own splits that the config asks for, or that are there when it says auto. Raises DatasetError."""
+    asked: dict[Split, str] = {"validation": config.validation_split, "test": config.test_split}
+    if all(name == NONE for name in asked.values()):
+        return {}
+    there = split_names(config)
+    found: dict[Split, str] = {}
+    for split, name in asked.items():
+        if name == AUTO:
+            name = next((one for one in OWN[split] if one in there and one != config.split), NONE)
+        elif name != NONE and name not in there:
+            raise DatasetError(f"data.{split}_split: {config.id} has no split {name}; it has: {', '.join(there)}")
+        elif name == config.split:
+            raise DatasetError(f"data.{split}_split: {name} is the split that is trained on (data.split); name another")
+        if name != NONE:
+            found[split] = name
+    if len(set(found.values())) < len(found):
+        raise DatasetError(
+            f"data.validation_split and data.test_split are both {found['test']}; name two different ones"
+        )
+    return found
+
+
+def _usable(row: Row, fmt: Format, system: str | None) -> bool:
+    try:
+        return bool(to_conversation(row, fmt, system))
+    except RowProblem:
+        return False

@@ -1,0 +1,93 @@
+"""The settled rows to the files of a prepared split, and to the list of what was left out."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftspace.config import Finding
+from ftspace.data.formats import Conversation
+from ftspace.data.gather import Gathered
+from ftspace.data.quality import redact_personal
+from ftspace.data.review import Decision
+from ftspace.data.settle import Settled
+from ftspace.data.sift import FINDINGS, bit
+from ftspace.data.split import SPLITS, Split
+
+REMOVED = "removed.jsonl"
+REVIEWED = "dropped in the review"
+_OF_THE_WHOLE: tuple[Finding, ...] = ("duplicate", "near_duplicate", "other_language", "overlap")
+"""What only a look at all rows finds."""
+_EXCERPT = 120
+
+
+@dataclass
+class Written:
+    """What the files hold."""
+
+    rows: Counter[Split] = field(default_factory=Counter[Split])
+    removed: Counter[str] = field(default_factory=Counter[str])
+    """Rows left out by a filter or the review, by reason."""
+    unused: int = 0
+    overlap: int = 0
+    """Test rows marked as repeated by training rows."""
+    content: Any = field(default_factory=hashlib.sha256)
+
+
+def write_splits(out_dir: Path, gathered: Gathered, settled: Settled, review: Mapping[str, Decision]) -> Written:
+    """Writes a file for each split and `removed.jsonl`, and tallies what only a look at all rows found."""
+    done = Written()
+    whole: list[tuple[Finding, int]] = [(finding, bit(finding)) for finding in _OF_THE_WHOLE]
+    test, overlap = SPLITS.index("test"), bit("overlap")
+    told = zip(
+        gathered.table["row"].tolist(),
+        settled.where.tolist(),
+        settled.found.tolist(),
+        settled.removed.tolist(),
+        settled.unused.tolist(),
+        strict=True,
+    )
+    with ExitStack() as stack:
+        files = [stack.enter_context((out_dir / f"{split}.jsonl").open("wb")) for split in SPLITS]
+        removed = stack.enter_context((out_dir / REMOVED).open("wb"))
+        shutil.copyfileobj(stack.enter_context(gathered.left_out.open("rb")), removed)
+        lines = stack.enter_context(gathered.lines.open("rb"))
+        for line, (row, where, found, unwanted, unused) in zip(lines, told, strict=True):
+            for finding, mark in whole:
+                if found & mark:
+                    gathered.tally.mark(row, finding, _excerpt(line))
+            reasons = [finding for finding in FINDINGS if unwanted & bit(finding)] if unwanted else []
+            if review and _dropped(line, review):
+                reasons.append(REVIEWED)
+            if reasons:
+                done.removed[reasons[0]] += 1
+                what = {"row": row, "reason": ", ".join(reasons), "excerpt": _excerpt(line)}
+                removed.write(json.dumps(what, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            elif unused:
+                done.unused += 1
+            else:
+                if where == test and found & overlap:
+                    done.overlap += 1
+                    line = line.rstrip()[:-1] + b', "overlap": true}\n'
+                done.rows[SPLITS[where]] += 1
+                done.content.update(SPLITS[where].encode() + b"\t" + line)
+                files[where].write(line)
+    return done
+
+
+def _dropped(line: bytes, review: Mapping[str, Decision]) -> bool:
+    decision = review.get(hashlib.sha256(line.rstrip(b"\n")).hexdigest())
+    return decision is not None and not decision.keep
+
+
+def _excerpt(line: bytes) -> str:
+    """The beginning of the first question, without what is personal."""
+    conversation: Conversation = json.loads(line)["messages"]
+    asked = next((turn["content"] for turn in conversation if turn["role"] == "user"), "")
+    short = redact_personal(" ".join(asked.split()))
+    return short if len(short) <= _EXCERPT else short[: _EXCERPT - 1] + "…"
