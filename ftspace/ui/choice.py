@@ -30,7 +30,7 @@ class Choice:
     template: str = "auto"
     dataset: str = ""
     about: str = ""
-    """The dataset that all that follows was said about."""
+    """The dataset that all that follows was said about; "" while the page is being filled."""
     config: str = ""
     split: str = "train"
     revision: str = ""
@@ -98,7 +98,7 @@ class Choice:
 
     def settled(self) -> "Choice":
         """The same, without what was said about another dataset than the one that is chosen now."""
-        if self.about == self.dataset:
+        if self.about in ("", self.dataset):
             return self
         kept = ("model", "template", "dataset", "origin", "system_prompt")
         return Choice(**{name: getattr(self, name) for name in kept}, about=self.dataset)

@@ -13,6 +13,7 @@ from gradio.components import Component
 from ftspace.chat import answer_spans
 from ftspace.config import RunConfig, default_config, help_of
 from ftspace.data.load import BUILDERS
+from ftspace.data.prepare import read_manifest
 from ftspace.errors import FtspaceError
 from ftspace.preflight import check_model
 from ftspace.runs import Run
@@ -114,7 +115,7 @@ class Choose:
             [self.model.change, self.dataset.change, *(one.input for one in picked)],
             self.look, self.inputs, self.looked, **_LATEST,
         )  # fmt: skip
-        typed = [one.input for one in mapping.texts]
+        typed = [one.change for one in mapping.texts]
         settled = [event for one in mapping.lines for event in (one.submit, one.blur)]
         gr.on([*typed, *settled], self._look_while_typing, self.inputs, self.looked, **_LATEST)
         mapping.reading.input(self._answer, [mapping.reading, *self.inputs], self.looked, **_LATEST)
@@ -172,7 +173,7 @@ class Choose:
         run_id, tab = sent[:2]
         said = Choice.of(sent[-len(NAMES) :])
         choice = said.settled()
-        updates: Updates = {self.about: choice.about}
+        updates: Updates = {self.about: choice.dataset}
         if choice != said:
             updates |= {
                 **self._checks.cleared(),
@@ -227,13 +228,20 @@ class Choose:
 
     def _opened(self, tab: Any, choice: Choice, sent: tuple[Any, ...]) -> Updates:
         """The tab that is open, which looks at more than the first rows."""
+        run_id = sent[0]
         if tab == "tokens":
             return self._lab.open(choice, *sent[4 : 4 + len(self._lab.place)])
         if tab == "review":
             return self._review.open(choice, *sent[2:4])
+        if tab == "checks" and run_id and (run := self._desk.find(run_id)):
+            manifest = read_manifest(run.data)
+            return self._checks.reported(manifest.report) if manifest and manifest.report else {}
         return {}
 
     def _look_while_typing(self, *sent: Any) -> Updates:
+        said = Choice.of(sent[-len(NAMES) :])
+        if said != said.settled():  # the page is being filled, or the dataset was changed: another look follows
+            return {self.rows: gr.skip()}
         return self.look(*sent, typing=True)
 
     def _answer(self, reading: Any, *sent: Any) -> Updates:

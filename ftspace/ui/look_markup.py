@@ -159,10 +159,9 @@ def _check(check: Check) -> str:
     mark, tone = _MARKS[check.level]
     fix = f'<p class="ft-fix">To do: {escape(check.fix)}.</p>' if check.fix else ""
     level = f'<span class="ft-chip ft-{tone}"><span aria-hidden="true">{mark}</span> {check.level}</span>'
-    return (
-        f'<li class="ft-{tone}">{level}'
-        f"<div><strong>{escape(check.what.capitalize())}</strong><p>{escape(check.detail[:1].upper() + check.detail[1:])}.</p>{fix}</div></li>"
-    )
+    detail = check.detail[:1].upper() + check.detail[1:]
+    said = f"<strong>{escape(check.what.capitalize())}</strong><p>{escape(detail)}.</p>{fix}"
+    return f'<li class="ft-{tone}">{level}<div>{said}</div></li>'
 
 
 def _token(token: LabToken, place: int, *, as_id: bool) -> str:
