@@ -356,6 +356,11 @@ def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally |
 
 def _labels(ids: list[int], ends: list[int], spans: Sequence[tuple[int, int]]) -> list[int]:
     """The ids of the tokens that end in a span, IGNORED for all others."""
+    if ends != sorted(ends):  # a tokenizer whose tokens are not in the text's order: none is known
+        return [
+            token if any(start < end <= stop for start, stop in spans) else IGNORED
+            for token, end in zip(ids, ends, strict=True)
+        ]
     labels = [IGNORED] * len(ids)
     for start, stop in spans:
         low, high = bisect_right(ends, start), bisect_right(ends, stop)

@@ -224,10 +224,13 @@ def test_a_tool_call_is_trained_where_a_later_turn_takes_its_thoughts_away() -> 
     [
         ("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}", "changes earlier turns"),
         ("{% for m in messages %}{{ m.role }}{{ m.content[0].text }};{% endfor %}", "does not write the answer"),
-        ("{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<think>{% endif %}",
-         "asks for an answer with '<think>'"),
+        (
+            "{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}"
+            "{% if add_generation_prompt %}<think>{% endif %}",
+            "asks for an answer with '<think>'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_rows_whose_last_answer_cannot_be_trained_honestly_are_refused_with_the_reason(source: str, why: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(ASSETS / "base")
     tokenizer.chat_template = source
