@@ -189,7 +189,7 @@ def curve(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings)
         return 130
     if any(point.fault for point in points):
         return 1
-    return 2 if any(point.problem for point in points) else 0
+    return 0 if all(point.status == "finished" and not point.problem for point in points) else 2
 
 
 def _pinned(config: RunConfig) -> RunConfig:
