@@ -113,8 +113,12 @@ class LoopbackHub:
         folder = self._repo(request)
         if isinstance(folder, Response):
             return folder
-        below = request.path_params.get("path", "")
-        return JSONResponse([_entry(folder, name) for name in _files(folder) if name.startswith(below)])
+        below = Path(request.path_params.get("path", ""))
+        whole = request.query_params.get("recursive", "").lower() in ("true", "1")
+        names = [Path(name) for name in _files(folder)]
+        found = {one for name in names for one in (name, *name.parents) if below in one.parents}
+        found = sorted(str(one) for one in found if whole or one.parent == below)
+        return JSONResponse([_entry(folder, name) for name in found])
 
     async def _paths_info(self, request: Request) -> Response:
         folder = self._repo(request)
@@ -259,6 +263,8 @@ def _head(folder: Path) -> str:
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
+    if path.is_dir():
+        return {"type": "directory", "path": name, "size": 0, "oid": _blob(name.encode())}
     size, oid = path.stat().st_size, _etag(path)
     entry: dict[str, Any] = {"type": "file", "path": name, "size": size, "oid": oid}
     if _large(name, size):
