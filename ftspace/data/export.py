@@ -79,7 +79,16 @@ def _write(
     features = _features(tools=True)._to_yaml_list() if tools else None  # pyright: ignore[reportPrivateUsage]
     text = card(config, source, manifest, files, repo_id=repo_id, features=features)
     (out / "README.md").write_text(text, encoding="utf-8")
-    (out / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (out / "manifest.json").write_text(_without_examples(manifest).model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _without_examples(manifest: Manifest) -> Manifest:
+    """The manifest without pieces of rows: some of them may be of rows that were left out for a good reason."""
+    if manifest.report is None:
+        return manifest
+    found = [one.model_copy(update={"examples": []}) for one in manifest.report.found]
+    report = manifest.report.model_copy(update={"found": found, "answers": {}})
+    return manifest.model_copy(update={"report": report})
 
 
 def _row(turns: Conversation, *, tools: bool) -> dict[str, Any]:

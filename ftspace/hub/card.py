@@ -92,12 +92,18 @@ def _body(
     mapping = ", ".join(f"{role} = {_code(column)}" for role, column in manifest.mapping.items())
     yield f"- Read as {_code(manifest.format)}" + (f": {mapping}" if mapping else "")
     yield from (f"- Note: {_plain(warning)}" for warning in manifest.warnings)
-    yield "\n## Splits\n\n| split | rows | file |\n| --- | ---: | --- |"
+    yield "\n## Splits\n\n| split | rows | from | file |\n| --- | ---: | --- | --- |"
     for split in SPLITS:
-        yield f"| {split} | {manifest.rows[split]} | {_code(files[split]) if split in files else 'none'} |"
+        origin = _plain(manifest.splits.get(split, ""))
+        yield f"| {split} | {manifest.rows[split]} | {origin} | {_code(files[split]) if split in files else 'none'} |"
+    if manifest.overlap:
+        yield f"\n{manifest.overlap} test rows are repeated by training rows, whole or in part."
     yield "\n## Rows left out\n"
-    yield from (f"- {count}: {_plain(reason)}" for reason, count in manifest.dropped.items())
-    if not manifest.dropped:
+    left_out = {**manifest.dropped, **manifest.removed}
+    if manifest.unused:
+        left_out[f"training rows beyond a fraction of {config.fraction:g}"] = manifest.unused
+    yield from (f"- {count}: {_plain(reason)}" for reason, count in left_out.items())
+    if not left_out:
         yield "None."
     yield "\n## How it was made\n"
     yield "ftspace makes the same rows of the same source with these settings.\n"
