@@ -7,7 +7,7 @@ import trl
 from transformers import AutoTokenizer
 
 from evals.prompts import Prompter
-from ftspace.chat import IGNORED, Tally, end_of_turn, install_template, supervise, template_of
+from ftspace.chat import IGNORED, Tally, Template, end_of_turn, install_template, supervise, template_of
 from ftspace.config import ChatTemplate
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
@@ -193,6 +193,26 @@ def test_system_prompts_that_a_template_refuses_or_drops_stand_at_the_head_of_th
     (warning,) = tally.warnings()
     assert warning.startswith("the chat template takes no system prompt: 1 ")
     assert not template_of(installed("llama3")).folds_system
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "  {% for m in messages %}\n  {{ m.content }}\n  {% endfor %}\n",
+        "\n\n{{ messages[0].content }}{{ messages | length }}\n",
+        "{%- set messages = messages[1:] %}{% macro last() %}{{ messages[-1].role }}{% endmacro %} {{ last() }}",
+        "gemma.jinja",
+        "llama3_2.jinja",
+        "qwen3.jinja",
+        "gptoss.jinja",
+    ],
+)
+def test_folding_changes_nothing_where_there_is_no_system_prompt(source: str) -> None:
+    source = (UPSTREAM / source).read_text(encoding="utf-8") if source.endswith(".jinja") else source
+    for talk in (SINGLE, MULTI):
+        for ask in (False, True):
+            plain, folded = (Template(one).render(talk, add_generation_prompt=ask) for one in (source, FOLD + source))
+            assert plain == folded
 
 
 @pytest.mark.parametrize(
