@@ -158,12 +158,25 @@ def render_answers(template: Template, conversation: Conversation) -> Rendered:
         if stop is not None:
             spans.append((len(before), stop))
         elif index == answers[-1]:
-            raise ModelError(
-                "the model's chat template changes earlier turns when a later one is added: what stands before an "
-                "answer is not what the model sees when it is asked, so it would learn for a question that never "
-                "comes; choose another model.chat_template, or a model with another template"
-            )
+            raise ModelError(_why_not(template, conversation[:index], text, before))
     return Rendered(text, spans, len(answers) - len(spans))
+
+
+def _why_not(template: Template, asked: Conversation, text: str, before: str) -> str:
+    """Why a last answer cannot be trained."""
+    if text.startswith(before):
+        why = "the model's chat template does not write the answer as the dataset has it"
+    elif text.startswith(shown := template.render(asked)):
+        why = (
+            f"the model's chat template asks for an answer with {before.removeprefix(shown)[-40:]!r}, which it does "
+            "not write before an answer that is given, so the model would learn for a question that never comes"
+        )
+    else:
+        why = (
+            "the model's chat template changes earlier turns when a later one is added: what stands before an answer "
+            "is not what the model sees when it is asked, so it would learn for a question that never comes"
+        )
+    return f"{why}; choose another model.chat_template, or a model with another template"
 
 
 def answer_spans(template: Template, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
@@ -211,13 +224,14 @@ def _remaining(
     """
     last = index + 1 == len(conversation)
     through = (text if last else template.render(conversation[: index + 1])).rstrip()
-    if start < len(through) and text.startswith(through):
-        return len(through)
     turn = conversation[index]
-    stop = text.find(end, start) + len(end) if end and turn.get("tool_calls") else 0
-    left = text[start:stop]
-    whole = left.removesuffix(end).strip() and turn["content"].strip() in left and through.endswith(left)
-    return stop if whole else None
+    stop = len(through)
+    if not (start < stop and text.startswith(through)):
+        stop = text.find(end, start) + len(end) if end and turn.get("tool_calls") else 0
+        if not text[start:stop].removesuffix(end).strip() or not through.endswith(text[start:stop]):
+            return None
+    said = turn["content"].rpartition("</think>")[2].strip()  # thoughts are set on lines of their own by many templates
+    return stop if said in text[start:stop] else None
 
 
 @dataclass(frozen=True)
@@ -348,6 +362,11 @@ def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally |
 
 def _labels(ids: list[int], ends: list[int], spans: Sequence[tuple[int, int]]) -> list[int]:
     """The ids of the tokens that end in a span, IGNORED for all others."""
+    if ends != sorted(ends):  # a tokenizer whose tokens are not in the text's order: none is known
+        return [
+            token if any(start < end <= stop for start, stop in spans) else IGNORED
+            for token, end in zip(ids, ends, strict=True)
+        ]
     labels = [IGNORED] * len(ids)
     for start, stop in spans:
         low, high = bisect_right(ends, start), bisect_right(ends, stop)

@@ -173,7 +173,7 @@ def _template(tokenizer: Any, config: RunConfig, origin: Origin) -> Check:
     chosen = config.model.chat_template
     if origin.template is None:
         name = "ChatML" if chosen == "auto" else chosen
-        return Check("ok", "template", f"the model has no chat template: it gets {name}, and its tokens are trained")
+        return Check("ok", "template", f"the model has no chat template: it gets {name}")
     if chosen == "auto":
         return Check("ok", "template", "the model's own")
     own = Template(origin.template, dict(tokenizer.special_tokens_map))

@@ -5,46 +5,36 @@ Everything but results goes to stderr. Exit status: 0 done, 2 the user can mend 
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__
+from ftspace import __version__, commands
 from ftspace.config import anchor, load_config, merge
+from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.runs import Run, RunReader, RunStore, Status
-from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, read_settings
+from ftspace.settings import Settings, go_offline, read_settings
 
 if TYPE_CHECKING:
     from evals.log import Results
-
-PROGRAM_FAULTS = frozenset({"error", "lost_process"})
-"""Reasons of a failed run that the user cannot mend."""
-
-WIDTH = 140
-"""Columns of a table that goes to a file or a pipe."""
-
-stdout = Console(width=None if sys.stdout.isatty() else WIDTH)
-stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["inspect"]):
+    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"]):
         words = spell_out(words)
-    parser, commands = build_parser()
+    parser, functions = build_parser()
     parsed, unknown = parser.parse_known_args(words)
     try:
         if unknown:
             raise ConfigError(unknown_flags(unknown))
-        return commands[parsed.command](parsed, read_settings(getattr(parsed, "data_dir", None)))
+        return functions[parsed.command](parsed, read_settings(getattr(parsed, "data_dir", None)))
     except FtspaceError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -64,9 +54,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         default=argparse.SUPPRESS,
         help="folder that holds runs (default: FTSPACE_DATA, else `data` in the project)",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = commands.add_parser(
+    run = parsers.add_parser(
         "run",
         help="fine-tune, compare with the base, show the verdict",
         description="Fine-tunes a model, compares it with its base and shows the verdict. Without arguments: the "
@@ -78,7 +68,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     run.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     source = add_flags(run)
 
-    look = commands.add_parser(
+    look = parsers.add_parser(
         "inspect",
         help="how a dataset is read, how long its rows are, what is trained",
         description="Reads a dataset as a run would and says how: format, mapping, rows left out, tokens, what is cut "
@@ -88,9 +78,11 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     )
     look.add_argument("dataset", metavar="DATASET", help="Hub id of a dataset, or a local file or folder")
     look.add_argument("--json", action="store_true", help="print one JSON document on stdout")
-    looked = add_flags(look, inspect=True)
+    looked = add_flags(look, "inspect")
+    prepared = commands.add_prepare(parsers)
+    curve = commands.add_curve(parsers, where)
 
-    runs = commands.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
+    runs = parsers.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
     for action, text in {
@@ -106,23 +98,23 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         if action in ("list", "show"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     text = "what this machine has and lacks: versions, device, memory, Hub"
-    doctor = commands.add_parser("doctor", help=text, description=text, parents=[where])
+    doctor = parsers.add_parser("doctor", help=text, description=text, parents=[where])
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser, {
         "run": lambda parsed, settings: _run(parsed, overrides(source, parsed), settings),
         "inspect": lambda parsed, _: _inspect(parsed, overrides(looked, parsed)),
+        "prepare": lambda parsed, _: commands.prepare(parsed, overrides(prepared, parsed)),
+        "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,
     }
 
 
 def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
-    own_choice = "id" in given.get("model", {}) or "id" in given.get("data", {})
-    config = load_config(parsed.config or (None if own_choice else DEFAULT_CONFIG), given)
+    config = commands.configured(parsed.config, given)
     if config.hub.offline:
         go_offline()
     from ftspace import jobs, preflight
-    from ftspace.console import show
 
     stderr.print("checking the model, the dataset and the tasks …")
     config = anchor(config)
@@ -134,11 +126,7 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     jobs.start(run)
     if ahead:
         stderr.print(f"waiting for the machine: {', '.join(ahead)} came first")
-    previous = signal.signal(signal.SIGINT, lambda *_: _interrupt(run))
-    try:
-        show(jobs.follow(reader), stderr)
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    commands.watch(reader)
     status = reader.status()
     end = reader.state.end(run.jobs)
     if parsed.json:
@@ -154,7 +142,7 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
         stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
     if status == "failed" and end is not None:
         stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1 if end.reason in PROGRAM_FAULTS else 2
+        return 1 if end.reason in commands.PROGRAM_FAULTS else 2
     if status == "interrupted":
         stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
     return {"finished": 0, "cancelled": 130}.get(status, 1)
@@ -182,14 +170,6 @@ def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     else:
         stdout.print(to_rich(found))
     return 0
-
-
-def _interrupt(run: Run) -> None:
-    """The first Ctrl-C stops the run and waits for it; a second one leaves it to stop by itself."""
-    if run.stop_flag.exists():
-        raise SystemExit(130)
-    run.stop_flag.touch()
-    stderr.print("stopping at the next step, the adapter will be saved (Ctrl-C again: don't wait)")
 
 
 def summary(run: Run, reader: RunReader) -> dict[str, Any]:

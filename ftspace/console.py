@@ -1,5 +1,9 @@
-"""A run's events as lines or a moving bar on a terminal. Knows events and rich; starts and stops nothing."""
+"""The terminal: where results and everything else go, and a run's events as lines or a moving bar.
 
+Knows events and rich; starts and stops nothing.
+"""
+
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,6 +12,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ftspace.events import AdapterSaved, Event, Finished, Prepared, Preparing, Started, Step, Validation, Warned
 from ftspace.events import Progress as Asked
+
+WIDTH = 140
+"""Columns of a table that goes to a file or a pipe."""
+
+stdout = Console(width=None if sys.stdout.isatty() else WIDTH)
+stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
 
 LINE_EVERY = 0.1
 """Where nothing can move, a line is printed each time so large a share of a job is done."""

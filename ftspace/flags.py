@@ -3,7 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
@@ -27,13 +27,25 @@ class _InspectFlags(BaseSettings):
     hub: HubConfig = HubConfig()
 
 
-def add_flags(parser: argparse.ArgumentParser, *, inspect: bool = False) -> CliSettingsSource[Any]:
+class _PrepareFlags(BaseSettings):
+    """The sections that have a say in which rows there are."""
+
+    data: DataConfig = DataConfig()
+    hub: HubConfig = HubConfig()
+
+
+_SHAPES: dict[str, type[BaseSettings]] = {"run": _Flags, "inspect": _InspectFlags, "prepare": _PrepareFlags}
+
+
+def add_flags(
+    parser: argparse.ArgumentParser, command: Literal["run", "inspect", "prepare"] = "run"
+) -> CliSettingsSource[Any]:
     """Adds a `--SECTION.FIELD` flag for every field of RunConfig; give the result to `overrides`.
 
-    With `inspect`, only those of the sections that shape a dataset.
+    For `inspect` only those of the sections that shape a dataset, for `prepare` those that choose its rows.
     """
     return CliSettingsSource(
-        _InspectFlags if inspect else _Flags,
+        _SHAPES[command],
         root_parser=parser,
         parse_args_method=argparse.ArgumentParser.parse_args,
         cli_avoid_json=True,

@@ -79,6 +79,18 @@ def test_long_rows_are_cut_and_say_so(tokenizer) -> None:
     assert cut.supervised == 0 < whole.supervised
 
 
+def test_rows_can_lose_their_beginning_instead_but_for_the_begin_token(tokenizer) -> None:
+    install_template(tokenizer)
+    (whole,) = supervise(tokenizer, [TALK], 512)
+    (cut,) = supervise(tokenizer, [TALK], 10, "left")
+    assert cut.truncated and cut.input_ids == whole.input_ids[-10:] and cut.labels == whole.labels[-10:]
+    assert cut.supervised > 0
+    tokenizer.chat_template = BRACKETS
+    (whole,) = supervise(tokenizer, [TALK[1:]], 512)
+    (cut,) = supervise(tokenizer, [TALK[1:]], 10, "left")
+    assert cut.input_ids == [tokenizer.bos_token_id, *whole.input_ids[-9:]] and cut.labels[0] == IGNORED
+
+
 def test_templates_that_cannot_be_trained_honestly_are_refused(tokenizer) -> None:
     tokenizer.chat_template = REWRITES
     with pytest.raises(ModelError, match="changes earlier turns"):

@@ -82,7 +82,6 @@ def _turn_columns(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[Forma
 def _turns(column: str, sure: float, columns: Sequence[str], rows: Sequence[Row]) -> Format:
     names = {"messages": "messages", "conversations": "conversations (ShareGPT)"}
     tools = find(columns, "tools") or find(columns, "functions")
-    tools = tools if tools and any(row.get(tools) for row in rows) else None
     guessed = any(named_speakers(row.get(column)) for row in rows)
     said = f"`{column}` holds lists of turns that say who speaks"
     return Format(

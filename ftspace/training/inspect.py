@@ -78,7 +78,7 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
         alternatives=list(manifest.alternatives),
         rows=manifest.read,
         dropped=dropped,
-        splits=dict[str, int](manifest.rows),
+        splits={str(split): count for split, count in manifest.rows.items()},
         overlap=manifest.overlap,
         tokens=TokenCounts(
             p50=_percentile(ordered, 50), p95=_percentile(ordered, 95), max=int(ordered[-1]), total=int(ordered.sum())

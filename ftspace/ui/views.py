@@ -133,7 +133,8 @@ def _at_work(state: RunState, config: RunConfig) -> tuple[str, str, float | None
             min(1.0, done / parts),
         )
     if state.prepared is None:
-        return "Getting ready", "Loading the dataset and the model.", None
+        looked_at = f"{state.looked_at:,} rows looked at." if state.looked_at else "Loading the dataset and the model."
+        return "Getting ready", looked_at, None
     total = state.prepared.total_steps
     done = state.steps[-1].step if state.steps else 0
     eta = state.eta_seconds

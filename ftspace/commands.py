@@ -1,0 +1,233 @@
+"""The commands `prepare` and `curve`, and what they share with `run`. Parses, calls, prints; decides nothing itself."""
+
+import argparse
+import dataclasses
+import json
+import shlex
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from pydantic_settings import CliSettingsSource
+from rich.markup import escape
+from rich.table import Table
+
+from ftspace.config import RunConfig, anchor, load_config, merge
+from ftspace.console import stderr, stdout
+from ftspace.errors import ConfigError, FtspaceError, HubError
+from ftspace.flags import add_flags
+from ftspace.runs import RunReader, RunStore
+from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, resolve_local
+
+if TYPE_CHECKING:
+    from ftspace.curve import Point
+
+FRACTIONS = "0.1,0.25,0.5,1"
+PROGRAM_FAULTS = frozenset({"error", "lost_process"})
+"""Reasons of a failed run that the user cannot mend."""
+
+
+def add_prepare(parsers: Any) -> CliSettingsSource[Any]:
+    """Adds the parser of `prepare`; gives what `overrides` reads its flags with."""
+    parser = parsers.add_parser(
+        "prepare",
+        help="save the split that a run would train on, and push it to the Hub when asked",
+        description="Reads a dataset as a run would, splits it, and writes train, validation and test with a dataset "
+        "card and a manifest into a new folder, which `datasets`, TRL and ftspace read. With --push it goes to the Hub "
+        "too: privately unless --public is given, in one commit, read back and compared. The token is that of "
+        "HF_TOKEN or `hf auth login`.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="Hub id of a dataset, or a local file or folder")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="a new or empty folder to write")
+    parser.add_argument("--format", default="jsonl", choices=["jsonl", "parquet"], help="of the files (default: jsonl)")
+    parser.add_argument("--push", metavar="USER/NAME", help="dataset repository on the Hub to push to, made if needed")
+    parser.add_argument(
+        "--public", action="store_true", help="let everybody read it; refused when the source is private or gated"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    return add_flags(parser, "prepare")
+
+
+def add_curve(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource[Any]:
+    """Adds the parser of `curve`; gives what `overrides` reads its flags with."""
+    parser = parsers.add_parser(
+        "curve",
+        help="would more data help: runs on growing shares of the training rows",
+        description="Makes one run for each share of the training rows, one after another, and says what the last "
+        "step up gained on the same test samples. All are ordinary runs: ftspace runs lists them. A run that fails is "
+        "named and the others go on; Ctrl-C stops the one at work and makes no more. Its other flags are those of "
+        "ftspace run.",
+        allow_abbrev=False,
+        parents=[where],
+    )
+    parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    parser.add_argument(
+        "--fractions", default=FRACTIONS, metavar="F,F,...", help=f"shares of the training rows (default: {FRACTIONS})"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
+    return add_flags(parser)
+
+
+def configured(path: str | None, given: dict[str, Any]) -> RunConfig:
+    """The config of a YAML file and flags; the embedded default where neither names a model or a dataset."""
+    own_choice = "id" in given.get("model", {}) or "id" in given.get("data", {})
+    return load_config(path or (None if own_choice else DEFAULT_CONFIG), given)
+
+
+def watch(reader: RunReader) -> bool:
+    """Shows a run until it is over; whether a Ctrl-C ended it. The first one stops the run, a second one lets it be."""
+    from ftspace import jobs
+    from ftspace.console import show
+
+    stopped = False
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        if reader.run.stop_flag.exists():
+            raise SystemExit(130)
+        stopped = True
+        reader.run.stop_flag.touch()
+        stderr.print("stopping at the next step, the adapter will be saved (Ctrl-C again: don't wait)")
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        show(jobs.follow(reader), stderr)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return stopped
+
+
+def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
+    """`ftspace prepare`: the prepared split as a folder, and on the Hub when asked."""
+    config = load_config(overrides=merge(given, {"data": {"id": parsed.dataset}}))
+    if parsed.public and not parsed.push:
+        raise ConfigError("--public says how to push; name the repository with --push USER/NAME")
+    if config.hub.offline:
+        go_offline()
+    from ftspace.data.export import check_folder, export
+    from ftspace.hub.dataset import check_target, push, source_of
+
+    folder = Path(parsed.out)
+    check_folder(folder)
+    source = source_of(config.data)
+    target = check_target(parsed.push, source, public=parsed.public) if parsed.push else None
+    data = config.data.model_copy(update={"revision": source.revision})
+    manifest = export(data, folder, source, parsed.format, repo_id=parsed.push)
+    stderr.print(f"prepared in {folder}", markup=False, highlight=False, soft_wrap=True)
+    pushed = None
+    if target:
+        stderr.print(f"pushing to {target.repo_id} …", markup=False, highlight=False)
+        try:
+            pushed = push(folder, target)
+        except HubError as error:
+            how = "" if target.public else " --private"
+            later = f"hf upload {target.repo_id} {shlex.quote(str(folder))} . --repo-type dataset{how}"
+            raise HubError(f"{error}. All is kept in {folder}, which can also be pushed with: {later}") from error
+    if parsed.json:
+        found = {
+            "folder": str(folder),
+            "rows": manifest.rows,
+            "dropped": manifest.dropped,
+            "revision": manifest.revision,
+            "license": source.terms.get("license"),
+            "content_hash": manifest.content_hash,
+            "pushed": dataclasses.asdict(pushed) if pushed else None,
+        }
+        stdout.file.write(json.dumps(found, indent=2) + "\n")
+        return 0
+    table = Table("split", "rows")
+    for split, count in manifest.rows.items():
+        table.add_row(split, str(count))
+    for reason, count in manifest.dropped.items():
+        table.add_row(escape(f"left out: {reason}"), str(count))
+    stdout.print(table)
+    if pushed:
+        who = "only its owner can" if pushed.private else "everybody can"
+        stderr.print(f"pushed to {pushed.url}: {who} read it", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def curve(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
+    """`ftspace curve`: a run for each share of the training rows, one after another, then the table."""
+    config = anchor(configured(parsed.config, given))
+    if config.data.fraction != 1:
+        raise ConfigError("data.fraction is what the curve itself sets; name the shares with --fractions")
+    if not config.eval.tasks:
+        raise ConfigError("eval.tasks is empty, so there is nothing to compare the runs by; name a task")
+    if config.hub.offline:
+        go_offline()
+    from ftspace import preflight
+    from ftspace.curve import Point, learning_curve, parse_fractions, percent, to_rich
+
+    fractions = parse_fractions(parsed.fractions)
+    stderr.print("checking the model, the dataset and the tasks …")
+    preflight.check(config, settings.runs_dir)
+    config = _pinned(config)
+    store = RunStore(settings.runs_dir)
+    points: list[Point] = []
+    stopped = False
+    for number, fraction in enumerate(fractions, start=1):
+        if stopped:
+            points.append(Point(fraction, "not run"))
+            continue
+        stderr.print(f"[bold]run {number} of {len(fractions)}[/]: {percent(fraction)} of the training rows")
+        try:
+            point, stopped = _one(store, config, fraction)
+        except FtspaceError as error:
+            point = Point(fraction, "not run", problem=str(error))
+        if point.problem:
+            stderr.print(f"error: {point.problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        points.append(point)
+    found = learning_curve(points)
+    if parsed.json:
+        stdout.file.write(found.model_dump_json(indent=2) + "\n")
+    else:
+        stdout.print(to_rich(found))
+    if stopped:
+        return 130
+    if any(point.fault for point in points):
+        return 1
+    return 0 if all(point.status == "finished" and not point.problem for point in points) else 2
+
+
+def _pinned(config: RunConfig) -> RunConfig:
+    """The config at the commits that model and dataset have now, so that all runs of a curve read the same."""
+    from ftspace.hub.find import commit_of
+
+    data, model = config.data, config.model
+    if resolve_local(data.id) is None:
+        data = data.model_copy(update={"revision": commit_of("dataset", data.id, data.revision) or data.revision})
+    if resolve_local(model.id) is None:
+        model = model.model_copy(update={"revision": commit_of("model", model.id, model.revision) or model.revision})
+    return config.model_copy(update={"data": data, "model": model})
+
+
+def _one(store: RunStore, config: RunConfig, fraction: float) -> "tuple[Point, bool]":
+    """Makes the run of one share and waits for it; whether a Ctrl-C ended it."""
+    from evals.errors import LogError
+    from evals.log import read_log
+    from ftspace import jobs
+    from ftspace.curve import Point
+
+    run = store.create(config.model_copy(update={"data": config.data.model_copy(update={"fraction": fraction})}))
+    stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
+    jobs.start(run)
+    reader = RunReader(run)
+    stopped = watch(reader)
+    status, end = reader.status(), reader.state.end(run.jobs)
+    rows = reader.state.prepared.rows.get("train") if reader.state.prepared else None
+    point = Point(fraction, status, run.id, rows)
+    if status == "failed" and end is not None:
+        point = dataclasses.replace(point, problem=end.message, fault=end.reason in PROGRAM_FAULTS)
+    elif status == "interrupted":
+        said = "the run's processes are gone and did not say why; see worker.log"
+        point = dataclasses.replace(point, problem=said, fault=True)
+    elif status == "finished":
+        try:
+            tuned = {path.parent.name: read_log(path) for path in sorted(run.evals.glob("*/tuned.json"))}
+            point = dataclasses.replace(point, tuned=tuned)
+        except LogError as error:
+            point = dataclasses.replace(point, problem=str(error))
+    return point, stopped
