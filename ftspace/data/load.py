@@ -18,8 +18,9 @@ from typing import Any, cast
 from evals.errors import one_line
 from ftspace.config import DataConfig
 from ftspace.data import records
-from ftspace.data.files import BUILDERS, Kind, files_in, kind_of, one_kind
-from ftspace.data.records import UNREADABLE, Batch
+from ftspace.data.files import files_in, kind_of, one_kind
+from ftspace.data.kinds import BUILDERS, Kind
+from ftspace.data.stored_rows import UNREADABLE, Batch
 from ftspace.errors import DatasetError
 from ftspace.hub.find import commit_of
 from ftspace.settings import resolve_local

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftspace.config import DataConfig
-from ftspace.data import files, records
+from ftspace.data import compressed, json_rows, stored_rows
 from ftspace.data.load import load_rows, peek_rows
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.settings import max_dataset_bytes, read_settings
@@ -188,7 +188,7 @@ def test_a_dataset_larger_than_the_limit_is_refused(tmp_path: Path, monkeypatch:
 def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(files, "RATIO_FREE_BYTES", 100_000)
+    monkeypatch.setattr(compressed, "RATIO_FREE_BYTES", 100_000)
     content = '{"q": "' + "x" * 5_000_000 + '"}'
     packed = gzip.compress(content.encode()) if name.endswith(".gz") else archive("a.jsonl", content=content)
     (tmp_path / name).write_bytes(packed)
@@ -197,8 +197,8 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(
 
 
 def test_a_row_longer_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MAX_ROW_CHARACTERS", 1000)
-    monkeypatch.setattr(records, "MAX_BATCH_BYTES", 1000)
+    monkeypatch.setattr(json_rows, "MAX_ROW_CHARACTERS", 1000)
+    monkeypatch.setattr(stored_rows, "MAX_BATCH_BYTES", 1000)
     row = {"q": "x" * 2_000_000}
     for name, content in (
         ("a.jsonl", LINES.encode() + json.dumps(row).encode()),
