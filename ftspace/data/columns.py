@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftspace.data.messages import Conversation, Message, RowProblem, answer, cell, pair, read_turns, turn_like
+from ftspace.data.cells import RowProblem, answer, cell
+from ftspace.data.messages import Conversation, Message, pair, read_turns, turn_like
 
 Row = Mapping[str, Any]
 Labels = Mapping[str, Sequence[str]]

@@ -4,11 +4,13 @@ A turn may be `role`/`content`, `from`/`value`, `speaker`/`text`, or question an
 its columns (`{"role": [...], "content": [...]}`), numbered (`{"0": ..., "1": ...}`), JSON text, or a tree of replies.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
+
+from ftspace.data.cells import RowProblem, text, unfold
+from ftspace.data.tools import read_call, written_call
 
 
 class Message(TypedDict):
@@ -26,11 +28,6 @@ class Message(TypedDict):
 
 
 Conversation = list[Message]
-
-
-class RowProblem(Exception):
-    """Why one row cannot be used, in a few words that can be counted."""
-
 
 ROLES = {
     "system": "system",
@@ -73,73 +70,9 @@ _HASHED = re.compile(r"\s*###\s*(Human|User|Assistant|System|Instruction|Respons
 _LINED = re.compile(r"(?:^|\n)\s*(Human|User|Assistant|System)\s*:[ \t]*", re.IGNORECASE)
 
 
-def text(value: Any) -> str:
-    """The value when it is text. Raises RowProblem."""
-    if value is None:
-        raise RowProblem("missing text")
-    if not isinstance(value, str):
-        raise RowProblem(f"{type(value).__name__} where text is expected")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise RowProblem("text that is not valid Unicode") from error
-    return value
-
-
-def cell(value: Any) -> str:
-    """The value of a column as text: numbers are written out, true and false too. Raises RowProblem."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        if not math.isfinite(value):
-            raise RowProblem("missing text")
-        return json.dumps(value)
-    return text(value)
-
-
-def answer(value: Any) -> str:
-    """An answer's text: the first of several, also within a dict such as SQuAD's. Raises RowProblem."""
-    if isinstance(value, Mapping):
-        key = next((key for key in ("text", "value", "answer") if key in value), None)
-        value = value[key] if key else value
-    if isinstance(value, list):
-        if not value:
-            raise RowProblem("no answer")
-        value = value[0]
-    return cell(value)
-
-
 def pair(ask: str, said: str) -> Conversation:
     """A question and its answer."""
     return [Message(role="user", content=ask), Message(role="assistant", content=said)]
-
-
-def unfold(value: Any) -> Any:
-    """JSON text as what it says, numbered and columnar dicts as lists; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    if not isinstance(value, Mapping) or not value:
-        return value
-    if numbered(value):
-        return [value[key] for key in sorted(value, key=int)]
-    columns = {key: cells for key, cells in value.items() if isinstance(cells, list)}
-    lengths = {len(cells) for cells in columns.values()}
-    if len(columns) == len(value) and len(lengths) == 1:
-        return [dict(zip(columns, one, strict=True)) for one in zip(*columns.values(), strict=True)]
-    return value
-
-
-def numbered(value: Any) -> bool:
-    """Whether it is a dict with the keys "0", "1", ... and so on."""
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(k, str) and k.isascii() and k.isdigit() and len(k) < 10 for k in value)
-    )
 
 
 def turn_like(value: Any) -> bool:
@@ -236,14 +169,6 @@ def uses_tools(turns: Conversation) -> bool:
     return any(turn["role"] == "tool" or "tool_calls" in turn or "tools" in turn for turn in turns)
 
 
-def read_tools(value: Any) -> list[dict[str, Any]]:
-    """The functions that may be called, given as a list or as JSON text of one. Raises RowProblem."""
-    found = unfold(value)
-    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
-        raise RowProblem("tools that are no list of functions")
-    return [_plain(one) for one in found]
-
-
 def _rank(reply: Mapping[str, Any]) -> float:
     rank = reply.get("rank")
     return rank if isinstance(rank, int | float) and rank == rank else math.inf
@@ -283,11 +208,11 @@ def _turn(turn: Any, names: Mapping[str, str]) -> Conversation:
         raise RowProblem("missing text" if known else "a turn without role and content")
     read = Message(role=role, content=_content(turn[content_key]) if content_key else "")
     if name == "function_call":
-        calls, read["content"] = [_called(read["content"])], ""
+        calls, read["content"] = [written_call(read["content"])], ""
     if calls:
         if role != "assistant" or not isinstance(calls, list):
             raise RowProblem("tool calls that are no list on an assistant's turn")
-        read["tool_calls"] = [_call(one) for one in calls]
+        read["tool_calls"] = [read_call(one) for one in calls]
     for key in ("tool_call_id", "name"):
         if role == "tool" and isinstance(turn.get(key), str):
             read[key] = turn[key]
@@ -308,48 +233,3 @@ def _content(value: Any) -> str:
             raise RowProblem(f"{media} in a turn: only text can be trained")
         said.append(text(part.get("text", part.get("content"))))
     return "".join(said)
-
-
-def _call(value: Any) -> dict[str, Any]:
-    """A tool call with its arguments as a dict, which is what chat templates write out."""
-    if not isinstance(value, Mapping):
-        raise RowProblem("a tool call that names no function")
-    call = _plain(value)
-    function = call.get("function", call)
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise RowProblem("a tool call that names no function")
-    arguments = function.get("arguments", function.get("parameters", {}))
-    function = {"name": function["name"], "arguments": unfold_arguments(arguments)}
-    return {**({"id": call["id"]} if call.get("id") else {}), "type": "function", "function": function}
-
-
-def unfold_arguments(value: Any) -> Any:
-    """A call's arguments: JSON text as what it says."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _called(said: str) -> Any:
-    """The call that a turn of ShareGPT's role function_call writes as JSON."""
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError) as error:
-        raise RowProblem("a tool call that is not JSON") from error
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A dict of plain JSON without the nulls that columnar files fill in. Raises RowProblem."""
-    try:
-        return _without_nulls(json.loads(json.dumps(value, allow_nan=False)))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise RowProblem("tools or tool calls that are not plain JSON") from error
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if isinstance(value, list) else value

@@ -3,24 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ftspace.data.cells import RowProblem, cell, numbered, unfold
 from ftspace.data.columns import Format, Labels, Row, column_shapes, find, opening, spoken, system_column
 from ftspace.data.messages import (
     Conversation,
-    RowProblem,
-    cell,
     is_transcript,
     is_tree,
     named_speakers,
-    numbered,
     pair,
     read_alternating,
-    read_tools,
     read_transcript,
     read_tree,
     read_turns,
     turn_like,
-    unfold,
 )
+from ftspace.data.tools import read_tools
 
 _TURNS = {"messages": 0.98, "conversations": 0.97}
 """Columns that are taken for turns whatever they hold, and how sure that is."""
