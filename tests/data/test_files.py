@@ -127,7 +127,7 @@ def test_what_can_be_understood_works(tmp_path: Path, name: str, content: str | 
         ("a.json", '[{"q": 1},\n {"q": 2},\n]', "line 3: there is a comma after the last row"),
         ("a.json", '[{"q": 1}\n {"q": 2}]', "line 2: a comma is missing between two rows"),
         ("a.json", '[{"q": 1},\n {"q": 2}', "line 2: the list of rows ends too early"),
-        ("a.json", "[" + '{"q": 1},\n' * 150_000 + "{oops}]", "line 150001: this is not JSON"),
+        ("a.json", "[" + f'{{"q": "{"x" * 1000}"}},\n' * 1500 + "{oops}]", "line 1501: this is not JSON"),
         ("a.json", "3", "line 1: a number, not a row"),
         ("a.json", json.dumps({"train": ROWS, "test": ROWS}), "holds several lists of rows"),
         ("a.csv", 'q,a\n"x\ny",2\n1,2,3\n', "line 4: 3 cells where the header has 2"),
@@ -291,7 +291,7 @@ def rows_or_a_dataset_error(name: str, content: bytes) -> None:
                 assert "\n" not in str(error) and name in str(error)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     name=st.sampled_from(sorted(VALID)),
     changes=st.lists(st.tuples(st.integers(0, 9999), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=8),
@@ -306,7 +306,10 @@ def test_a_damaged_file_gives_rows_or_a_dataset_error(
     rows_or_a_dataset_error(name, bytes(content[:kept]))
 
 
-@settings(max_examples=150)
-@given(name=st.sampled_from(sorted(VALID)), content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+@settings(max_examples=100)
+@given(
+    name=st.sampled_from(sorted(VALID)),
+    content=st.binary(max_size=60) | st.text("[]{}:,;|'\"\\ \t\r\n\0\ufeff019-.eaqé€😀", max_size=60).map(str.encode),
+)
 def test_random_bytes_give_rows_or_a_dataset_error(name: str, content: bytes) -> None:
     rows_or_a_dataset_error(name, content)
