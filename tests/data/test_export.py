@@ -82,7 +82,7 @@ def test_a_split_without_rows_has_no_file(tmp_path: Path) -> None:
     config = write(tmp_path / "rows.jsonl", [talk(n) for n in range(5)]).model_copy(update=WHOLE)
     export(config, tmp_path / "out", SOURCE)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "manifest.json", "train.jsonl"]
-    assert "| test | 0 | none |" in (tmp_path / "out" / "README.md").read_text()
+    assert "| test | 0 | kept back from train | none |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_what_is_there_is_never_overwritten_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
