@@ -68,7 +68,7 @@ class Choose:
                 )
                 self.trouble = gr.HTML()
                 self.go_on = gr.Button("Continue", variant="primary", size="lg", elem_id="continue")
-            with gr.Column(scale=7, min_width=300):
+            with gr.Column(scale=7, min_width=300, elem_id="panel"):
                 self._mapping.ask()
                 self._build_tabs()
         with gr.Column(visible=True, elem_classes="ft-earlier") as self.earlier:
