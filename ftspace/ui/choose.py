@@ -108,7 +108,7 @@ class Choose:
         ]  # fmt: skip
         self.outputs: list[Any] = [
             self.fixed, self.upload, self.go_on, self.earlier, self.runs, mapping.editor, mapping.more,
-            self._tabs["review"], *self.lab_settings.values(), *self._fields.values(),
+            *self._review.editor, *self.lab_settings.values(), *self._fields.values(),
         ]  # fmt: skip
         picked: list[Any] = [mapping.inputs[name] for name in PICKED]
         gr.on(
@@ -160,7 +160,7 @@ class Choose:
             self.earlier: gr.update(visible=not fixed),
             self._mapping.editor: gr.update(visible=not fixed),
             self._mapping.more: gr.update(visible=not fixed),
-            self._tabs["review"]: gr.update(visible=not fixed),
+            **{part: gr.update(visible=not fixed) for part in self._review.editor},
             self.runs: "" if fixed else markup.runs(self._desk.lines()),
         }
 

@@ -40,6 +40,8 @@ class ReviewTab:
         self.place: list[Component] = []
         """The row that is shown, and the filter."""
         self.outputs: list[Any] = []
+        self.editor: list[Any] = []
+        """What decides; an opened run can only be looked at."""
 
     def build(self) -> None:
         """Builds the tab that is open."""
@@ -70,6 +72,7 @@ class ReviewTab:
                 "left out of the run.</p>"
             )
         self.place = [self.row, self.only]
+        self.editor = [self.decide, self.note]
         self.outputs = [self.progress, self.card, self.row, self.note, self.keep, self.drop, self.told]
 
     def wire(self, said: list[Component], review: Component) -> None:
