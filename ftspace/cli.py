@@ -114,11 +114,10 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     config = commands.configured(parsed.config, given)
     if config.hub.offline:
         go_offline()
-    from ftspace import jobs, preflight
+    from ftspace import jobs
 
-    stderr.print("checking the model, the dataset and the tasks …")
     config = anchor(config)
-    preflight.check(config, settings.runs_dir)
+    commands.check(config, settings)
     run = RunStore(settings.runs_dir).create(config)
     stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
     reader = RunReader(run)

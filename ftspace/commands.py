@@ -76,6 +76,15 @@ def configured(path: str | None, given: dict[str, Any]) -> RunConfig:
     return load_config(path or (None if own_choice else DEFAULT_CONFIG), given)
 
 
+def check(config: RunConfig, settings: Settings) -> None:
+    """Looks at model, dataset and tasks before a run is made, and says what a person should know. FtspaceError."""
+    from ftspace import preflight
+
+    stderr.print("checking the model, the dataset and the tasks …")
+    for warning in preflight.check(config, settings.runs_dir).warnings:
+        stderr.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def watch(reader: RunReader) -> bool:
     """Shows a run until it is over; whether a Ctrl-C ended it. The first one stops the run, a second one lets it be."""
     from ftspace import jobs
@@ -158,12 +167,10 @@ def curve(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings)
         raise ConfigError("eval.tasks is empty, so there is nothing to compare the runs by; name a task")
     if config.hub.offline:
         go_offline()
-    from ftspace import preflight
     from ftspace.curve import Point, learning_curve, parse_fractions, percent, to_rich
 
     fractions = parse_fractions(parsed.fractions)
-    stderr.print("checking the model, the dataset and the tasks …")
-    preflight.check(config, settings.runs_dir)
+    check(config, settings)
     config = _pinned(config)
     store = RunStore(settings.runs_dir)
     points: list[Point] = []
