@@ -15,16 +15,15 @@ from ftspace.config import RunConfig, default_config, help_of
 from ftspace.data.load import BUILDERS
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import FtspaceError
-from ftspace.preflight import check_model
 from ftspace.runs import Run
 from ftspace.settings import ASSETS, ROOT
-from ftspace.tokenizer import template_of_model
 from ftspace.ui import markup
 from ftspace.ui.checks import ChecksTab
 from ftspace.ui.choice import NAMES, RECOGNIZED, Choice
 from ftspace.ui.desk import Desk
 from ftspace.ui.lab import LabTab
 from ftspace.ui.mapping import PICKED, MappingTab
+from ftspace.ui.models import template_for
 from ftspace.ui.review import ReviewTab
 from ftspace.ui.rows import first_rows, seen
 
@@ -200,9 +199,8 @@ class Choose:
     def _rows(self, choice: Choice, *, asked: bool) -> Updates:
         try:
             config = self._desk.config_of(choice)
-            check_model(config)
             found = first_rows(config.data)
-            template, own = template_of_model(config.model)
+            template, own = template_for(config.model)
             texts = [_cut(*answer_spans(template, conversation)) for conversation in found.conversations[:ROWS]]
         except FtspaceError as error:
             trouble = markup.note(str(error), "bad")
