@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from ftspace.config import DataConfig
 from ftspace.data.formats import Conversation, Format, RowProblem, rows_in, to_conversation
 from ftspace.data.gather import Check, Gathered, gather
-from ftspace.data.load import peek_rows
+from ftspace.data.load import Rows, peek_rows
 from ftspace.data.report import DataReport
 from ftspace.data.review import Decision, read_review
 from ftspace.data.settle import Settled, settle
@@ -95,9 +95,12 @@ class PreparedRow:
     """Whether training rows repeat this test row, whole or in part."""
 
 
-def preview(config: DataConfig, count: int = 5) -> Preview:
-    """The first `count` usable conversations, without reading the whole dataset. Raises DatasetError."""
-    peeked = peek_rows(config, max(PEEK, count))
+def preview(config: DataConfig, count: int = 5, peeked: Rows | None = None) -> Preview:
+    """The first `count` usable conversations, without reading the whole dataset; `peeked` are rows read before.
+
+    Raises DatasetError.
+    """
+    peeked = peeked or peek_rows(config, max(PEEK, count))
     rows = list(islice(rows_in(peeked.rows()), max(PEEK, count)))
     fmt = understand(config, peeked, rows)
     conversations: list[Conversation] = []

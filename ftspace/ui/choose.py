@@ -15,16 +15,15 @@ from ftspace.config import RunConfig, default_config, help_of
 from ftspace.data.load import BUILDERS
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import FtspaceError
-from ftspace.preflight import check_model
 from ftspace.runs import Run
 from ftspace.settings import ASSETS, ROOT
-from ftspace.tokenizer import template_of_model
 from ftspace.ui import markup
 from ftspace.ui.checks import ChecksTab
 from ftspace.ui.choice import NAMES, RECOGNIZED, Choice
 from ftspace.ui.desk import Desk
 from ftspace.ui.lab import LabTab
 from ftspace.ui.mapping import PICKED, MappingTab
+from ftspace.ui.models import template_for
 from ftspace.ui.review import ReviewTab
 from ftspace.ui.rows import first_rows, seen
 
@@ -68,7 +67,7 @@ class Choose:
                 )
                 self.trouble = gr.HTML()
                 self.go_on = gr.Button("Continue", variant="primary", size="lg", elem_id="continue")
-            with gr.Column(scale=7, min_width=300):
+            with gr.Column(scale=7, min_width=300, elem_id="panel"):
                 self._mapping.ask()
                 self._build_tabs()
         with gr.Column(visible=True, elem_classes="ft-earlier") as self.earlier:
@@ -108,7 +107,7 @@ class Choose:
         ]  # fmt: skip
         self.outputs: list[Any] = [
             self.fixed, self.upload, self.go_on, self.earlier, self.runs, mapping.editor, mapping.more,
-            self._tabs["review"], *self.lab_settings.values(), *self._fields.values(),
+            *self._review.editor, *self.lab_settings.values(), *self._fields.values(),
         ]  # fmt: skip
         picked: list[Any] = [mapping.inputs[name] for name in PICKED]
         gr.on(
@@ -160,7 +159,7 @@ class Choose:
             self.earlier: gr.update(visible=not fixed),
             self._mapping.editor: gr.update(visible=not fixed),
             self._mapping.more: gr.update(visible=not fixed),
-            self._tabs["review"]: gr.update(visible=not fixed),
+            **{part: gr.update(visible=not fixed) for part in self._review.editor},
             self.runs: "" if fixed else markup.runs(self._desk.lines()),
         }
 
@@ -200,9 +199,8 @@ class Choose:
     def _rows(self, choice: Choice, *, asked: bool) -> Updates:
         try:
             config = self._desk.config_of(choice)
-            check_model(config)
             found = first_rows(config.data)
-            template, own = template_of_model(config.model)
+            template, own = template_for(config.model)
             texts = [_cut(*answer_spans(template, conversation)) for conversation in found.conversations[:ROWS]]
         except FtspaceError as error:
             trouble = markup.note(str(error), "bad")

@@ -1,7 +1,5 @@
 """The template lab: one row token by token, as a run would train it, with its length, cuts and padding to play with."""
 
-import time
-from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -9,14 +7,15 @@ from gradio.components import Component
 
 from ftspace.chat import Side
 from ftspace.checks import check_rows
-from ftspace.config import ModelConfig, RunConfig
+from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.errors import FtspaceError
 from ftspace.lab import LabRow, lab_row
-from ftspace.tokenizer import LightTokenizer, Opened, open_tokenizer
+from ftspace.tokenizer import LightTokenizer
 from ftspace.ui import look_markup, markup
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk
+from ftspace.ui.models import tokenizer_for
 from ftspace.ui.rows import REVIEWED, first_rows
 
 Updates = dict[Any, Any]
@@ -25,7 +24,6 @@ TOGETHER = 8
 CHECKED = 20
 """Rows that the checks look at."""
 _LONGEST = 65_536
-_MINUTES = 10
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 _VIEWS = [("Tokens", "tokens"), ("Ids", "ids"), ("Raw text", "text")]
 _ARROWS = """
@@ -100,7 +98,7 @@ class LabTab:
             at = min(max(1, _whole(row, 1) + by), len(rows))
             longest = min(max(8, _whole(length, 0) or config.train.max_length), _LONGEST)
             cut: Side = "left" if side == "left" else "right"
-            opened = _opened(config.model.model_dump_json(), int(time.time() // (60 * _MINUTES)))
+            opened = tokenizer_for(config.model)
             found = _row(opened.tokenizer, rows, at, longest, cut, pad=pad is True)
             train = config.train.model_copy(update={"max_length": longest, "truncation_side": cut})
             asked = config.model_copy(update={"train": train})
@@ -125,11 +123,6 @@ def _row(tokenizer: LightTokenizer, rows: list[Conversation], at: int, length: i
     first = (at - 1) // TOGETHER * TOGETHER
     beside = [lab_row(tokenizer, row, length, side).kept for row in rows[first : first + TOGETHER]]
     return lab_row(tokenizer, rows[at - 1], length, side, max(beside))
-
-
-@lru_cache(maxsize=4)
-def _opened(model: str, moment: int) -> Opened:
-    return open_tokenizer(ModelConfig.model_validate_json(model))
 
 
 def _whole(value: Any, otherwise: int) -> int:

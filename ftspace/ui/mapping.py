@@ -115,6 +115,8 @@ class MappingTab:
         choices = [(f"{name}: {look_markup.mapping_words(mapping)}", name) for name, mapping in readings.items()]
         taken = next((name for name, mapping in found.readings.items() if _takes(choice, mapping)), None)
         value = found.format.name if choice.way == RECOGNIZED else taken
+        if value is None:  # answered by hand, in the tab
+            return {self.asked: gr.update(visible=False)}
         return {self.asked: gr.update(visible=True), self.reading: gr.update(choices=choices, value=value)}
 
     @staticmethod

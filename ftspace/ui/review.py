@@ -40,6 +40,8 @@ class ReviewTab:
         self.place: list[Component] = []
         """The row that is shown, and the filter."""
         self.outputs: list[Any] = []
+        self.editor: list[Any] = []
+        """What decides; an opened run can only be looked at."""
 
     def build(self) -> None:
         """Builds the tab that is open."""
@@ -64,12 +66,13 @@ class ReviewTab:
                 label="Note", info="Kept with the decision; Enter keeps it alone.", max_lines=3, elem_id="review-note"
             )
             self.told = gr.HTML()
-            gr.HTML(
+            self.help = gr.HTML(
                 '<p class="ft-legend">With this panel in focus, <kbd>K</kbd> keeps, <kbd>D</kbd> drops, <kbd>←</kbd> '
                 f"and <kbd>→</kbd> turn the page. The first {REVIEWED} rows can be looked at here; what is dropped is "
                 "left out of the run.</p>"
             )
         self.place = [self.row, self.only]
+        self.editor = [self.decide, self.note, self.help]
         self.outputs = [self.progress, self.card, self.row, self.note, self.keep, self.drop, self.told]
 
     def wire(self, said: list[Component], review: Component) -> None:

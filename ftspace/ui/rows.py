@@ -11,7 +11,7 @@ from itertools import islice
 
 from ftspace.config import DataConfig
 from ftspace.data.formats import Format, recognize, rows_in
-from ftspace.data.load import peek_rows
+from ftspace.data.load import Rows, peek_rows
 from ftspace.data.prepare import Preview, preview
 from ftspace.data.sources import PEEK
 from ftspace.errors import DatasetError
@@ -60,12 +60,13 @@ def seen(data: DataConfig) -> Seen:
 
 @lru_cache(maxsize=12)
 def _first(key: str, stamp: str, count: int) -> Preview:
-    return preview(DataConfig.model_validate_json(key), count)
+    data = DataConfig.model_validate_json(key)
+    return preview(data, count, _peeked(_key(_source(data)), stamp, max(PEEK, count)))
 
 
 @lru_cache(maxsize=24)
 def _seen(key: str, stamp: str) -> Seen:
-    peeked = peek_rows(DataConfig.model_validate_json(key), PEEK)
+    peeked = _peeked(_key(_source(DataConfig.model_validate_json(key))), stamp, PEEK)
     rows = list(islice(rows_in(peeked.rows()), PEEK))
     columns = list(dict.fromkeys([*peeked.columns, *(str(name) for row in rows[:1] for name in row)]))
     try:
@@ -73,6 +74,18 @@ def _seen(key: str, stamp: str) -> Seen:
     except DatasetError as error:
         return Seen(columns if rows else [], None, str(error))
     return Seen(columns, found, readings=dict(found.readings))
+
+
+@lru_cache(maxsize=6)
+def _peeked(key: str, stamp: str, count: int) -> Rows:
+    """The rows themselves, however they are read: another mapping asks the Hub for nothing."""
+    return peek_rows(DataConfig.model_validate_json(key), count)
+
+
+def _source(data: DataConfig) -> DataConfig:
+    """Only what says which rows they are."""
+    otherwise = {"mapping": None, "prompt_template": None, "completion_template": None, "system": None}
+    return data.model_copy(update=otherwise)
 
 
 def _key(data: DataConfig) -> str:

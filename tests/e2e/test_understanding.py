@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from ftspace.data.review import read_review
 from ftspace.runs import RunStore
 from tests.e2e.conftest import App, Visitor
-from tests.e2e.test_app import MOMENT, picture, set_number
+from tests.e2e.test_app import MOMENT, set_number
 
 pytestmark = pytest.mark.browser
 THINGS = ["lamp", "kettle", "clock", "radio", "fan", "scale", "heater", "printer", "doorbell", "camera"]
@@ -45,7 +45,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.locator(".ft-tokens [data-token]").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".ft-token-told")).to_have_text(re.compile(r" · id \d+ · only read"))
-    picture(page, folder, "tokens")
+    panel(page, folder, "tokens")
     page.locator("#lab-length input").fill("8")
     expect(page.locator("#token-checks li").first).to_contain_text("To do: raise train.max_length", timeout=MOMENT)
     page.locator("#lab-on").click()
@@ -72,7 +72,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     template.fill("### Question: {question}")
     expect(page.locator("#mapping-example")).to_contain_text("### Question: How do I reset the lamp", timeout=MOMENT)
     expect(page.locator("#mapping-example mark").first).to_contain_text("Hold the button", timeout=MOMENT)
-    picture(page, folder, "columns")
+    panel(page, folder, "columns")
 
     tab(page, "Checks")
     page.get_by_role("button", name="Look through the rows").click()
@@ -80,7 +80,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.get_by_label("Rows that say the same as an earlier one").check()
     page.locator(".ft-found summary").first.click()
     expect(page.locator(".ft-found li").first).to_contain_text("row 61")
-    picture(page, folder, "checks")
+    panel(page, folder, "checks")
 
     tab(page, "Review")
     expect(page.locator(".ft-turns")).to_contain_text("Row 1", timeout=MOMENT)
@@ -92,7 +92,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.locator("#review-note textarea").press("Enter")
     expect(page.locator(".ft-noted")).to_contain_text("which button?", timeout=MOMENT)
     expect(page.get_by_text("of 66 looked at, 2 dropped")).to_be_visible()  # row 61 says the same as row 1
-    picture(page, folder, "review")
+    panel(page, folder, "review")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
     page.get_by_role("button", name="Continue").click()
@@ -124,3 +124,8 @@ def test_a_dataset_is_understood_before_it_is_trained(
 
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
+
+
+def panel(page: Page, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    page.locator("#panel").screenshot(path=folder / f"{name}.png", animations="disabled")
