@@ -28,9 +28,12 @@ class Decision(BaseModel):
 
 
 def conversation_id(conversation: Conversation) -> str:
-    """SHA-256 of the conversation's line in the prepared files, so that equal rows share their decision."""
-    line = json.dumps({"messages": conversation}, ensure_ascii=False)
-    return hashlib.sha256(line.encode()).hexdigest()
+    """SHA-256 of what is asked and answered, so that equal rows share their decision.
+
+    System prompts play no part: one that is put before the rows later changes nothing that was decided.
+    """
+    said = [{key: turn[key] for key in turn if key != "tools"} for turn in conversation if turn["role"] != "system"]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
 
 
 def read_review(path: Path) -> dict[str, Decision]:

@@ -14,7 +14,7 @@ from ftspace.config import Finding
 from ftspace.data.formats import Conversation
 from ftspace.data.gather import Gathered
 from ftspace.data.quality import redact_personal
-from ftspace.data.review import Decision
+from ftspace.data.review import Decision, conversation_id
 from ftspace.data.settle import Settled
 from ftspace.data.sift import FINDINGS, bit
 from ftspace.data.split import SPLITS, Split
@@ -81,7 +81,7 @@ def write_splits(out_dir: Path, gathered: Gathered, settled: Settled, review: Ma
 
 
 def _dropped(line: bytes, review: Mapping[str, Decision]) -> bool:
-    decision = review.get(hashlib.sha256(line.rstrip(b"\n")).hexdigest())
+    decision = review.get(conversation_id(json.loads(line)["messages"]))
     return decision is not None and not decision.keep
 
 

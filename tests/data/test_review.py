@@ -1,10 +1,9 @@
-import hashlib
 from pathlib import Path
 
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.prepare import prepare, read_split
+from ftspace.data.prepare import prepare, preview, read_split
 from ftspace.data.review import Decision, conversation_id, decide, read_review
 from ftspace.errors import DatasetError
 
@@ -36,11 +35,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_review(tmp_path / "bytes.jsonl")
 
 
-def test_an_id_is_that_of_the_prepared_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+def test_a_decision_outlives_a_system_prompt_that_is_put_before_the_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"question": "Où?", "answer": "Là \\ud83d\\ude00"}\n')
-    prepare(DataConfig(id=str(path), test_fraction=0, validation_fraction=0), tmp_path / "data")
-    (line,) = (tmp_path / "data" / "train.jsonl").read_bytes().splitlines()
-    (conversation,) = read_split(tmp_path / "data", "train")
-    assert conversation_id(conversation) == hashlib.sha256(line).hexdigest()
+    path.write_text('{"question": "Où?", "answer": "Là \\ud83d\\ude00"}\n{"question": "When?", "answer": "Now"}\n')
+    config = DataConfig(id=str(path), test_fraction=0, validation_fraction=0, review=str(tmp_path / "review.jsonl"))
+    decide(tmp_path / "review.jsonl", Decision(id=conversation_id(preview(config, 1).conversations[0]), keep=False))
+    for system in (None, "Be brief."):
+        prepare(config.model_copy(update={"system": system}), tmp_path / "data")
+        (left,) = read_split(tmp_path / "data", "train")
+        assert left[-2]["content"] == "When?" and (left[0]["role"] == "system") == bool(system)
