@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py ftspace evals assets benchmarks tests
 
-.PHONY: help demo app test check fix setup chromium docs base screenshots clean
+.PHONY: help demo app test check fix bench setup chromium docs base screenshots clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ fix: $(VENV)/.development  ## what check can mend by itself
 	$(BIN)/ruff format $(SOURCES)
 
 setup: $(VENV)/.runtime $(VENV)/.development chromium  ## install all that demo, app, test and check need
+
+bench: $(VENV)/.runtime  ## measure what the docs claim, as in docs/benchmarks.md
+	$(BIN)/python -m benchmarks.data
 
 docs: $(VENV)/.runtime  ## write docs/configuration.md and docs/cli.md from the code
 	$(BIN)/python -m ftspace.reference
