@@ -5,6 +5,7 @@ FtspaceError            anything that ends an action with one clear line
 ├── DatasetError        a dataset that cannot be found, read or understood
 ├── ModelError          a model or adapter that cannot be found, read or used
 ├── JobError            a job that cannot be started, stopped or found
+│   ├── MemoryGoneError not enough memory for what was asked
 │   ├── DiskError       no room, or no right, to write where runs live
 │   └── DivergedError   the loss is no number any more
 ├── HubError            the Hub cannot be reached or refuses
@@ -42,6 +43,12 @@ class JobError(FtspaceError):
     """A job or run that does not exist or cannot do what was asked."""
 
     reason = "job"
+
+
+class MemoryGoneError(JobError):
+    """There is not enough memory for what was asked."""
+
+    reason = "memory"
 
 
 class DiskError(JobError):

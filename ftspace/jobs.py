@@ -134,6 +134,8 @@ def _run_job(run: Run, job: JobName, locks: list[int]) -> bool:
             killed = True
             os.killpg(process.pid, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
+    with contextlib.suppress(ProcessLookupError):  # what a job that was killed left running
+        os.killpg(process.pid, signal.SIGKILL)
     end = fold(read_events(run.events)[0]).ended.get(job)
     if end is None:
         _say(run, _last_words(job, process.returncode, killed=killed, stopped=terminated_at is not None))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ftspace.data.grams import PERMUTATIONS
+from ftspace.data.grams import PERMUTATIONS, Hashes, Mask, Words, grams, signatures
 
 SHINGLE = 5
 """Words in a shingle."""
@@ -21,10 +21,26 @@ BANDS, ROWS = 21, 6
 LEAST_SHINGLES = 4
 """Rows with fewer are compared as a whole only: one word more or less would be most of them."""
 _BLOCK = 50_000
+_WORDS = 1_000_000
+"""Words whose signatures are made in one go."""
 
 Ids = npt.NDArray[np.int64]
 Pairs = npt.NDArray[np.int64]
 """(n, 2): places of two rows."""
+
+
+def sign(words: Words, file: Path, boilerplate: Hashes) -> Mask:
+    """Writes the signatures of all rows to `file`; for each row whether it is long enough for it to say something.
+
+    `boilerplate` are the shingles, sorted, that so many questions have that they tell no two rows apart.
+    """
+    comparable = np.zeros(len(words.offsets) - 1, dtype=bool)
+    with file.open("wb") as out:
+        for rows, spoken in words.blocks(np.ones(len(comparable), dtype=bool), _WORDS):
+            shingles = grams(spoken, SHINGLE, boilerplate)
+            comparable[rows] = np.diff(shingles.offsets) >= LEAST_SHINGLES
+            out.write(signatures(shingles).tobytes())
+    return comparable
 
 
 def near_duplicates(file: Path, rows: Ids) -> Pairs:

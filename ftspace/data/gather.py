@@ -9,25 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ftspace.data.columns import Row
-from ftspace.data.duplicates import SHINGLE
-from ftspace.data.formats import RowProblem, to_conversation
-from ftspace.data.grams import Hashes, frequent, grams, hash_words
-from ftspace.data.overlap import GRAM, Words
+from ftspace.data.overlap import Words
 from ftspace.data.pool import spread
 from ftspace.data.report import Tally
-from ftspace.data.sift import KNOWN, Reading, Sieve, said
+from ftspace.data.sift import KNOWN, Reading, Sieve
 
-BATCH = 1000
-"""Rows looked at by one process at a time."""
-COMMON, COMMON_ROWS = 0.1, 20
-"""What this share of the first rows, and so many of them, have in common is boilerplate and tells no rows apart."""
+BATCH, BATCH_CHARACTERS = 1000, 4_000_000
+"""Rows looked at by one process at a time, fewer where they are long."""
 
 Check = Callable[[int], None]
 """Told how many rows have been looked at; raises to end the work."""
@@ -37,6 +32,8 @@ Check = Callable[[int], None]
 class Source:
     """The rows of one split of the dataset, and how to read them."""
 
+    name: str
+    """What the dataset calls it."""
     reading: Reading
     rows: Iterable[Row]
 
@@ -51,10 +48,9 @@ class Gathered:
     """The conversations, one JSON object a line."""
     left_out: Path
     """The rows that cannot be used, one JSON object a line."""
-    signatures: Path
     words: Words
-    passages: Hashes
-    """Passages, sorted, that are boilerplate."""
+    names: list[str]
+    """What the sources are called."""
     read: int
     """All rows read."""
     dropped: dict[str, int]
@@ -69,26 +65,20 @@ def gather(
 
     `workers` are the processes to use, all cores when not given. Raises what `check` raises, and DatasetError.
     """
-    paths = {name: folder / name for name in ("lines", "left_out", "signatures", "words")}
+    paths = {name: folder / name for name in ("lines", "left_out", "words")}
     known: list[npt.NDArray[np.void]] = [np.zeros(0, dtype=KNOWN)]
-    passages = np.zeros(0, dtype=np.uint64)
     dropped: Counter[str] = Counter()
     tally = Tally()
     read = 0
     with ExitStack() as stack:
         files = {name: stack.enter_context(path.open("wb")) for name, path in paths.items()}
         for number, source in enumerate(sources):
-            rows = iter(source.rows)
-            first = list(islice(rows, BATCH))
-            shingles, found = _boilerplate(source.reading, first)
-            passages = np.union1d(passages, found)
-            sieve = partial(Sieve, source.reading, shingles)
-            for sifted in spread(sieve, _batches(chain(first, rows)), workers):
+            for sifted in spread(partial(Sieve, source.reading), _batches(source.rows), workers):
                 files["lines"].writelines(line + b"\n" for line in sifted.lines)
-                files["signatures"].write(sifted.signatures.tobytes())
                 files["words"].write(sifted.words.values.tobytes())
                 for row, reason in sifted.dropped:
-                    files["left_out"].write(json.dumps({"row": row, "reason": reason}).encode() + b"\n")
+                    what = {"split": source.name, "row": row, "reason": reason}
+                    files["left_out"].write(json.dumps(what).encode() + b"\n")
                 sifted.known["source"] = number
                 known.append(sifted.known)
                 dropped.update(reason for _, reason in sifted.dropped)
@@ -101,32 +91,32 @@ def gather(
         table=table,
         lines=paths["lines"],
         left_out=paths["left_out"],
-        signatures=paths["signatures"],
         words=Words(paths["words"], offsets),
-        passages=passages,
+        names=[source.name for source in sources],
         read=read,
         dropped=dict(dropped),
         tally=tally,
     )
 
 
-def _boilerplate(reading: Reading, rows: Sequence[Row]) -> tuple[Hashes, Hashes]:
-    """The shingles and the passages that many of the rows have."""
-    fmt = reading.format()
-    texts: list[list[str]] = []
-    for row in rows:
-        try:
-            texts.append(said(to_conversation(row, fmt, reading.config.system)))
-        except RowProblem:
-            continue
-    spoken = hash_words(texts)
-    shingles, passages = (frequent(grams(spoken, size), COMMON, COMMON_ROWS) for size in (SHINGLE, GRAM))
-    return shingles, passages
-
-
 def _batches(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """The rows by BATCH, each batch with the number of its first row, from 1."""
-    start, rows = 1, iter(rows)
-    while batch := list(islice(rows, BATCH)):
+    """The rows in order, each batch with the number of its first row, from 1; few at a time where they are long."""
+    start, size = 1, 0
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        size += _size(row)
+        if len(batch) >= BATCH or size >= BATCH_CHARACTERS:
+            yield start, batch
+            start, size, batch = start + len(batch), 0, []
+    if batch:
         yield start, batch
-        start += len(batch)
+
+
+def _size(value: Any) -> int:
+    """About how many characters a value has, however it is nested."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0

@@ -5,8 +5,9 @@ All rows of a chunk lie in one flat array with an array of offsets: row i is `fl
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]  (comp
 
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 PERMUTATIONS = 128
 """Values of one signature."""
@@ -37,13 +39,29 @@ class Flat:
         """For each value the row that it belongs to."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
-    def without(self, unwanted: Hashes) -> "Flat":
-        """The same rows without some values; `unwanted` is sorted."""
-        if not len(unwanted) or not len(self.values):
-            return self
-        keep = ~contains(unwanted, self.values)
-        ends = np.concatenate([[0], np.cumsum(keep)])
-        return Flat(self.values[keep], ends[self.offsets])
+
+@dataclass(frozen=True)
+class Words:
+    """The hashed words of all rows, in a file."""
+
+    file: Path
+    offsets: npt.NDArray[np.int64]
+    """One more than there are rows; starts with 0."""
+
+    def blocks(self, wanted: Mask, most: int) -> Iterator[tuple[npt.NDArray[np.int64], Flat]]:
+        """The words of the wanted rows, some millions at a time, with the rows' places."""
+        stored = np.memmap(self.file, dtype=np.uint64, mode="r") if self.offsets[-1] else np.zeros(0, dtype=np.uint64)
+        lengths = np.where(wanted, np.diff(self.offsets), 0)
+        ends = np.cumsum(lengths)
+        start = 0
+        while start < len(wanted):
+            before = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+            rows = np.flatnonzero(wanted[start:stop]) + start
+            if len(rows):
+                values = np.concatenate([stored[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+                yield rows, Flat(values, np.concatenate([[0], np.cumsum(lengths[rows])]).astype(np.int64))
+            start = stop
 
 
 def words(text: str) -> list[str]:
@@ -61,18 +79,27 @@ def hash_words(rows: Sequence[Sequence[str]]) -> Flat:
     return Flat(np.array([one for row in hashed for one in row], dtype=np.uint64), offsets)
 
 
-def grams(flat: Flat, size: int) -> Flat:
-    """Every run of `size` words of each row, hashed in order; a shorter row has none."""
-    lengths = np.diff(flat.offsets)
-    counts = np.maximum(lengths - size + 1, 0)
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+def grams(flat: Flat, size: int, boilerplate: Hashes | None = None) -> Flat:
+    """Every run of `size` words of each row, hashed in order; a shorter row has none.
+
+    Runs that hold a word of a run in `boilerplate` (sorted) are left out, also those that only begin or end in one.
+    """
     total = max(len(flat.values) - size + 1, 0)
     rolled = np.zeros(total, dtype=np.uint64)
     for place in range(size):
         rolled = rolled * _FACTOR + flat.values[place : total + place]
-    ends = np.repeat(flat.offsets[1:], lengths)[:total]
-    inside = np.arange(total) + size <= ends
-    return Flat(_mixed(rolled[inside]), offsets)
+    rolled = _mixed(rolled)
+    ends = np.repeat(flat.offsets[1:], np.diff(flat.offsets))[:total]
+    kept = np.arange(total) + size <= ends
+    if boilerplate is not None and len(boilerplate):
+        common = np.flatnonzero(contains(boilerplate, rolled) & kept)
+        steps = np.zeros(len(flat.values) + 1, dtype=np.int64)
+        np.add.at(steps, common, 1)
+        np.add.at(steps, common + size, -1)
+        covered = np.concatenate([[0], np.cumsum(np.cumsum(steps[:-1]) > 0)])
+        kept &= covered[size:] == covered[:total]
+    counted = np.concatenate([[0], np.cumsum(kept)])
+    return Flat(rolled[kept], counted[np.minimum(flat.offsets, total)])
 
 
 def signatures(shingles: Flat) -> npt.NDArray[np.uint32]:

@@ -1,18 +1,28 @@
 """The same work on many items, in as many processes as there are cores, with the results in the items' order."""
 
+import ctypes
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, TypeVar
+
+from ftspace.errors import MemoryGoneError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ALONE = 4
 """Items up to which one process is done sooner than others have started."""
+MOST = 16
+"""Processes at most: each holds libraries of its own."""
+_PR_SET_PDEATHSIG = 1
 
 
 def spread(
@@ -23,7 +33,7 @@ def spread(
     `make`, the items and the results travel between processes, so they must be picklable. Only some items are in
     memory at a time. `workers` are the processes to use, all cores when not given.
     """
-    count = workers or os.cpu_count() or 1
+    count = workers or cores()
     waiting_items = iter(items)
     work = make()
     for item in islice(waiting_items, None if count == 1 else ALONE):
@@ -32,7 +42,8 @@ def spread(
     if not more:
         return
     running: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, initializer=_start, initargs=(make, os.getpid())) as pool:
         try:
             for item in chain(more, waiting_items):
                 running.append(pool.submit(_do, item))
@@ -40,16 +51,35 @@ def spread(
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
+        except BrokenProcessPool as error:
+            raise MemoryGoneError(
+                "a process that looked at the rows was ended from outside, most likely since memory ran out; close "
+                "other programs, or take fewer rows with data.max_samples"
+            ) from error
         finally:
             for future in running:
                 future.cancel()
+
+
+def cores() -> int:
+    """The cores that this process may use, at most MOST: a container's quota counts, not the machine's size."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, int(quota) // int(period)))
+    return min(count, MOST)
 
 
 _work: list[Callable[[Any], Any]] = []
 """The one function of a helping process."""
 
 
-def _start(make: Callable[[], Callable[[Any], Any]]) -> None:
+def _start(make: Callable[[], Callable[[Any], Any]], parent: int) -> None:
+    """Readies a helping process. It ends with the one that started it, however that one ends."""
+    with suppress(OSError, AttributeError):  # Linux only; elsewhere a helper notices when its pipe breaks
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
     _work[:] = [make()]
 
 

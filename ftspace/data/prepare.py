@@ -138,15 +138,19 @@ def prepare(
     when it is None.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    for left in out_dir.glob(".gathering-*"):  # by a preparation that was killed
+        shutil.rmtree(left, ignore_errors=True)
     review = _take_review(config, out_dir)
     opened = open_sources(config)
     with TemporaryDirectory(prefix=".gathering-", dir=out_dir) as folder:
         gathered = gather(opened.sources, Path(folder), check, workers)
         settled = settle(gathered, config, opened.fixed)
-        written = write_splits(out_dir, gathered, settled, review)
+        written = write_splits(out_dir, gathered, settled, review, config.system)
     if not (written.rows[needs] if needs else sum(written.rows.values())):
-        why = _count(Counter(gathered.dropped) + written.removed) or "the dataset is too small"
-        raise DatasetError(f"no row of {config.id} is left to train on: {why}")
+        why = _count(Counter(gathered.dropped) + written.removed)
+        if written.unused:
+            why = f"data.fraction of {config.fraction:g} takes none of {written.unused} training rows; raise it"
+        raise DatasetError(f"no row of {config.id} is left to train on: {why or 'the dataset is too small'}")
     report = gathered.tally.report(config.filters)
     manifest = Manifest(
         format=opened.format.name,
@@ -154,7 +158,7 @@ def prepare(
         confidence=opened.format.confidence,
         reason=opened.format.reason,
         alternatives=opened.format.alternatives,
-        warnings=(*opened.format.warnings, *_warnings(opened, gathered, settled, written), *report.warnings),
+        warnings=(*opened.format.warnings, *_warnings(config, opened, gathered, settled, written), *report.warnings),
         read=gathered.read,
         rows={split: written.rows[split] for split in SPLITS},
         splits=opened.names,
@@ -203,17 +207,26 @@ def _take_review(config: DataConfig, out_dir: Path) -> Mapping[str, Decision]:
     return decisions
 
 
-def _warnings(opened: Opened, gathered: Gathered, settled: Settled, written: Written) -> Iterator[str]:
+def _warnings(
+    config: DataConfig, opened: Opened, gathered: Gathered, settled: Settled, written: Written
+) -> Iterator[str]:
     """What a person should know about the split."""
     yield from opened.warnings
-    kept = sum(written.rows.values())
     if settled.largest > max(PEEK, _LARGE * len(gathered.table)):
         yield (
             f"{settled.largest} of {len(gathered.table)} rows are alike or begin with the same question, and so stay "
             "in one split: the shares of validation and test may differ from what was asked"
         )
-    if kept and not written.rows["test"]:
-        yield "no row is left for the test, so `heldout` has nothing to ask; raise data.test_fraction or add rows"
+    if settled.asked_alike:
+        yield (
+            f"{settled.asked_alike} rows have a prompt that more than a fifth of all rows have: they are split all the "
+            "same, and test rows among them are marked as repeated by training rows"
+        )
+    if not written.rows["test"]:
+        if (settled.where == SPLITS.index("test")).any():
+            yield "data.filters or the review took all test rows, so `heldout` has nothing to ask; filter less"
+        elif config.test_fraction:
+            yield "no row fell to the test, so `heldout` has nothing to ask; raise data.test_fraction or add rows"
 
 
 def _count(dropped: Counter[str]) -> str:

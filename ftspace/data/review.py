@@ -27,12 +27,15 @@ class Decision(BaseModel):
     note: str = ""
 
 
-def conversation_id(conversation: Conversation) -> str:
-    """SHA-256 of what is asked and answered, so that equal rows share their decision.
+def conversation_id(conversation: Conversation, system: str | None = None) -> str:
+    """SHA-256 of the conversation, so that equal rows share their decision.
 
-    System prompts play no part: one that is put before the rows later changes nothing that was decided.
+    `system` is the prompt that was put before rows without one (`data.system`). It plays no part: when it is set or
+    changed later, what was decided still holds.
     """
-    said = [{key: turn[key] for key in turn if key != "tools"} for turn in conversation if turn["role"] != "system"]
+    first = conversation[0]
+    given = system is not None and (first["role"], first["content"]) == ("system", system)
+    said = [{key: turn[key] for key in turn if key != "tools"} for turn in conversation[int(given) :]]
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ftspace.config import DataConfig, Finding
-from ftspace.data.duplicates import Ids, equal, groups, near_duplicates
+from ftspace.data.boilerplate import boilerplate
+from ftspace.data.duplicates import Ids, equal, groups, near_duplicates, sign
 from ftspace.data.gather import Gathered
-from ftspace.data.overlap import Mask, shared_passages
+from ftspace.data.grams import Hashes, Mask
+from ftspace.data.overlap import shared_passages
 from ftspace.data.sift import bit
 from ftspace.data.split import SPLITS, Split, assign, belonging, keys, learnt
 
@@ -32,34 +34,49 @@ class Settled:
     """The findings that leave it out, a bit for each; 0 for a row that stays."""
     unused: Mask
     """A training row beyond `data.fraction`."""
+    repeated: Mask
+    """A test row that the training rows that stay repeat, whole or in part."""
     largest: int
     """Rows of the largest group that had to stay together."""
+    asked_alike: int
+    """Rows whose prompt so many others have too that they were split all the same."""
 
 
 def settle(gathered: Gathered, config: DataConfig, fixed: Sequence[Split | None]) -> Settled:
     """Settles every row. `fixed` names for each source the split that its rows are, None where they are to be split."""
     table = gathered.table
+    count = len(table)
+    common = boilerplate(gathered)
+    signed = gathered.lines.with_name("signatures")
+    comparable = sign(gathered.words, signed, common.shingles)
     same = equal(table["id"])
-    first = np.ones(len(table), dtype=bool)
+    first = np.ones(count, dtype=bool)
     first[same[:, 1]] = False
-    near = near_duplicates(gathered.signatures, np.flatnonzero(table["comparable"] & first))
-    group = belonging(table, [same, near])
+    near = near_duplicates(signed, np.flatnonzero(comparable & first))
+    group, asked_alike = belonging(table, [same, near])
     key = keys(table, group)
     where = _places(key, table["source"], config, fixed)
 
-    exact, kin = groups(len(table), [same]), groups(len(table), [same, near])
     found = table["found"].copy()
-    doubled = _repeated(exact, where)
-    found[doubled] |= bit("duplicate")
-    found[_repeated(kin, where) & ~doubled] |= bit("near_duplicate")
     found[_foreign(table["language"])] |= bit("other_language")
-    found[_overlapping(gathered, where, kin)] |= bit("overlap")
-
     unwanted = _bits(config.filters)
-    wrong = np.where(where == TEST, found & ~np.uint16(bit("overlap")), found) & unwanted
-    unused = (where == TRAIN) & ~_each(key, lambda one: learnt(one, config), bool)
-    largest = int(np.bincount(group, minlength=1).max()) if len(group) else 0
-    return Settled(where, found, wrong, unused, largest)
+    out = found & unwanted != 0
+    exact, kin = groups(count, [same]), groups(count, [same, near])
+    doubled = _repeated(exact, where, out)
+    found[doubled] |= bit("duplicate")
+    found[_repeated(kin, where, out) & ~doubled] |= bit("near_duplicate")
+    asking = groups(count, [same, near, equal(table["prompt"])])
+    train, test = where == TRAIN, where == TEST
+    seen, asked = _overlapping(gathered, train, test, asking, common.passages)
+    found[seen | asked] |= bit("overlap")
+
+    removed = np.where(test, found & ~np.uint16(bit("overlap")), found) & unwanted
+    unused = train & ~_each(key, lambda one: learnt(one, config), bool)
+    learns = train & (removed == 0) & ~unused
+    if (learns != train).any() and asked.any():
+        _, asked = _overlapping(gathered, learns, test, asking, common.passages)
+    largest = int(np.bincount(group, minlength=1).max()) if count else 0
+    return Settled(where, found, removed, unused, asked, largest, asked_alike)
 
 
 def _places(
@@ -81,11 +98,12 @@ def _each(key: npt.NDArray[np.uint64], decide: Callable[[int], Any], kind: npt.D
     return np.array([decide(int(one)) for one in different], dtype=kind)[place]
 
 
-def _repeated(kind: Ids, where: npt.NDArray[np.uint8]) -> Mask:
-    """The rows that are not the first of their kind in their split."""
-    _, first = np.unique(kind * len(SPLITS) + where, return_index=True)
-    repeated = np.ones(len(kind), dtype=bool)
-    repeated[first] = False
+def _repeated(kind: Ids, where: npt.NDArray[np.uint8], out: Mask) -> Mask:
+    """The rows that are not the first of their kind in their split; one that is left out anyhow is no first."""
+    order = np.lexsort((np.arange(len(kind)), out, kind * len(SPLITS) + where))
+    sorted_kinds = (kind * len(SPLITS) + where)[order]
+    repeated = np.zeros(len(kind), dtype=bool)
+    repeated[order[1:]] = sorted_kinds[1:] == sorted_kinds[:-1]
     return repeated
 
 
@@ -95,15 +113,13 @@ def _foreign(language: npt.NDArray[np.uint16]) -> Mask:
     return (language > 0) & (language != np.bincount(known).argmax()) if len(known) else language > 0
 
 
-def _overlapping(gathered: Gathered, where: npt.NDArray[np.uint8], kin: Ids) -> Mask:
-    """Training rows that a test row repeats, and the test rows that repeat one: alike, or with a passage in common."""
-    train, test = where == TRAIN, where == TEST
-    seen, asked = shared_passages(gathered.words, train, test, gathered.passages)
-    in_train, in_test = (np.zeros(len(where), dtype=bool) for _ in range(2))
+def _overlapping(gathered: Gathered, train: Mask, test: Mask, kin: Ids, passages: Hashes) -> tuple[Mask, Mask]:
+    """Training rows that a test row repeats, and test rows that repeat one: of a kind, or with a passage in common."""
+    seen, asked = shared_passages(gathered.words, train, test, passages)
+    in_train, in_test = (np.zeros(len(kin), dtype=bool) for _ in range(2))
     in_train[kin[train]] = True
     in_test[kin[test]] = True
-    both = in_train[kin] & in_test[kin] & (train | test)
-    return seen | asked | both
+    return seen | (train & in_test[kin]), asked | (test & in_train[kin])
 
 
 def _bits(findings: Sequence[Finding]) -> np.uint16:

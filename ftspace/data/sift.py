@@ -6,7 +6,7 @@ writes. A row that cannot be used is left out here, with its reason.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -15,9 +15,8 @@ import numpy.typing as npt
 
 from ftspace.config import DataConfig, Finding
 from ftspace.data.columns import Labels, Row
-from ftspace.data.duplicates import LEAST_SHINGLES, SHINGLE
 from ftspace.data.formats import Conversation, Format, RowProblem, given_format, recognize, to_conversation
-from ftspace.data.grams import Flat, Hashes, grams, hash_words, signatures, words
+from ftspace.data.grams import Flat, Hashes, hash_words, words
 from ftspace.data.quality import language as language_of
 from ftspace.data.quality import look
 from ftspace.data.report import Tally
@@ -55,7 +54,6 @@ KNOWN = np.dtype(
         ("found", np.uint16),  # what was found in it: a bit for each of FINDINGS
         ("language", np.uint16),  # see `code_of`
         ("words", np.int32),
-        ("comparable", np.bool_),  # whether it is long enough for its signature to say something
     ]
 )
 """What is kept in memory of a row."""
@@ -70,7 +68,6 @@ class Sifted:
     known: npt.NDArray[np.void]
     """Of dtype KNOWN."""
     words: Flat
-    signatures: npt.NDArray[np.uint32]
     dropped: list[tuple[int, str]]
     """The rows that cannot be used, with the reason."""
     tally: Tally
@@ -79,11 +76,10 @@ class Sifted:
 class Sieve:
     """Looks at batches of rows. Made once a process."""
 
-    def __init__(self, reading: Reading, boilerplate: Hashes) -> None:
-        """`boilerplate` are the hashed shingles, sorted, that so many rows have that they tell no two apart."""
+    def __init__(self, reading: Reading) -> None:
+        """Recognizes the format as the process that writes did."""
         self._format = reading.format()
         self._system = reading.config.system
-        self._boilerplate = boilerplate
 
     def __call__(self, batch: tuple[int, Sequence[Mapping[str, Any]]]) -> Sifted:
         """Looks at a batch: the number of its first row, and the rows."""
@@ -97,21 +93,19 @@ class Sieve:
                 dropped.append((number, str(problem)))
         lines = [line_of(conversation) for _, conversation in kept]
         spoken = hash_words([said(conversation) for _, conversation in kept])
-        shingles = grams(spoken, SHINGLE).without(self._boilerplate)
         tally = Tally()
         known = np.zeros(len(kept), dtype=KNOWN)
         known["id"] = _digests(lines)
         known["opening"] = _digests([_opening(conversation) for _, conversation in kept])
         known["prompt"] = _digests([_prompt(conversation) for _, conversation in kept])
         known["words"] = np.diff(spoken.offsets)
-        known["comparable"] = np.diff(shingles.offsets) >= LEAST_SHINGLES
         for place, (number, conversation) in enumerate(kept):
             flags, language = look(conversation), language_of(conversation)
             tally.add(number, conversation, flags, language)
             known[place]["row"] = number
             known[place]["language"] = code_of(language)
             known[place]["found"] = sum(bit(flag.finding) for flag in flags)
-        return Sifted(lines, known, spoken, signatures(shingles), dropped, tally)
+        return Sifted(lines, known, spoken, dropped, tally)
 
 
 def bit(finding: Finding) -> int:
@@ -125,13 +119,13 @@ def code_of(language: str) -> int:
 
 
 def line_of(conversation: Conversation) -> bytes:
-    """The conversation as it is written into a prepared split; its SHA-256 is the conversation's id."""
+    """The conversation as it is written into a prepared split."""
     return json.dumps({"messages": conversation}, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def said(conversation: Conversation) -> list[str]:
+def said(conversation: Conversation, roles: Container[str] = ("user", "assistant", "tool")) -> list[str]:
     """The words of questions and answers; system prompts are the same in many rows and left out."""
-    return [word for turn in conversation if turn["role"] != "system" for word in words(turn["content"])]
+    return [word for turn in conversation if turn["role"] in roles for word in words(turn["content"])]
 
 
 def _opening(conversation: Conversation) -> bytes:

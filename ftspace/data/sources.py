@@ -71,7 +71,7 @@ def open_sources(config: DataConfig) -> Opened:
                 f"{config.split} instead"
             )
             continue
-        opened.sources.append(Source(source.reading, chain(first, source.rows)))
+        opened.sources.append(Source(name, source.reading, chain(first, source.rows)))
         opened.fixed.append(split)
         opened.names[split] = f"the dataset's own split {name}"
     return opened
@@ -82,9 +82,10 @@ def _source(config: DataConfig, like: Reading | None = None) -> tuple[Source, st
     loaded = load_rows(config)
     rows = islice(rows_in(loaded.rows()), config.max_samples)
     if like:
-        return Source(like, rows), loaded.revision
+        return Source(config.split, like, rows), loaded.revision
     first = list(islice(rows, PEEK))
-    return Source(Reading(config, loaded.columns, first, loaded.labels), chain(first, rows)), loaded.revision
+    reading = Reading(config, loaded.columns, first, loaded.labels)
+    return Source(config.split, reading, chain(first, rows)), loaded.revision
 
 
 def _own_splits(config: DataConfig) -> dict[Split, str]:

@@ -17,9 +17,9 @@ from ftspace.data.duplicates import Ids, Pairs, equal, groups
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_COMMON = 0.05
-"""An opening that more than this share of the rows have is a greeting or an instruction: it joins none."""
-_LEAST = 20
+_OPENING, _PROMPT, _LEAST = 0.05, 0.2, 20
+"""An opening that more than this share of the rows have, and so many, is a greeting or an instruction and joins none;
+then the whole prompt must be equal, unless so many rows have it that a split could not be made."""
 
 
 def assign(key: int, config: DataConfig) -> Split:
@@ -37,15 +37,19 @@ def learnt(key: int, config: DataConfig) -> bool:
     return config.fraction == 1 or _place(f"{config.seed}\tfraction\t{key}") < config.fraction
 
 
-def belonging(table: npt.NDArray[np.void], alike: Sequence[Pairs]) -> Ids:
-    """For each row the first row of its group; `alike` are pairs of equal and of similar rows."""
+def belonging(table: npt.NDArray[np.void], alike: Sequence[Pairs]) -> tuple[Ids, int]:
+    """For each row the first row of its group; `alike` are pairs of equal and of similar rows.
+
+    Also how many rows have a prompt that is too common to keep them together.
+    """
     opening, prompt = table["opening"], table["prompt"]
-    common = _common(opening)
     rows = np.arange(len(table))
+    common = _common(opening, _OPENING)
     joined = [equal(opening[~common], rows[~common])]
-    beginnings = rows[common][~_common(prompt[common])]
+    too_common = _common(prompt, _PROMPT)
+    beginnings = rows[common & ~too_common]
     joined.append(equal(prompt[beginnings], beginnings))
-    return groups(len(table), [*alike, *joined])
+    return groups(len(table), [*alike, *joined]), int((common & too_common).sum())
 
 
 def keys(table: npt.NDArray[np.void], group: Ids) -> npt.NDArray[np.uint64]:
@@ -55,9 +59,9 @@ def keys(table: npt.NDArray[np.void], group: Ids) -> npt.NDArray[np.uint64]:
     return smallest[group]
 
 
-def _common(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+def _common(values: npt.NDArray[np.uint64], share: float) -> npt.NDArray[np.bool_]:
     _, kind, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return counts[kind] > max(_LEAST, _COMMON * len(values))
+    return counts[kind] > max(_LEAST, share * len(values))
 
 
 def _place(text: str) -> float:

@@ -39,17 +39,23 @@ class Written:
     content: Any = field(default_factory=hashlib.sha256)
 
 
-def write_splits(out_dir: Path, gathered: Gathered, settled: Settled, review: Mapping[str, Decision]) -> Written:
-    """Writes a file for each split and `removed.jsonl`, and tallies what only a look at all rows found."""
+def write_splits(
+    out_dir: Path, gathered: Gathered, settled: Settled, review: Mapping[str, Decision], system: str | None
+) -> Written:
+    """Writes a file for each split and `removed.jsonl`, and tallies what only a look at all rows found.
+
+    `system` is the system prompt that was put before rows without one: decisions about a row do not depend on it.
+    """
     done = Written()
     whole: list[tuple[Finding, int]] = [(finding, bit(finding)) for finding in _OF_THE_WHOLE]
-    test, overlap = SPLITS.index("test"), bit("overlap")
     told = zip(
+        gathered.table["source"].tolist(),
         gathered.table["row"].tolist(),
         settled.where.tolist(),
         settled.found.tolist(),
         settled.removed.tolist(),
         settled.unused.tolist(),
+        settled.repeated.tolist(),
         strict=True,
     )
     with ExitStack() as stack:
@@ -57,21 +63,22 @@ def write_splits(out_dir: Path, gathered: Gathered, settled: Settled, review: Ma
         removed = stack.enter_context((out_dir / REMOVED).open("wb"))
         shutil.copyfileobj(stack.enter_context(gathered.left_out.open("rb")), removed)
         lines = stack.enter_context(gathered.lines.open("rb"))
-        for line, (row, where, found, unwanted, unused) in zip(lines, told, strict=True):
+        for line, (source, row, where, found, unwanted, unused, repeated) in zip(lines, told, strict=True):
             for finding, mark in whole:
                 if found & mark:
                     gathered.tally.mark(row, finding, _excerpt(line))
             reasons = [finding for finding in FINDINGS if unwanted & bit(finding)] if unwanted else []
-            if review and _dropped(line, review):
+            if review and _dropped(line, review, system):
                 reasons.append(REVIEWED)
             if reasons:
                 done.removed[reasons[0]] += 1
-                what = {"row": row, "reason": ", ".join(reasons), "excerpt": _excerpt(line)}
+                told_of = {"split": gathered.names[source], "row": row}
+                what = {**told_of, "reason": ", ".join(reasons), "excerpt": _excerpt(line)}
                 removed.write(json.dumps(what, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
             elif unused:
                 done.unused += 1
             else:
-                if where == test and found & overlap:
+                if repeated:
                     done.overlap += 1
                     line = line.rstrip()[:-1] + b', "overlap": true}\n'
                 done.rows[SPLITS[where]] += 1
@@ -80,8 +87,8 @@ def write_splits(out_dir: Path, gathered: Gathered, settled: Settled, review: Ma
     return done
 
 
-def _dropped(line: bytes, review: Mapping[str, Decision]) -> bool:
-    decision = review.get(conversation_id(json.loads(line)["messages"]))
+def _dropped(line: bytes, review: Mapping[str, Decision], system: str | None) -> bool:
+    decision = review.get(conversation_id(json.loads(line)["messages"], system))
     return decision is not None and not decision.keep
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ftspace.data.formats import Conversation
 from ftspace.data.pool import spread
 from ftspace.tokenizer import LightTokenizer
 
-CHUNK = 1000
+CHUNK, CHUNK_CHARACTERS = 1000, 4_000_000
 """Conversations tokenized at a time."""
 
 
@@ -117,6 +116,18 @@ def tokenize(
     """
     portable = Portable.of(tokenizer)
     make = partial(Encoder, portable or tokenizer, max_length, side)
-    rows = iter(conversations)
-    chunks = iter(lambda: list(islice(rows, CHUNK)), [])
-    return spread(make, chunks, workers if portable else 1)
+    return spread(make, _chunks(conversations), workers if portable else 1)
+
+
+def _chunks(conversations: Iterable[Conversation]) -> Iterator[list[Conversation]]:
+    """Some conversations at a time, fewer where they are long."""
+    chunk: list[Conversation] = []
+    size = 0
+    for conversation in conversations:
+        chunk.append(conversation)
+        size += sum(len(turn["content"]) for turn in conversation)
+        if len(chunk) >= CHUNK or size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

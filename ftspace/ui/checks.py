@@ -11,7 +11,7 @@ from ftspace.config import Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.quality import WORDS, language, look
 from ftspace.data.report import DataReport, Tally
-from ftspace.data.review import conversation_id
+from ftspace.data.sift import line_of
 from ftspace.errors import FtspaceError
 from ftspace.ui import look_markup, markup
 from ftspace.ui.choice import Choice
@@ -85,10 +85,10 @@ def report_on(conversations: Sequence[Conversation]) -> DataReport:
     tally = Tally()
     tongues = [language(conversation) for conversation in conversations]
     commonest = next((tongue for tongue, _ in Counter(filter(None, tongues)).most_common(1)), "")
-    known: set[str] = set()
+    known: set[bytes] = set()
     for row, (conversation, tongue) in enumerate(zip(conversations, tongues, strict=True), start=1):
         tally.add(row, conversation, look(conversation), tongue)
-        said = conversation_id(conversation)
+        said = line_of(conversation)
         if said in known:
             tally.mark(row, "duplicate", conversation[-1]["content"])
         if tongue and tongue != commonest:

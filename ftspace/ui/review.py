@@ -124,8 +124,9 @@ class ReviewTab:
         return {self.review: review, **self._show(found, sifting, to), self.told: ""}
 
     def _sift(self, choice: Choice) -> tuple[Preview, Sifting]:
-        found = first_rows(self._desk.config_of(choice).data, REVIEWED)
-        ids = [conversation_id(conversation) for conversation in found.conversations]
+        config = self._desk.config_of(choice).data
+        found = first_rows(config, REVIEWED)
+        ids = [conversation_id(conversation, config.system) for conversation in found.conversations]
         return found, Sifting(ids, self._desk.reviews.decisions(choice.review))
 
     def _show(self, found: Preview, sifting: Sifting, row: int) -> Updates:

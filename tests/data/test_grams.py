@@ -33,13 +33,15 @@ def test_grams_are_the_runs_of_each_row_and_never_of_two(rows: list[list[str]], 
     assert len(set(named.values())) == len(named)
 
 
-@given(ROWS)
-def test_what_many_rows_have_is_found_and_taken_out(rows: list[list[str]]) -> None:
+@given(ROWS, st.integers(1, 4))
+def test_runs_that_touch_what_many_rows_have_are_left_out(rows: list[list[str]], size: int) -> None:
     flat = hash_words(rows)
-    common = frequent(flat, share=0.5, least=2)
-    rest = flat.without(common)
-    for place, row in enumerate(rows):
-        kept = [word for word in row if sum(word in one for one in rows) < max(2, len(rows) / 2)]
+    runs = [[tuple(row[i : i + size]) for i in range(len(row) - size + 1)] for row in rows]
+    common = {run for found in runs for run in found if sum(run in one for one in runs) >= max(2, len(rows) / 2)}
+    rest = grams(flat, size, frequent(grams(flat, size), share=0.5, least=2))
+    for place, found in enumerate(runs):
+        covered = {i + k for i, run in enumerate(found) if run in common for k in range(size)}
+        kept = [run for i, run in enumerate(found) if not covered & set(range(i, i + size))]
         assert rest.offsets[place + 1] - rest.offsets[place] == len(kept)
 
 

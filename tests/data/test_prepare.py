@@ -1,17 +1,19 @@
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.prepare import prepare, preview, read_rows, read_split
+from ftspace.data.prepare import Manifest, prepare, preview, read_rows, read_split
 from ftspace.data.review import Decision, conversation_id
 from ftspace.data.split import SPLITS, Split
 from ftspace.errors import DatasetError
 
 
-def write(path: Path, rows: list[dict[str, str]]) -> DataConfig:
+def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> DataConfig:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return DataConfig(id=str(path))
 
@@ -136,6 +138,7 @@ def test_filters_and_the_review_leave_rows_out_and_list_them(tmp_path: Path) -> 
         (62, "refusal"),
         (3, "dropped in the review"),
     }
+    assert {one["split"] for one in listed} == {"train"}
     assert (tmp_path / "data" / "review.jsonl").exists()
     with pytest.raises(DatasetError, match="there is no file"):
         prepare(config.model_copy(update={"review": "gone.jsonl"}), tmp_path / "none")
@@ -172,7 +175,7 @@ def test_a_datasets_own_test_split_is_asked_and_what_training_repeats_of_it_is_m
     assert [place for place, one in enumerate(read_rows(tmp_path / "data", "test")) if one.overlap] == [0, 1]
     assert manifest.overlap == 2 and manifest.splits["test"] == "the dataset's own split test"
     cleaned = prepare(config.model_copy(update={"filters": ["overlap"]}), tmp_path / "cleaned")
-    assert (cleaned.removed, cleaned.rows["test"]) == ({"overlap": 2}, 30)
+    assert (cleaned.removed, cleaned.rows["test"], cleaned.overlap) == ({"overlap": 2}, 30, 0)
     kept_back = prepare(config.model_copy(update={"test_split": "none"}), tmp_path / "own")
     assert sum(kept_back.rows.values()) == 100 and kept_back.overlap == 0
     with pytest.raises(DatasetError, match="has no split exam; it has: "):
@@ -183,7 +186,6 @@ def test_several_processes_prepare_what_one_does_and_a_stop_leaves_no_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ftspace.data.gather.BATCH", 60)
-    monkeypatch.setattr("ftspace.data.gather.COMMON_ROWS", 5)
     chance = random.Random(7)
     given = [talk(chance) for _ in range(600)]
     config = write(tmp_path / "rows.jsonl", [*given, *given[:50]])
@@ -198,3 +200,60 @@ def test_several_processes_prepare_what_one_does_and_a_stop_leaves_no_split(
     with pytest.raises(KeyboardInterrupt):
         prepare(config, tmp_path / "stopped", stop, workers=1)
     assert list((tmp_path / "stopped").iterdir()) == []
+
+
+def found_in(manifest: Manifest) -> dict[str, int]:
+    return {one.finding: one.rows for one in manifest.report.found} if manifest.report else {}
+
+
+def test_an_instruction_around_many_rows_makes_no_duplicates_wherever_they_stand(tmp_path: Path) -> None:
+    chance = random.Random(8)
+    varied = [talk(chance) for _ in range(300)]
+    instruction = " ".join(chance.choices(WORDS, k=60))
+    wrapped = [one | {"question": f"{instruction} {one['question']}"} for one in (talk(chance, 5) for _ in range(300))]
+    for name, rows in (("first", wrapped + varied), ("last", varied + wrapped)):
+        manifest = prepare(write(tmp_path / f"{name}.jsonl", rows), tmp_path / name)
+        assert found_in(manifest).keys() <= {"short_answer", "other_language"} and manifest.overlap == 0
+
+
+def test_many_answers_that_are_nearly_the_same_are_near_duplicates_and_stay_together(tmp_path: Path) -> None:
+    chance = random.Random(9)
+    answer = chance.choices(WORDS, k=150)
+    changed = [" ".join([*answer[:n], WORDS[-n], *answer[n + 1 :]]) for n in range(1, 60)]
+    alike = [{"question": f"{WORDS[n]}?", "answer": one} for n, one in enumerate(changed)]
+    manifest = prepare(write(tmp_path / "rows.jsonl", [talk(chance) for _ in range(200)] + alike), tmp_path / "data")
+    assert found_in(manifest)["near_duplicate"] == 58
+    questions = {one["question"] for one in alike}
+    held = [split for split in SPLITS if questions & {asked for asked, _ in contents(tmp_path / "data", split)}]
+    assert len(held) == 1
+
+
+def test_a_question_asked_by_many_rows_is_not_in_two_splits_unseen(tmp_path: Path) -> None:
+    chance = random.Random(10)
+    joke = {"question": "Tell me a joke, please."}
+    for count, common in ((60, False), (300, True)):
+        rows = [talk(chance) for _ in range(600)] + [talk(chance) | joke for _ in range(count)]
+        manifest = prepare(write(tmp_path / f"{count}.jsonl", rows), tmp_path / str(count))
+        folder, question = tmp_path / str(count), joke["question"]
+        holding = [split for split in SPLITS if question in {asked for asked, _ in contents(folder, split)}]
+        asked = [one for one in read_rows(folder, "test") if one.messages[0]["content"] == question]
+        assert (len(holding) > 1) == common and all(one.overlap == common for one in asked)
+        assert any("more than a fifth" in warning for warning in manifest.warnings) == common
+
+
+def test_of_two_alike_the_one_that_no_other_filter_takes_stays(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    clean = talk(chance, 60)
+    personal = clean | {"answer": clean["answer"] + " Write to jo.smith@mailbox.org."}
+    config = write(tmp_path / "rows.jsonl", [personal, clean, *(talk(chance) for _ in range(30))])
+    manifest = prepare(config.model_copy(update={"filters": ["near_duplicate", "personal"]}), tmp_path / "data")
+    assert sum(manifest.rows.values()) == 31
+    assert found_in(manifest) == {"near_duplicate": 1, "personal": 1}
+
+
+def test_long_rows_come_in_small_batches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ftspace.data.gather.BATCH_CHARACTERS", 1000)
+    rows = [{"messages": [{"role": "user", "content": "a" * 300}, {"role": "assistant", "content": "b " * 150}]}] * 12
+    seen: list[int] = []
+    prepare(write(tmp_path / "rows.jsonl", rows), tmp_path / "data", seen.append, workers=1, needs=None)
+    assert seen == [2, 4, 6, 8, 10, 12]
