@@ -160,7 +160,7 @@ def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     stderr.print(f"{config.data.id} is read as {first.format}; counting tokens …", markup=False, highlight=False)
     from ftspace.training.inspect import inspect
 
-    found = inspect(config)
+    found = inspect(config, _every(20_000))
     if "id" not in given.get("model", {}):
         said = f"tokens are those of {config.model.id}; give --model to count with another model's"
         found = found.model_copy(update={"warnings": [*found.warnings, said]})
@@ -169,6 +169,19 @@ def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     else:
         stdout.print(to_rich(found))
     return 0
+
+
+def _every(rows: int) -> Callable[[int], None]:
+    """Says how many rows have been looked at, each time that so many more have."""
+    told = 0
+
+    def looked(count: int) -> None:
+        nonlocal told
+        if count >= told + rows:
+            told = count
+            stderr.print(f"  {count:,} rows looked at", highlight=False)
+
+    return looked
 
 
 def summary(run: Run, reader: RunReader) -> dict[str, Any]:

@@ -104,10 +104,13 @@ def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
     yield "rows", f"{found.rows}, of which {found.rows - dropped} can be used"
     if dropped:
         yield "left out", ", ".join(f"{count} with {reason}" for reason, count in found.dropped.items())
+    if found.overlap:
+        yield "overlap", f"{found.overlap} test rows are repeated by training rows, whole or in part"
     yield "split", ", ".join(f"{count} {split}" for split, count in found.splits.items())
     for one in found.report.found if found.report else []:
         example = f": {one.examples[0].excerpt}" if one.examples else ""
-        yield one.finding, f"{one.rows} rows ({one.share:.1%}), {one.words}{example}"
+        rows = "1 row" if one.rows == 1 else f"{one.rows:,} rows"
+        yield one.finding, f"{rows}{' left out' if one.removed else ''} ({one.share:.1%}), {one.words}{example}"
     tokens = found.tokens
     yield "tokens", f"{tokens.total} in all; a row {tokens.p50} (median), {tokens.p95} (95 %), {tokens.max} (longest)"
     yield "cut off", f"{found.truncated_share:.1%} of the rows are longer than train.max_length"

@@ -100,12 +100,12 @@ def _why(text: str, error: json.JSONDecodeError) -> str:
         return "there is a comma after the row; JSON Lines has none, so take it away, or put [ ] around all rows"
     if error.msg == "Extra data":
         return f"there is more after the row's end, at column {error.colno}; write one row in a line"
-    if error.msg.startswith("Invalid control character"):
-        return f"there is a line break or tab inside a text, at column {error.colno}; write it as \\n or \\t"
     if not rest or error.msg.startswith("Unterminated string"):
         return (
             "the row ends too early: a quote or bracket is not closed; mend it, or copy the file again if it is cut off"
         )
+    if error.msg.startswith("Invalid control character"):
+        return f"there is a line break or tab inside a text, at column {error.colno}; write it as \\n or \\t"
     return f"this is not JSON: {error.msg[0].lower()}{error.msg[1:]}, at column {error.colno}; mend or remove the line"
 
 

@@ -30,7 +30,7 @@ WORDS: dict[Finding, str] = {
     "echo": "answers that only repeat the question",
     "secret": "what looks like an API key, a private key or a password",
     "personal": "e-mail addresses and phone, account, card or social security numbers",
-    "overlap": "rows that are also among those the model is tested with",
+    "overlap": "training rows that test rows repeat: the same question, nearly the same row, or 13 words in a row",
 }
 """Each finding in words for people."""
 LONG_ROW = 32_000

@@ -68,9 +68,9 @@ def settle(gathered: Gathered, config: DataConfig, fixed: Sequence[Split | None]
     asking = groups(count, [same, near, equal(table["prompt"])])
     train, test = where == TRAIN, where == TEST
     seen, asked = _overlapping(gathered, train, test, asking, common.passages)
-    found[seen | asked] |= bit("overlap")
+    found[seen] |= bit("overlap")
 
-    removed = np.where(test, found & ~np.uint16(bit("overlap")), found) & unwanted
+    removed = found & unwanted
     unused = train & ~_each(key, lambda one: learnt(one, config), bool)
     learns = train & (removed == 0) & ~unused
     if (learns != train).any() and asked.any():

@@ -91,7 +91,7 @@ class _Page:
             [choose.model.change, choose.dataset.change],
             self._suit,
             [self.origin, *pickers],
-            [tune.fields[name] for name in form.SUITED],
+            [*(tune.fields[name] for name in form.SUITED), tune.trouble],
             **_PRIVATE,
         )
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
@@ -154,7 +154,7 @@ class _Page:
     def _suit(self, origin: str, model: str, dataset: str) -> list[Any]:
         draft = self.desk.draft(origin)
         tasks, *values = form.suiting(draft, model, dataset)
-        return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values]
+        return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values, ""]
 
 
 def _step_of(run: Run | None, watch: Watch | None) -> str:

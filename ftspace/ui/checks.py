@@ -76,7 +76,7 @@ class ChecksTab:
         }
         counts |= {self._counts[one.finding]: look_markup.finding(one) for one in report.found}
         which = f"the first {report.rows:,} rows" if later else f"all {report.rows:,} rows"
-        after = "All rows are looked at when the run prepares them." if later else ""
+        after = "Near-duplicates, overlap and all other rows are looked at when the run prepares them." if later else ""
         return {**counts, self.told: look_markup.report(report, which, after)}
 
 

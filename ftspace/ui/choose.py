@@ -268,7 +268,7 @@ class Choose:
         try:
             return gr.update(value=str(self._desk.keep_upload(Path(path)))), ""
         except FtspaceError as error:
-            return gr.skip(), markup.note(str(error), "bad")
+            return gr.skip(), markup.note(f"The file was not taken, the dataset above stays: {error}", "bad")
 
 
 def _written(config: RunConfig, own: bool) -> str:

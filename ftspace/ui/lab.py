@@ -62,7 +62,11 @@ class LabTab:
             self.shown = gr.HTML(markup.empty("Opening the tokenizer …", ""), js_on_load=_ARROWS, elem_id="lab-tokens")
             with gr.Row():
                 self.length = gr.Number(
-                    label="Longest row, in tokens", precision=0, min_width=150, elem_id="lab-length"
+                    label="Try another max length",
+                    precision=0,
+                    min_width=150,
+                    elem_id="lab-length",
+                    info="Only looked at here; the run takes Max length of the next step.",
                 )
                 self.side = gr.Dropdown(
                     [("its end", "right"), ("its beginning", "left")], value="right", label="A longer row loses",

@@ -111,7 +111,7 @@ def report(found: DataReport, which: str, after: str) -> str:
         for name, of in kinds
         if len(of) > 1
     ]
-    warnings = "".join(markup.note(_ADD.sub("leave them out below", warning)) for warning in found.warnings)
+    warnings = "".join(markup.note(_ADD.sub("leave them out below", warning), "warn") for warning in found.warnings)
     facts = _facts(counted) if counted else ""
     return f'<div class="ft-report"><p role="status">{escape(said)} {escape(after)}</p>{facts}{warnings}</div>'
 

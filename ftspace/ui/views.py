@@ -16,7 +16,7 @@ from evals.log import Verdict as RowVerdict
 from ftspace.config import RunConfig
 from ftspace.runs import TERMINAL, RunState, Status
 
-Tone = Literal["idle", "busy", "good", "bad"]
+Tone = Literal["idle", "busy", "good", "warn", "bad"]
 PhaseState = Literal["done", "now", "next", "bad"]
 POINTS = 300
 """So many points of a curve are drawn; longer ones are averaged in buckets."""
@@ -106,7 +106,10 @@ def _words(state: RunState, status: Status, config: RunConfig) -> tuple[str, str
             return "Waiting for its turn", "One run at a time has the machine; this one starts by itself.", None
         case "finished":
             took = duration((state.last_at or 0) - (state.started_at or 0))
-            return "Finished", f"Trained and compared in {took}." if config.eval.tasks else f"Trained in {took}.", 1.0
+            if state.verdict is not None:
+                return "Finished", f"Trained and compared in {took}.", 1.0
+            why = " Nothing was compared: no question was left to ask." if config.eval.tasks else ""
+            return "Finished", f"Trained in {took}.{why}", 1.0
         case "failed":
             return "Failed", _sentence(end.message) if end else "", None
         case "cancelled":

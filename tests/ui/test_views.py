@@ -8,6 +8,7 @@ from evals.log import EvalLog, EvalSpec, Results, Row, Sample
 from ftspace.config import default_config, parse_config
 from ftspace.events import (
     AdapterSaved,
+    Evaluated,
     Event,
     Finished,
     Prepared,
@@ -102,7 +103,8 @@ def test_a_finished_run_says_how_long_it_took() -> None:
         Finished(job="train", status="finished"),
         Finished(job="evaluate", status="finished", time=220.0),
     ]
-    view = live(events, "finished")
+    assert "Nothing was compared" in live(events, "finished").detail
+    view = live([*events, Evaluated(verdict="better", time=220.0)], "finished")
     assert (view.detail, view.tone, view.fraction) == ("Trained and compared in 2 min.", "good", 1.0)
 
 
