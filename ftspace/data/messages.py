@@ -66,8 +66,9 @@ _REPLIES = ("replies", "children")
 _NAMED = ("speaker", "author", "sender")
 """Keys that may hold a person's name instead of a role."""
 _MEDIA = ("image", "audio", "video", "file")
-_HASHED = re.compile(r"\s*###\s*(Human|User|Assistant|System|Instruction|Response)\s*:[ \t]*", re.IGNORECASE)
-_LINED = re.compile(r"(?:^|\n)\s*(Human|User|Assistant|System)\s*:[ \t]*", re.IGNORECASE)
+# Blanks before a mark are stripped later: as a part of it, a long run of them would be tried from each of them.
+_HASHED = re.compile(r"###\s*(Human|User|Assistant|System|Instruction|Response)\s*:[ \t]*", re.IGNORECASE)
+_LINED = re.compile(r"(?:^|\n)[^\S\n]*(Human|User|Assistant|System)\s*:[ \t]*", re.IGNORECASE)
 
 
 def pair(ask: str, said: str) -> Conversation:
