@@ -3,7 +3,6 @@
 Knows no conversations beyond how they are read.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -43,12 +42,6 @@ def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
     return Reading(config, loaded.columns, first, loaded.labels).format()
 
 
-def open_rows(config: DataConfig) -> tuple[Format, Iterator[Row], str | None]:
-    """The format, all rows of `data.split` asked for, and the commit. Raises DatasetError, or HubError."""
-    source, revision = _source(config)
-    return source.reading.format(), iter(source.rows), revision
-
-
 def open_sources(config: DataConfig) -> Opened:
     """The rows of `data.split`, and those of the dataset's own test and validation splits. Raises DatasetError."""
     main, revision = _source(config)
@@ -62,7 +55,7 @@ def open_sources(config: DataConfig) -> Opened:
     )
     opened.names["train"] = config.split
     pinned = config.model_copy(update={"revision": revision or config.revision})
-    for split, name in _own_splits(config).items():
+    for split, name in own_splits(config).items():
         source, _ = _source(pinned.model_copy(update={"split": name}), like=main.reading)
         first = list(islice(source.rows, PEEK))
         if not any(_usable(row, opened.format, config.system) for row in first):
@@ -88,20 +81,23 @@ def _source(config: DataConfig, like: Reading | None = None) -> tuple[Source, st
     return Source(config.split, reading, chain(first, rows)), loaded.revision
 
 
-def _own_splits(config: DataConfig) -> dict[Split, str]:
+def own_splits(config: DataConfig) -> dict[Split, str]:
     """The dataset's own splits that the config asks for, or that are there when it says auto. Raises DatasetError."""
     asked: dict[Split, str] = {"validation": config.validation_split, "test": config.test_split}
     if all(name == NONE for name in asked.values()):
         return {}
     there = split_names(config)
+    trained = [part.partition("[")[0].strip() for part in config.split.split("+")]
     found: dict[Split, str] = {}
     for split, name in asked.items():
         if name == AUTO:
-            name = next((one for one in OWN[split] if one in there and one != config.split), NONE)
+            name = next((one for one in OWN[split] if one in there and one not in trained), NONE)
         elif name != NONE and name not in there:
             raise DatasetError(f"data.{split}_split: {config.id} has no split {name}; it has: {', '.join(there)}")
-        elif name == config.split:
-            raise DatasetError(f"data.{split}_split: {name} is the split that is trained on (data.split); name another")
+        elif name in trained:
+            raise DatasetError(
+                f"data.{split}_split: rows of {name} are trained on (data.split is {config.split}); name another"
+            )
         if name != NONE:
             found[split] = name
     if len(set(found.values())) < len(found):
