@@ -50,6 +50,8 @@ ROLES = {
     "function_response": "tool",
     "observation": "tool",
 }
+_WORD = 20
+"""Letters up to which an unknown role is named: what is longer may be somebody's address."""
 ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 CONTENT_KEYS = ("content", "value", "text", "utterance", "message")
 PAIR_KEYS = (
@@ -202,7 +204,8 @@ def _turn(turn: Any, names: Mapping[str, str]) -> Conversation:
     name = str(turn[role_key]).strip().lower()
     role = names.get(name) or ROLES.get(name)
     if role is None:
-        raise RowProblem(f"unknown role {str(turn[role_key])[:40]}")
+        plain = name.isascii() and name.isalpha() and len(name) <= _WORD
+        raise RowProblem("unknown role", f" {name} (known are: {', '.join(ROLES)})" if plain else "")
     calls = unfold(turn.get("tool_calls"))
     if content_key is None and not calls:
         known = any(key in turn for key in CONTENT_KEYS)
