@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.sources import own_splits
+from ftspace.data.prepare import prepare
+from ftspace.data.sources import FURTHEST, first_usable, own_splits
 from ftspace.errors import DatasetError
 
 
@@ -34,3 +35,44 @@ def test_a_split_that_is_trained_on_in_part_is_no_test(folder: Path, split: str,
     for name in {"validation", "test"} - set(own):
         with pytest.raises(DatasetError, match=f"data.test_split: rows of {name} are trained on"):
             own_splits(config.model_copy(update={"test_split": name}))
+
+
+GIVEN = {"prompt": "question", "completion": "answer"}
+
+
+def write(path: Path, bad: int, good: int) -> None:
+    rows = [{"question": f"What is {number}?", "answer": ""} for number in range(bad)]
+    rows += [{"question": f"What is {number} plus one?", "answer": str(number + 1)} for number in range(good)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("mapping", [None, GIVEN])
+@pytest.mark.parametrize("bad", [19, 20, 39, FURTHEST - 1])
+def test_rows_that_come_late_are_waited_for(tmp_path: Path, bad: int, mapping: dict[str, str] | None) -> None:
+    write(tmp_path / "rows.jsonl", bad, 200)
+    config = DataConfig.model_validate({"id": str(tmp_path / "rows.jsonl"), "mapping": mapping})
+    reading = first_usable(config)
+    assert reading.format().mapping == GIVEN
+    assert any(row["answer"] for row in reading.first) and len(reading.first) <= FURTHEST + 20
+    few = config.model_copy(update={"max_samples": 20})
+    assert len(first_usable(few).first) == 20
+
+
+def test_after_some_thousands_of_rows_none_is_waited_for(tmp_path: Path) -> None:
+    write(tmp_path / "rows.jsonl", FURTHEST, 200)
+    config = DataConfig.model_validate({"id": str(tmp_path / "rows.jsonl"), "mapping": GIVEN})
+    with pytest.raises(DatasetError, match="empty answer, and so are all of the first 2000 rows"):
+        first_usable(config).format()
+
+
+def test_late_rows_are_prepared_under_a_mapping_and_from_the_datasets_own_test(folder: Path, tmp_path: Path) -> None:
+    write(folder / "train.jsonl", 50, 40)
+    write(folder / "test.jsonl", 30, 10)
+    config = DataConfig.model_validate({"id": str(folder), "mapping": GIVEN, "validation_split": "none"})
+    manifest = prepare(config, tmp_path / "data", workers=1)
+    assert manifest.splits["test"] == "the dataset's own split test"
+    assert (manifest.read, manifest.rows["test"], sum(manifest.rows.values())) == (130, 10, 50)
+    assert manifest.warnings[0].startswith("data.mapping: row 1 cannot be used: empty answer (50 of the first ")
+    write(folder / "test.jsonl", 30, 0)
+    manifest = prepare(config, tmp_path / "kept", workers=1)
+    assert "own split test has no answers that can be read" in " ".join(manifest.warnings)
