@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shlex
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,7 @@ def check(config: RunConfig, settings: Settings) -> None:
     from ftspace import preflight
 
     stderr.print("checking the model, the dataset and the tasks …")
-    for warning in preflight.check(config, settings.runs_dir).warnings:
-        stderr.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    _warn(preflight.check(config, settings.runs_dir).warnings)
 
 
 def watch(reader: RunReader) -> bool:
@@ -124,6 +124,7 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     target = check_target(parsed.push, source, public=parsed.public) if parsed.push else None
     data = config.data.model_copy(update={"revision": source.revision})
     manifest = export(data, folder, source, parsed.format, repo_id=parsed.push)
+    _warn(manifest.warnings)
     stderr.print(f"prepared in {folder}", markup=False, highlight=False, soft_wrap=True)
     pushed = None
     if target:
@@ -139,6 +140,8 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
             "folder": str(folder),
             "rows": manifest.rows,
             "dropped": manifest.dropped,
+            "removed": manifest.removed,
+            "unused": manifest.unused,
             "revision": manifest.revision,
             "license": source.terms.get("license"),
             "content_hash": manifest.content_hash,
@@ -149,8 +152,10 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     table = Table("split", "rows")
     for split, count in manifest.rows.items():
         table.add_row(split, str(count))
-    for reason, count in manifest.dropped.items():
+    for reason, count in (*manifest.dropped.items(), *manifest.removed.items()):
         table.add_row(escape(f"left out: {reason}"), str(count))
+    if manifest.unused:
+        table.add_row(f"left out: beyond a fraction of {config.data.fraction:g}", str(manifest.unused))
     stdout.print(table)
     if pushed:
         who = "only its owner can" if pushed.private else "everybody can"
@@ -197,6 +202,11 @@ def curve(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings)
     if any(point.fault for point in points):
         return 1
     return 0 if all(point.status == "finished" and not point.problem for point in points) else 2
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        stderr.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _pinned(config: RunConfig) -> RunConfig:

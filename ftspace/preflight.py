@@ -10,6 +10,8 @@ from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.prepare import Preview, preview
+from ftspace.data.review import read_review
+from ftspace.data.sources import own_splits
 from ftspace.errors import DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of
 from ftspace.jobs import require_space
@@ -44,7 +46,9 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
     require_space(runs_dir)
     check_model(config)
     task_paths(config)
+    check_review(config)
     first = preview(config.data, ROWS)
+    own_splits(config.data)
     checks = check_tokens(config, first.conversations)
     for one in checks:
         if one.level == "stop":
@@ -85,6 +89,18 @@ def check_model(config: RunConfig) -> None:
         raise ModelError(f"model.id: {path} holds no model: config.json is missing")
     if not any(path.glob("*.safetensors")):
         raise ModelError(f"model.id: {path} has no .safetensors weights; other formats can run code and are not loaded")
+
+
+def check_review(config: RunConfig) -> None:
+    """Raises DatasetError when the decisions that the config names are not there or cannot be read."""
+    if config.data.review is None:
+        return
+    path = resolve_local(config.data.review)
+    if path is None:
+        raise DatasetError(
+            f"data.review: there is no file {config.data.review}; name the review's file, or leave it out"
+        )
+    read_review(path)
 
 
 def task_paths(config: RunConfig) -> list[Path]:

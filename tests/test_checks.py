@@ -119,6 +119,20 @@ def test_a_run_in_vain_is_not_begun(tmp_path) -> None:
     assert "nothing was checked in tokens" in check(config_with(model={"id": str(model)}), tmp_path).warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"test_split": "nope"}, "data.test_split: .* has no split nope; it has: train"),
+        ({"validation_split": "train"}, "data.validation_split: rows of train are trained on"),
+        ({"review": "gone.jsonl"}, "data.review: there is no file .*gone.jsonl"),
+        ({"review": "README.md"}, "README.md, line 1 is no decision"),
+    ],
+)
+def test_splits_and_decisions_that_are_not_there_are_named_before_a_run(tmp_path, data, said) -> None:
+    with pytest.raises(DatasetError, match=said):
+        check(config_with(data={**RunConfig().data.model_dump(), **data}), tmp_path)
+
+
 def open_files():
     from ftspace.settings import ASSETS
 

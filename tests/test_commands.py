@@ -51,6 +51,25 @@ def test_prepare_says_what_it_wrote(
     assert (said["license"], said["pushed"]) == (None, None) and said["rows"]["test"] > 10
 
 
+def test_prepare_warns_of_secrets_before_it_ends_and_counts_all_that_is_left_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = [{"question": f"What is {number}?", "answer": "It is " + "very " * (number % 9)} for number in range(60)]
+    rows += [rows[0], {"question": "Which key?", "answer": "Take AKIA" + "Q7RT2LXW9ZPB4KD6"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["prepare", str(tmp_path / "rows.jsonl"), "--data.filters", '["duplicate"]', "--data.fraction", "0.5"]
+    assert main([*words, "--out", str(tmp_path / "a"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert said["removed"] == {"duplicate": 1} and said["unused"] > 10
+    assert sum(said["rows"].values()) + said["unused"] == 61
+    assert err.index("warning: 1 row holds what looks like an API key") < err.index("prepared in")
+    assert main([*words, "--out", str(tmp_path / "b")]) == 0
+    out, _ = capsys.readouterr()
+    assert "left out: duplicate" in out and "left out: beyond a fraction of 0.5" in out
+
+
 def test_a_curve_goes_on_after_a_failed_run_and_names_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

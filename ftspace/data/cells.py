@@ -9,6 +9,11 @@ from typing import Any
 class RowProblem(Exception):
     """Why one row cannot be used, in a few words that can be counted."""
 
+    def __init__(self, reason: str, hint: str = "") -> None:
+        """`hint` is for a person who looks at this one row; it is neither counted nor written with the rows."""
+        super().__init__(reason)
+        self.hint = hint
+
 
 def text(value: Any) -> str:
     """The value when it is text. Raises RowProblem."""

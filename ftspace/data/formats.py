@@ -190,17 +190,19 @@ def _require(columns: Sequence[str], column: str, field: str) -> None:
 
 def _broken(rows: Sequence[Row], fmt: Format, how: str) -> tuple[str, ...]:
     """A warning about the first row that a given format cannot read. Raises DatasetError when it can read none."""
-    problems: list[str] = []
+    problems: list[tuple[int, RowProblem]] = []
     for number, row in enumerate(rows, start=1):
         try:
             to_conversation(row, fmt)
         except RowProblem as problem:
-            problems.append(f"row {number} cannot be used: {problem}")
+            problems.append((number, problem))
+    if not problems:
+        return ()
+    number, problem = problems[0]
+    said = f"{how}: row {number} cannot be used: {problem}"
     if len(problems) == len(rows):
-        raise DatasetError(f"{how}: {problems[0]}, and so are all of the first {len(rows)} rows; choose other columns")
-    if problems:
-        return (f"{how}: {problems[0]} ({len(problems)} of the first {len(rows)} rows)",)
-    return ()
+        raise DatasetError(f"{said}{problem.hint}, and so are all of the first {len(rows)} rows; choose other columns")
+    return (f"{said} ({len(problems)} of the first {len(rows)} rows)",)
 
 
 def _usable(row: Row, fmt: Format) -> bool:

@@ -50,6 +50,8 @@ ROLES = {
     "function_response": "tool",
     "observation": "tool",
 }
+_WORD = 20
+"""Letters up to which an unknown role is named: what is longer may be somebody's address."""
 ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 CONTENT_KEYS = ("content", "value", "text", "utterance", "message")
 PAIR_KEYS = (
@@ -66,8 +68,9 @@ _REPLIES = ("replies", "children")
 _NAMED = ("speaker", "author", "sender")
 """Keys that may hold a person's name instead of a role."""
 _MEDIA = ("image", "audio", "video", "file")
-_HASHED = re.compile(r"\s*###\s*(Human|User|Assistant|System|Instruction|Response)\s*:[ \t]*", re.IGNORECASE)
-_LINED = re.compile(r"(?:^|\n)\s*(Human|User|Assistant|System)\s*:[ \t]*", re.IGNORECASE)
+# Blanks before a mark are stripped later: as a part of it, a long run of them would be tried from each of them.
+_HASHED = re.compile(r"###\s*(Human|User|Assistant|System|Instruction|Response)\s*:[ \t]*", re.IGNORECASE)
+_LINED = re.compile(r"(?:^|\n)[^\S\n]*(Human|User|Assistant|System)\s*:[ \t]*", re.IGNORECASE)
 
 
 def pair(ask: str, said: str) -> Conversation:
@@ -201,7 +204,8 @@ def _turn(turn: Any, names: Mapping[str, str]) -> Conversation:
     name = str(turn[role_key]).strip().lower()
     role = names.get(name) or ROLES.get(name)
     if role is None:
-        raise RowProblem(f"unknown role {str(turn[role_key])[:40]}")
+        plain = name.isascii() and name.isalpha() and len(name) <= _WORD
+        raise RowProblem("unknown role", f" {name} (known are: {', '.join(ROLES)})" if plain else "")
     calls = unfold(turn.get("tool_calls"))
     if content_key is None and not calls:
         known = any(key in turn for key in CONTENT_KEYS)

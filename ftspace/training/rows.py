@@ -7,9 +7,12 @@ rows, tokenizer, template and length finds them made. They may be deleted at any
 import hashlib
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +28,9 @@ VERSION = 1
 """Of what the files hold: raised when the renderer or the labels change."""
 KEEP_BYTES = 20 * 2**30
 """Size up to which files of earlier runs are kept."""
-ROWS, INFO = "rows.arrow", "info.json"
+ABANDONED = 24 * 60 * 60
+"""Seconds after which files that were begun and are not written to any more are a dead process's."""
+ROWS, INFO, BUILDING = "rows.arrow", "info.json", ".new-"
 _SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
 
 
@@ -62,7 +67,7 @@ def supervised_rows(
     made = portable is None or not (place / INFO).exists()
     if made:
         store.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".new-", dir=store) as building:
+        with TemporaryDirectory(prefix=BUILDING, dir=store) as building:
             _make(Path(building), tokenize(tokenizer, read_split(data_dir, split), max_length, side), check)
             shutil.rmtree(place, ignore_errors=True)
             Path(building).rename(place)
@@ -75,6 +80,8 @@ def _key(portable: Portable, rows: Path, max_length: int, side: Side) -> str:
     with rows.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     parts = [VERSION, content, portable.backend, portable.special_tokens, portable.extra, portable.chat_template]
+    if "strftime_now" in json.dumps(portable.chat_template):
+        parts.append(date.today().isoformat())
     return hashlib.sha256(json.dumps([*parts, max_length, side]).encode()).hexdigest()[:40]
 
 
@@ -99,7 +106,11 @@ def _read(place: Path, *, made: bool) -> SupervisedRows:
 
 
 def _prune(store: Path, spare: Path) -> None:
-    """Takes away the files that were not used for longest, until the rest is within KEEP_BYTES."""
+    """Takes away what killed processes left, and the files not used for longest until the rest is within KEEP_BYTES."""
+    for begun in store.glob(f"{BUILDING}*"):
+        with suppress(FileNotFoundError):
+            if max(path.stat().st_mtime for path in (begun, *begun.iterdir())) < time.time() - ABANDONED:
+                shutil.rmtree(begun, ignore_errors=True)
     kept = 0
     for info in sorted(store.glob(f"*/{INFO}"), key=lambda file: -file.stat().st_mtime):
         kept += sum(file.stat().st_size for file in info.parent.iterdir())

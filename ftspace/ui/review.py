@@ -63,7 +63,10 @@ class ReviewTab:
                 self.row = gr.Number(1, precision=0, label="Row", container=False, elem_id="review-row", min_width=70)
                 self.on = gr.Button("Next", size="sm", elem_id="review-on", min_width=70)
             self.note = gr.Textbox(
-                label="Note", info="Kept with the decision; Enter keeps it alone.", max_lines=3, elem_id="review-note"
+                label="Note",
+                info="Kept with the decision; Enter keeps it, and an undecided row with it.",
+                max_lines=3,
+                elem_id="review-note",
             )
             self.told = gr.HTML()
             self.help = gr.HTML(
@@ -109,7 +112,7 @@ class ReviewTab:
         return {**self._show(found, sifting, to), self.told: markup.note(told)}
 
     def _decide(self, choice: Choice, row: object, only: str, note: object, keep: bool | None) -> Updates:
-        """Keeps a decision, and goes on to the next row; a note alone decides nothing new and stays."""
+        """Keeps a decision, and goes on to the next row; a note alone keeps an undecided row, and stays at it."""
         try:
             found, sifting = self._sift(choice)
             at = sifting.within(row)

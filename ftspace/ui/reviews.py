@@ -4,16 +4,19 @@ An open file is written by the page that made it. A run gets a closed copy, whic
 decision made later never changes what a run was made from; who goes on from a closed one writes a copy of it.
 """
 
+import hashlib
 import re
 import secrets
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ftspace.data.review import Decision, decide, read_review
 from ftspace.errors import DiskError
 
 _ID = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
-"""32 digits are an open file, 64 a closed one."""
+"""32 digits are an open file, 64 a closed one: the SHA-256 of what is in it, so that no two are the same."""
 _OPEN = 32
 _MOST = 20_000_000
 """Bytes of one file."""
@@ -41,7 +44,7 @@ class Reviews:
         """Keeps a decision; the id of the file that it is in now. Raises DatasetError, or DiskError."""
         path = self.path(review)
         if path is None or len(review) != _OPEN:
-            review = self._copy(path, _OPEN)
+            review = self._open(path)
             path = self.folder / f"{review}.jsonl"
         elif path.stat().st_size > _MOST:
             raise DiskError(f"{path} is full: it holds more decisions than a person makes")
@@ -53,7 +56,7 @@ class Reviews:
         path = self.path(review)
         if path is None or len(review) != _OPEN:
             return path
-        return self.folder / f"{self._copy(path, 2 * _OPEN)}.jsonl"
+        return self.folder / f"{self._closed(path)}.jsonl"
 
     def id_of(self, named: str | None) -> str:
         """The id of a file that a config names; one from elsewhere is taken in as a closed copy. Raises DiskError."""
@@ -61,14 +64,31 @@ class Reviews:
         if path is None or not path.is_file():
             return ""
         ours = path.parent.resolve() == self.folder.resolve() and self.path(path.stem) is not None
-        return path.stem if ours else self._copy(path, 2 * _OPEN)
+        return path.stem if ours else self._closed(path)
 
-    def _copy(self, path: Path | None, digits: int) -> str:
-        made = secrets.token_hex(digits // 2)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+    def _open(self, path: Path | None) -> str:
+        """A file that can be written, with what is in `path`."""
+        made = secrets.token_hex(_OPEN // 2)
+        with self._kept():
             if path is not None:
                 shutil.copyfile(path, self.folder / f"{made}.jsonl")
+        return made
+
+    def _closed(self, path: Path) -> str:
+        """A file that nobody writes any more, with what is in `path`: the same one each time."""
+        with self._kept():
+            content = path.read_bytes()
+            made = hashlib.sha256(content).hexdigest()
+            if self.path(made) is None:
+                beside = self.folder / f"{secrets.token_hex(_OPEN // 2)}.new"
+                beside.write_bytes(content)
+                beside.rename(self.folder / f"{made}.jsonl")
+        return made
+
+    @contextmanager
+    def _kept(self) -> Generator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
         except OSError as error:
             raise DiskError(f"decisions cannot be kept in {self.folder}: {error.strerror}") from error
-        return made

@@ -4,16 +4,15 @@ A Hub dataset is asked again after some minutes, a local file when it has change
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 
 from ftspace.config import DataConfig
-from ftspace.data.formats import Format, recognize, rows_in
+from ftspace.data.formats import Format
 from ftspace.data.load import Rows, peek_rows
 from ftspace.data.prepare import Preview, preview
-from ftspace.data.sources import PEEK
+from ftspace.data.sources import PEEK, first_usable
 from ftspace.errors import DatasetError
 from ftspace.settings import resolve_local
 
@@ -66,14 +65,17 @@ def _first(key: str, stamp: str, count: int) -> Preview:
 
 @lru_cache(maxsize=24)
 def _seen(key: str, stamp: str) -> Seen:
-    peeked = _peeked(_key(_source(DataConfig.model_validate_json(key))), stamp, PEEK)
-    rows = list(islice(rows_in(peeked.rows()), PEEK))
-    columns = list(dict.fromkeys([*peeked.columns, *(str(name) for row in rows[:1] for name in row)]))
+    reading = first_usable(_source(DataConfig.model_validate_json(key)), peek=_peek(stamp))
+    columns = list(dict.fromkeys([*reading.columns, *(str(name) for row in reading.first[:1] for name in row)]))
     try:
-        found = recognize(peeked.columns, rows, peeked.labels)
+        found = reading.format()
     except DatasetError as error:
-        return Seen(columns if rows else [], None, str(error))
+        return Seen(columns if reading.first else [], None, str(error))
     return Seen(columns, found, readings=dict(found.readings))
+
+
+def _peek(stamp: str) -> Callable[[DataConfig, int], Rows]:
+    return lambda data, count: _peeked(_key(_source(data)), stamp, count)
 
 
 @lru_cache(maxsize=6)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftspace.data.formats import RowProblem, recognize, to_conversation
+from ftspace.data.formats import RowProblem, given_format, recognize, to_conversation
 from ftspace.errors import DatasetError
 
 ASKED = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
@@ -54,13 +54,26 @@ def test_a_system_prompt_is_put_before_but_replaces_none() -> None:
         ({"messages": [ASKED[0], {"role": "assistant", "content": " "}]}, "empty answer"),
         ({"messages": [ASKED[0], {"role": "assistant", "content": None}]}, "missing text"),
         ({"messages": [ASKED[0], {"role": "assistant", "content": [1]}]}, "list where text is expected"),
-        ({"messages": [{"role": "narrator", "content": "x"}]}, "unknown role narrator"),
+        ({"messages": [{"role": "narrator", "content": "x"}]}, "^unknown role$"),
         ({"messages": ["x"]}, "a turn without role and content"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(row: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowProblem, match=reason):
         to_conversation(row, recognize(["messages"], [row]))
+
+
+@pytest.mark.parametrize(
+    ("role", "named"), [("Narrator", True), ("john@acme.com", False), ("a" * 21, False), ("zoë", False), (7, False)]
+)
+def test_an_unknown_role_is_one_reason_and_named_only_to_a_person_who_mends_it(role: object, named: bool) -> None:
+    rows = [{"messages": [{"role": role, "content": "x"}, {"role": "assistant", "content": "y"}]}]
+    with pytest.raises(DatasetError, match="row 1 cannot be used: unknown role") as caught:
+        given_format(["messages"], rows, {"messages": "messages"})
+    assert (str(role).lower() in str(caught.value)) == named
+    good: list[dict[str, Any]] = [{"messages": ASKED}]
+    (warning,) = given_format(["messages"], rows + good, {"messages": "messages"}).warnings
+    assert warning == "data.mapping: row 1 cannot be used: unknown role (1 of the first 2 rows)"
 
 
 @pytest.mark.parametrize(

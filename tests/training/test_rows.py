@@ -1,4 +1,7 @@
 import json
+import os
+import time
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,40 @@ def test_the_same_content_is_tokenized_once_and_what_changes_it_again(
     monkeypatch.setattr(module, "KEEP_BYTES", 1)
     last = supervised_rows(tokenizer, tmp_path / "b", "train", 64, cache=cache)
     assert not last.made and len(last.dataset) == 1 and len(list(cache.iterdir())) == 1
+
+
+def test_a_template_that_writes_the_date_makes_the_rows_anew_each_day(
+    tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tomorrow(date):
+        @classmethod
+        def today(cls) -> date:
+            return date.fromordinal(date.today().toordinal() + 1)
+
+    write(tmp_path / "a", "train", [SHORT])
+    dated = "{{ strftime_now('%d %b %Y') }}" + tokenizer.chat_template
+    for template, remade in ((tokenizer.chat_template, False), (dated, True)):
+        tokenizer.chat_template = template
+        cache = tmp_path / str(remade)
+        made = [supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=cache).made for _ in range(2)]
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "date", Tomorrow)
+            made.append(supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=cache).made)
+        assert made == [True, False, remade]
+
+
+def test_what_a_killed_process_left_is_taken_away_after_a_day(tokenizer, tmp_path: Path) -> None:
+    write(tmp_path / "a", "train", [SHORT])
+    long_ago = time.time() - 2 * module.ABANDONED
+    for name, written in (("dead", long_ago), ("at-work", None)):
+        folder = tmp_path / "cache" / f".new-{name}"
+        folder.mkdir(parents=True)
+        (folder / "rows.arrow").write_text("begun")
+        if written:
+            os.utime(folder / "rows.arrow", (written, written))
+        os.utime(folder, (long_ago, long_ago))
+    supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").glob(".*")] == [".new-at-work"]
 
 
 def test_several_processes_give_the_tokens_that_one_gives(tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,12 @@ def test_decisions_from_elsewhere_are_taken_in(tmp_path: Path) -> None:
     taken = reviews.id_of(str(tmp_path / "mine.jsonl"))
     assert len(taken) == 64
     assert reviews.decisions(taken) == {DROP.id: DROP}
+    assert reviews.id_of(str(tmp_path / "mine.jsonl")) == taken
+    assert [path.stem for path in reviews.folder.iterdir()] == [taken]
+    decide(tmp_path / "mine.jsonl", KEEP)
+    changed = reviews.id_of(str(tmp_path / "mine.jsonl"))
+    assert reviews.decisions(changed) == {DROP.id: DROP, KEEP.id: KEEP}
+    assert reviews.decisions(taken) == {DROP.id: DROP}
     assert reviews.id_of(str(tmp_path / "gone.jsonl")) == reviews.id_of(None) == ""
 
 
