@@ -7,22 +7,21 @@ out (settle.py), and the files are written. A row that is left out is named in `
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict
 
 from ftspace.config import DataConfig
-from ftspace.data.formats import Conversation, Format, RowProblem, rows_in, to_conversation
+from ftspace.data.formats import Conversation, Format, RowProblem, to_conversation
 from ftspace.data.gather import Check, Gathered, gather
 from ftspace.data.load import Rows, peek_rows
 from ftspace.data.report import DataReport
 from ftspace.data.review import Decision, read_review
 from ftspace.data.settle import Settled, settle
-from ftspace.data.sources import PEEK, Opened, open_sources, understand
+from ftspace.data.sources import PEEK, Opened, first_usable, open_sources
 from ftspace.data.split import SPLITS, Split
 from ftspace.data.write import Written, write_splits
 from ftspace.errors import DatasetError
@@ -95,14 +94,13 @@ class PreparedRow:
     """Whether training rows repeat this test row, whole or in part."""
 
 
-def preview(config: DataConfig, count: int = 5, peeked: Rows | None = None) -> Preview:
-    """The first `count` usable conversations, without reading the whole dataset; `peeked` are rows read before.
+def preview(config: DataConfig, count: int = 5, peek: Callable[[DataConfig, int], Rows] = peek_rows) -> Preview:
+    """The first `count` usable conversations, without reading the whole dataset; `peek` gives its first rows.
 
     Raises DatasetError.
     """
-    peeked = peeked or peek_rows(config, max(PEEK, count))
-    rows = list(islice(rows_in(peeked.rows()), max(PEEK, count)))
-    fmt = understand(config, peeked, rows)
+    reading = first_usable(config, max(PEEK, count), peek)
+    rows, fmt = reading.first, reading.format()
     conversations: list[Conversation] = []
     dropped: Counter[str] = Counter()
     for row in rows:
@@ -114,7 +112,7 @@ def preview(config: DataConfig, count: int = 5, peeked: Rows | None = None) -> P
         raise DatasetError(f"none of the first {len(rows)} rows of {config.id} can be used: {_count(dropped)}")
     return Preview(
         format=fmt.name,
-        columns=peeked.columns,
+        columns=reading.columns,
         used=list(fmt.columns),
         conversations=conversations[:count],
         dropped=dict(dropped),

@@ -39,11 +39,6 @@ class Opened:
     revision: str | None
 
 
-def understand(config: DataConfig, loaded: Rows, first: list[Row]) -> Format:
-    """How to read the rows: as the config says, or as their columns and first rows show. Raises DatasetError."""
-    return Reading(config, loaded.columns, first, loaded.labels).format()
-
-
 def first_usable(config: DataConfig, count: int = PEEK, peek: Callable[[DataConfig, int], Rows] = peek_rows) -> Reading:
     """How to read the dataset, with its first rows: `count`, or more, up to FURTHEST, when none of those can be used.
 

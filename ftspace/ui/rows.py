@@ -60,7 +60,7 @@ def seen(data: DataConfig) -> Seen:
 @lru_cache(maxsize=12)
 def _first(key: str, stamp: str, count: int) -> Preview:
     data = DataConfig.model_validate_json(key)
-    return preview(data, count, _peeked(_key(_source(data)), stamp, max(PEEK, count)))
+    return preview(data, count, _peek(stamp))
 
 
 @lru_cache(maxsize=24)

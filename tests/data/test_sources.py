@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ftspace.config import DataConfig
-from ftspace.data.prepare import prepare
+from ftspace.data.prepare import prepare, preview
 from ftspace.data.sources import FURTHEST, first_usable, own_splits
 from ftspace.errors import DatasetError
 
@@ -54,6 +54,7 @@ def test_rows_that_come_late_are_waited_for(tmp_path: Path, bad: int, mapping: d
     reading = first_usable(config)
     assert reading.format().mapping == GIVEN
     assert any(row["answer"] for row in reading.first) and len(reading.first) <= FURTHEST + 20
+    assert preview(config).conversations[0][-1]["content"] == "1"
     few = config.model_copy(update={"max_samples": 20})
     assert len(first_usable(few).first) == 20
 
