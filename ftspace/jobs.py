@@ -154,7 +154,7 @@ def _last_words(job: JobName, returncode: int, *, killed: bool, stopped: bool) -
     if stopped:
         return Finished(job=job, status="cancelled", message=f"the {job} job was stopped before it had begun its work")
     cause = f"signal {-returncode} ({signal.Signals(-returncode).name})" if returncode < 0 else f"status {returncode}"
-    advice = "; the system may have run out of memory: lower train.micro_batch_size" if returncode == -9 else ""
+    advice = "; the system may have run out of memory: lower train.micro_batch_tokens" if returncode == -9 else ""
     message = (
         f"the {job} job's process ended with {cause} and without a word{advice}; see worker.log in the run's folder"
     )

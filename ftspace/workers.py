@@ -82,7 +82,7 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
 def _reason_of(error: Exception) -> tuple[str, str]:
     text = one_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "memory", f"out of memory: {text}; lower train.micro_batch_size or train.max_length"
+        return "memory", f"out of memory: {text}; lower train.micro_batch_tokens or train.max_length"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return "disk", f"the disk cannot be written: {text}; free some space and start again"
     return "error", f"{type(error).__name__}: {text}; the whole story is in worker.log in the run's folder"

@@ -56,7 +56,6 @@ def test_flags_win_over_yaml(tmp_path: pytest.TempPathFactory) -> None:
         ({"train": {"zzzz": 1}}, ["train.zzzz", "train.epochs"]),
         ({"train": {"epochs": -1}}, ["train.epochs", "greater than 0", "-1"]),
         ({"train": {"epochs": "many"}}, ["train.epochs", "valid number", "many"]),
-        ({"train": {"batch_size": 6, "micro_batch_size": 4}}, ["does not divide", "[1, 2, 3, 6]"]),
         ({"data": {"test_fraction": 0.6, "validation_fraction": 0.5}}, ["no row to train on"]),
         ({"data": {"test_fraction": 1.0}}, ["data.test_fraction", "less than 1"]),
         ({"eval": {"tasks": ["a/x.jsonl", "b/x.jsonl"]}}, ["two tasks are called x"]),

@@ -25,7 +25,7 @@ def raising(error: BaseException) -> Callable[[Job], EndStatus]:
         (raising(Stopped()), False, 1, "cancelled", "", "nothing was saved yet"),
         (raising(Stopped()), True, 1, "cancelled", "", "the adapter is saved"),
         (raising(DatasetError("no rows; give some")), False, 2, "failed", "dataset", "no rows; give some"),
-        (raising(MemoryError("all gone")), False, 1, "failed", "memory", "micro_batch_size"),
+        (raising(MemoryError("all gone")), False, 1, "failed", "memory", "micro_batch_tokens"),
         (raising(OSError(errno.ENOSPC, "No space left")), False, 1, "failed", "disk", "free some space"),
         (raising(RuntimeError("two\nlines")), False, 1, "failed", "error", "RuntimeError: two"),
     ],

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,10 @@ def train(job: Job) -> EndStatus:
     from evals.errors import EvalError
     from evals.models import load_base, load_tokenizer
     from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
+    from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head, token_rows
     from ftspace.training.rows import SupervisedRows, supervised_rows
+    from ftspace.training.trainer import DocumentTrainer
 
     set_seed(recipe.seed)
     base = str(resolve_local(config.model.id) or config.model.id)
@@ -88,8 +91,13 @@ def train(job: Job) -> EndStatus:
         )
     if unusable:
         job.tell(Warned(message=f"{unusable} rows are left out: train.max_length cuts their answer off"))
-    micro_batch = min(recipe.micro_batch_size or recipe.batch_size, recipe.batch_size)
     device = model.device.type
+    part_tokens = recipe.micro_batch_tokens or (1024 if device == "cpu" else 8192)
+    unfit = adopt(model, train_rows.select(range(min(4, len(train_rows)))).to_list())
+    if unfit:
+        job.tell(Warned(message=f"{config.model.id} is trained on padded batches, which takes longer: {unfit}"))
+    micro_batch = _rows_a_pass(recipe.batch_size, part_tokens // length) if unfit else recipe.batch_size
+    trainer_class = SFTTrainer if unfit else partial(DocumentTrainer, part_tokens=part_tokens)
     arguments = SFTConfig(
         output_dir=str(run.path / "checkpoints"),
         per_device_train_batch_size=micro_batch,
@@ -103,7 +111,7 @@ def train(job: Job) -> EndStatus:
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         activation_checkpointing=recipe.gradient_checkpointing,
-        bf16=device == "cuda" and model.dtype == torch.bfloat16,
+        bf16=device in ("cuda", "cpu") and model.dtype == torch.bfloat16,
         use_cpu=device == "cpu",
         seed=recipe.seed,
         logging_steps=1,
@@ -127,7 +135,7 @@ def train(job: Job) -> EndStatus:
         trainable_token_indices=token_rows(model, untrained_tokens),
     )
     try:
-        trainer = SFTTrainer(
+        trainer: SFTTrainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=train_rows,
@@ -140,7 +148,8 @@ def train(job: Job) -> EndStatus:
     for chatty in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(chatty)
     tuned: Any = trainer.model
-    complete_head(tuned.get_base_model())
+    if unfit:
+        complete_head(tuned.get_base_model())
     trainable, parameters = tuned.get_nb_trainable_parameters()
     events = EventCallback(
         job,
@@ -172,6 +181,11 @@ def train(job: Job) -> EndStatus:
     building.rename(run.adapter)
     job.tell(AdapterSaved(step=trainer.state.global_step, bytes=size))
     return "cancelled" if job.should_stop() else "finished"
+
+
+def _rows_a_pass(batch: int, most: int) -> int:
+    """The largest divisor of a step's conversations that is no more than `most`."""
+    return max(size for size in range(1, batch + 1) if batch % size == 0 and size <= max(most, 1))
 
 
 def _looker(job: Job) -> Callable[[int], None]:

@@ -16,7 +16,7 @@ from ftspace.settings import ASSETS, ROOT
 
 MAIN = ["train.epochs", "train.max_steps", "train.learning_rate", "train.batch_size", "lora.r", "eval.max_samples"]
 MORE = [
-    "train.micro_batch_size",
+    "train.micro_batch_tokens",
     "train.max_length",
     "train.truncation_side",
     "train.scheduler",
