@@ -1,27 +1,20 @@
-"""Conversations to text and to supervised tokens. The one renderer of what is trained, shown and compared.
+"""Conversations to text, and where in it the answers lie. The one renderer of what is trained, shown and compared.
 
 Knows tokenizers by what they do, not by their library: importing it loads neither torch nor transformers.
 """
 
 import json
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import TemplateError
 
 from ftspace.data.formats import Conversation, Message
 from ftspace.errors import ModelError
-from ftspace.templates import CHATML, CHATML_TOKENS, FOLD, NAMED, compiled
+from ftspace.templates import CHATML, FOLD, NAMED, compiled
 
-__all__ = ["CHATML", "CHATML_TOKENS", "IGNORED", "Supervised", "Tally", "Template", "supervise", "template_of"]
-
-Side = Literal["right", "left"]
-IGNORED = -100
-"""The label of a token that is not trained, as torch's cross entropy has it."""
 _MARK = "\ue000"
 """A private-use character that no template writes."""
 
@@ -232,149 +225,3 @@ def _remaining(
             return None
     said = turn["content"].rpartition("</think>")[2].strip()  # thoughts are set on lines of their own by many templates
     return stop if said in text[start:stop] else None
-
-
-@dataclass(frozen=True)
-class Supervised:
-    """A conversation as a model is trained on it: token ids, and the same ids as labels or IGNORED."""
-
-    input_ids: list[int]
-    labels: list[int]
-    truncated: bool
-
-    @property
-    def supervised(self) -> int:
-        """How many tokens are trained."""
-        return len(self.labels) - self.labels.count(IGNORED)
-
-
-@dataclass
-class Tally:
-    """What happened to conversations on their way to tokens that a person should know."""
-
-    folded: int = 0
-    """Conversations whose system prompt stands at the head of the question."""
-    untrained: int = 0
-    """Earlier answers that are not trained."""
-    refused: Counter[str] = field(default_factory=Counter[str])
-    """Conversations left out, by what the template said."""
-
-    def merge(self, other: "Tally") -> None:
-        """Adds what another one counted."""
-        self.folded += other.folded
-        self.untrained += other.untrained
-        self.refused += other.refused
-
-    def warnings(self) -> list[str]:
-        """One line for each."""
-        said: list[str] = []
-        if self.folded:
-            said.append(
-                f"the chat template takes no system prompt: {self.folded} are written at the head of the first question"
-            )
-        if self.untrained:
-            said.append(
-                f"{self.untrained} earlier answers are not trained: the template rewrites them when the conversation "
-                "goes on"
-            )
-        said += [f"{count} rows are left out: {reason}" for reason, count in self.refused.most_common(3)]
-        return said
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A whole conversation in tokens, before anything is cut."""
-
-    text: str
-    input_ids: list[int]
-    labels: list[int]
-    ends: list[int]
-    """Where in the text each token ends; an eos put behind the text has none."""
-
-
-def supervise(
-    tokenizer: Any,
-    conversations: Sequence[Conversation],
-    max_length: int,
-    side: Side = "right",
-    tally: Tally | None = None,
-) -> Iterator[Supervised]:
-    """Tokenizes conversations with a loss on every assistant turn and the token that ends it, and on nothing else.
-
-    Where a template leaves the last answer without an end token, the tokenizer's eos is put right behind it. What is
-    longer than `max_length` is cut on `side`. Raises ModelError for a conversation that the template refuses, or whose
-    last answer changes what stands before it; with a `tally`, such ones are counted there and left out.
-    """
-    bos = tokenizer.bos_token_id
-    for whole in encode(tokenizer, conversations, tally):
-        ids, labels = whole.input_ids, whole.labels
-        low, high = cut_range(ids, max_length, side, bos)
-        if low == high:
-            yield Supervised(ids, labels, truncated=False)
-        else:
-            yield Supervised(ids[:low] + ids[high:], labels[:low] + labels[high:], truncated=True)
-
-
-def cut_range(ids: Sequence[int], max_length: int, side: Side, bos: int | None) -> tuple[int, int]:
-    """Which tokens are cut, from and up to; a begin token stays at the front."""
-    over = len(ids) - max_length
-    if over <= 0:
-        return len(ids), len(ids)
-    if side == "right":
-        return max_length, len(ids)
-    keep = int(bos is not None and ids[0] == bos and max_length > 1)
-    return keep, keep + over
-
-
-def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally | None = None) -> Iterator[Encoded]:
-    """Conversations in tokens, whole; what `supervise` cuts. Raises ModelError as it does."""
-    template = template_of(tokenizer)
-    rows: list[Rendered] = []
-    for conversation in conversations:
-        try:
-            rows.append(render_answers(template, conversation))
-        except ModelError as error:
-            if tally is None:
-                raise
-            tally.refused[str(error)] += 1
-            continue
-        if tally is not None:
-            tally.untrained += rows[-1].untrained
-            tally.folded += template.folds_system and any(turn["role"] == "system" for turn in conversation)
-    if not rows:
-        return
-    encoded = tokenizer([row.text for row in rows], add_special_tokens=False, return_offsets_mapping=True)
-    special = end_tokens(tokenizer)
-    for row, ids, offsets in zip(rows, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        ends = [end for _, end in offsets]
-        labels = _labels(ids, ends, row.spans)
-        last = next((place for place in range(len(labels) - 1, -1, -1) if labels[place] != IGNORED), None)
-        if last is not None and labels[last] not in special:
-            if tokenizer.eos_token_id is None:
-                raise ModelError(
-                    "neither the model's chat template nor its tokenizer has a token that ends an answer, so the model "
-                    "could not learn to stop; choose a model.chat_template such as chatml"
-                )
-            ids, labels = ([*tokens[: last + 1], tokenizer.eos_token_id] for tokens in (ids, labels))
-            ends = ends[: last + 1]
-        yield Encoded(row.text, ids, labels, ends)
-
-
-def _labels(ids: list[int], ends: list[int], spans: Sequence[tuple[int, int]]) -> list[int]:
-    """The ids of the tokens that end in a span, IGNORED for all others."""
-    if ends != sorted(ends):  # a tokenizer whose tokens are not in the text's order: none is known
-        return [
-            token if any(start < end <= stop for start, stop in spans) else IGNORED
-            for token, end in zip(ids, ends, strict=True)
-        ]
-    labels = [IGNORED] * len(ids)
-    for start, stop in spans:
-        low, high = bisect_right(ends, start), bisect_right(ends, stop)
-        labels[low:high] = ids[low:high]
-    return labels
-
-
-def end_tokens(tokenizer: Any) -> set[int]:
-    """The ids of all special tokens, those included that only the vocabulary calls special."""
-    added = tokenizer.added_tokens_decoder
-    return {*tokenizer.all_special_ids, *(token for token, one in added.items() if one.special)}

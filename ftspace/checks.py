@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ftspace.chat import IGNORED, Encoded, Tally, Template, cut_range, encode, end_of_turn, end_tokens, template_of
+from ftspace.chat import Template, end_of_turn, template_of
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation, Message
 from ftspace.errors import ModelError
+from ftspace.supervision import IGNORED, Encoded, Tally, cut_range, encode, end_tokens
 from ftspace.tokenizer import Origin
 
 Level = Literal["ok", "warning", "stop"]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ftspace.chat import IGNORED, Side, cut_range, encode, end_tokens
 from ftspace.data.formats import Conversation
+from ftspace.supervision import IGNORED, Side, cut_range, encode, end_tokens
 
 Kind = Literal["trained", "context", "cut", "padding"]
 

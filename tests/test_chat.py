@@ -1,10 +1,12 @@
 import pytest
 from transformers import AutoTokenizer
 
-from ftspace.chat import CHATML_TOKENS, IGNORED, Template, install_template, supervise, template_of
+from ftspace.chat import Template, install_template, template_of
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
 from ftspace.settings import ASSETS
+from ftspace.supervision import IGNORED, supervise
+from ftspace.templates import CHATML_TOKENS
 
 TALK: Conversation = [
     {"role": "system", "content": "Be brief."},

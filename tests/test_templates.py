@@ -7,11 +7,12 @@ import trl
 from transformers import AutoTokenizer
 
 from evals.prompts import Prompter
-from ftspace.chat import IGNORED, Tally, Template, end_of_turn, install_template, supervise, template_of
+from ftspace.chat import Template, end_of_turn, install_template, template_of
 from ftspace.config import ChatTemplate
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
 from ftspace.settings import ASSETS
+from ftspace.supervision import IGNORED, Tally, supervise
 from ftspace.templates import FOLD, NAMED, compiled
 
 UPSTREAM = Path(trl.__file__).parent / "chat_templates"

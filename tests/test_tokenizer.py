@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
-from ftspace.chat import install_template, supervise, template_of
+from ftspace.chat import install_template, template_of
 from ftspace.config import ModelConfig
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
 from ftspace.settings import ASSETS, ROOT
+from ftspace.supervision import supervise
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer, template_of_model
 
 TEXTS = ["Hi 🐟 there,  you!\n\n", "<|im_start|>user\nnaïve <|endoftext|>x<|im_end|>", "", " <tool>  a<|new|>b", "日本"]

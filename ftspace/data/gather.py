@@ -1,6 +1,6 @@
 """All rows of a dataset looked through once, in order, by several processes; what is known of them lies in files.
 
-Only some bytes a row stay in memory: numbers and hashes. Texts, words and signatures go to files in a folder.
+Only some bytes a row stay in memory: numbers and hashes. Texts and hashed words go to files in a folder.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ftspace.data.columns import Row
-from ftspace.data.overlap import Words
+from ftspace.data.grams import Words
 from ftspace.data.pool import spread
 from ftspace.data.report import Tally
 from ftspace.data.sift import KNOWN, Reading, Sieve

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface
 
-from ftspace.chat import IGNORED
+from ftspace.supervision import IGNORED
 
 ATTENTION = "ftspace_documents"
 """The name under which `attend` is registered."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evals.errors import EvalError
-from ftspace.chat import IGNORED, Tally, Template, install_template, template_of
+from ftspace.chat import Template, install_template, template_of
 from ftspace.config import ModelConfig, RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.prepare import prepare, preview, read_split
@@ -23,6 +23,7 @@ from ftspace.errors import ModelError
 from ftspace.inspection import Checked, Inspection, Shown, TokenCounts
 from ftspace.preflight import check_tokens
 from ftspace.settings import resolve_local
+from ftspace.supervision import IGNORED, Tally
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 from ftspace.training.tokens import tokenize
 

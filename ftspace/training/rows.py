@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
-from ftspace.chat import Side, Tally
 from ftspace.data.prepare import Split, read_split
+from ftspace.supervision import Side, Tally
 from ftspace.training.tokens import Portable, Tokens, tokenize
 
 VERSION = 1

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from ftspace.chat import IGNORED, Side, Tally, cut_range, encode
 from ftspace.data.formats import Conversation
 from ftspace.data.pool import spread
+from ftspace.supervision import IGNORED, Side, Tally, cut_range, encode
 from ftspace.tokenizer import LightTokenizer
 
 CHUNK, CHUNK_CHARACTERS = 1000, 4_000_000

@@ -5,12 +5,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from ftspace.chat import Side
 from ftspace.checks import check_rows
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.errors import FtspaceError
 from ftspace.lab import LabRow, lab_row
+from ftspace.supervision import Side
 from ftspace.tokenizer import LightTokenizer
 from ftspace.ui import look_markup, markup
 from ftspace.ui.choice import Choice

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MambaConfig, MistralConfig, PretrainedConfig
 
-from ftspace.chat import IGNORED
+from ftspace.supervision import IGNORED
 from ftspace.training.documents import ATTENTION, adopt, documents, parted
 from ftspace.training.trainer import summed_loss
 

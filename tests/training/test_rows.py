@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from evals.models import load_tokenizer
-from ftspace.chat import IGNORED, install_template, supervise
+from ftspace.chat import install_template
 from ftspace.data.messages import Conversation
 from ftspace.data.split import Split
 from ftspace.settings import ASSETS
+from ftspace.supervision import IGNORED, supervise
 from ftspace.training import rows as module
 from ftspace.training.rows import supervised_rows
 from ftspace.training.tokens import tokenize
