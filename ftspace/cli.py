@@ -59,6 +59,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     run = parsers.add_parser(
         "run",
         help="fine-tune, compare with the base, show the verdict",
+        usage="%(prog)s [CONFIG.yaml] [--model M] [--dataset D] [--SECTION.FIELD VALUE ...] [--json]",
         description="Fine-tunes a model, compares it with its base and shows the verdict. Without arguments: the "
         "embedded default. --model M and --dataset D are short for --model.id and --data.id.",
         allow_abbrev=False,
@@ -71,6 +72,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     look = parsers.add_parser(
         "inspect",
         help="how a dataset is read, how long its rows are, what is trained",
+        usage="%(prog)s DATASET [--model M] [--data.FIELD VALUE ...] [--json]",
         description="Reads a dataset as a run would and says how: format, mapping, rows left out, tokens, what is cut "
         "off, what is trained, three rows as the model reads them. --model M is short for --model.id.",
         allow_abbrev=False,

@@ -34,6 +34,7 @@ def add_prepare(parsers: Any) -> CliSettingsSource[Any]:
     parser = parsers.add_parser(
         "prepare",
         help="save the split that a run would train on, and push it to the Hub when asked",
+        usage="%(prog)s DATASET --out FOLDER [--format jsonl|parquet] [--push USER/NAME] [--data.FIELD VALUE ...]",
         description="Reads a dataset as a run would, splits it, and writes train, validation and test with a dataset "
         "card and a manifest into a new folder, which `datasets`, TRL and ftspace read. With --push it goes to the Hub "
         "too: privately unless --public is given, in one commit, read back and compared. The token is that of "
@@ -56,6 +57,7 @@ def add_curve(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource
     parser = parsers.add_parser(
         "curve",
         help="would more data help: runs on growing shares of the training rows",
+        usage="%(prog)s [CONFIG.yaml] [--fractions 0.1,0.25,0.5,1] [--SECTION.FIELD VALUE ...] [--json]",
         description="Makes one run for each share of the training rows, one after another, and says what the last "
         "step up gained on the same test samples. All are ordinary runs: ftspace runs lists them. A run that fails is "
         "named and the others go on; Ctrl-C stops the one at work and makes no more. Its other flags are those of "
