@@ -54,7 +54,8 @@ def spread(
         except BrokenProcessPool as error:
             raise MemoryGoneError(
                 "a process that looked at the rows was ended from outside, most likely since memory ran out; close "
-                "other programs, or take fewer rows with data.max_samples"
+                "other programs, or take fewer rows with data.max_samples (a script of one's own must call this below "
+                "`if __name__ == '__main__':`)"
             ) from error
         finally:
             for future in running:

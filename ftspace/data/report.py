@@ -196,7 +196,7 @@ _REPEATED: tuple[Finding, Finding] = ("duplicate", "near_duplicate")
 _ADVICE: dict[Finding, tuple[float, str, str]] = {
     "secret": (0, "what looks like an API key or a password", "{they} will be learnt"),
     "personal": (0, "what looks like personal data (e-mail, phone, account numbers)", "{they} will be learnt"),
-    "overlap": (0, "what the model is tested with", "its scores there say less than they seem to"),
+    "overlap": (0, "the question of a test row, or thirteen words in a row of one", "its score may be remembered"),
     "refusal": (0.01, "a refusal, or the words of an AI language model", "the tuned model will refuse more"),
     "encoding": (0.005, "broken characters", "the tuned model will write them too"),
     "echo": (0.01, "an answer that only repeats the question", "the tuned model may learn to parrot"),

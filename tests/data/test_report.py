@@ -91,7 +91,7 @@ WARNED: dict[tuple[Finding, int], str] = {
         3,
     ): "3 rows hold what looks like an API key or a password; they will be learnt: add secret to data.filters",
     ("personal", 4): "4 rows (2 %) hold what looks like personal data",
-    ("overlap", 1): "1 row holds what the model is tested with",
+    ("overlap", 1): "1 row holds the question of a test row",
     ("refusal", 10): "10 rows (5 %) hold a refusal",
     ("refusal", 1): "",
     ("duplicate", 40): "20 % of the rows repeat others",
