@@ -38,6 +38,7 @@ Finding = Literal[
     "overlap",
 ]
 """What a look at the data can find in a row; `data.filters` leaves such rows out."""
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
 
 
 def template_columns(template: str) -> list[str]:

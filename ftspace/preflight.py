@@ -10,7 +10,7 @@ from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.prepare import Preview, preview
-from ftspace.data.review import read_review
+from ftspace.data.review import find_review, read_review
 from ftspace.data.sources import own_splits
 from ftspace.errors import DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of
@@ -93,14 +93,8 @@ def check_model(config: RunConfig) -> None:
 
 def check_review(config: RunConfig) -> None:
     """Raises DatasetError when the decisions that the config names are not there or cannot be read."""
-    if config.data.review is None:
-        return
-    path = resolve_local(config.data.review)
-    if path is None:
-        raise DatasetError(
-            f"data.review: there is no file {config.data.review}; name the review's file, or leave it out"
-        )
-    read_review(path)
+    if path := find_review(config.data.review):
+        read_review(path)
 
 
 def task_paths(config: RunConfig) -> list[Path]:

@@ -7,6 +7,7 @@ from ftspace.errors import ModelError
 from ftspace.settings import ASSETS
 from ftspace.supervision import IGNORED, supervise
 from ftspace.templates import CHATML_TOKENS
+from tests.texts import trained_texts
 
 TALK: Conversation = [
     {"role": "system", "content": "Be brief."},
@@ -26,18 +27,6 @@ REFUSES = "{% if messages[0].role == 'system' %}{{ raise_exception('no system ro
 @pytest.fixture
 def tokenizer():
     return AutoTokenizer.from_pretrained(ASSETS / "base")
-
-
-def trained_texts(tokenizer, row) -> list[str]:
-    texts, current = [], []
-    for token, label in zip([*row.input_ids, 0], [*row.labels, IGNORED], strict=True):
-        if label == IGNORED:
-            texts += [tokenizer.decode(current)] if current else []
-            current = []
-        else:
-            assert label == token
-            current.append(token)
-    return texts
 
 
 def test_answers_and_their_end_are_trained_and_nothing_else(tokenizer) -> None:

@@ -14,6 +14,7 @@ from ftspace.errors import ModelError
 from ftspace.settings import ASSETS
 from ftspace.supervision import IGNORED, Tally, supervise
 from ftspace.templates import FOLD, NAMED, compiled
+from tests.texts import trained_texts
 
 UPSTREAM = Path(trl.__file__).parent / "chat_templates"
 TOOLS = [
@@ -88,18 +89,6 @@ def installed(name: str):
 def own_ids(tokenizer, talk: Conversation) -> list[int]:
     turns = [{key: value for key, value in turn.items() if key != "tools"} for turn in talk]
     return tokenizer.apply_chat_template(turns, tools=talk[0].get("tools"), tokenize=True)["input_ids"]
-
-
-def trained_texts(tokenizer, row) -> list[str]:
-    texts, current = [], []
-    for token, label in zip([*row.input_ids, 0], [*row.labels, IGNORED], strict=True):
-        if label == IGNORED:
-            texts += [tokenizer.decode(current)] if current else []
-            current = []
-        else:
-            assert label == token
-            current.append(token)
-    return texts
 
 
 @pytest.mark.parametrize("name", CASES)

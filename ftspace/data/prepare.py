@@ -19,13 +19,12 @@ from ftspace.data.formats import Conversation, Format, RowProblem, to_conversati
 from ftspace.data.gather import Check, Gathered, gather
 from ftspace.data.load import Rows, peek_rows
 from ftspace.data.report import DataReport
-from ftspace.data.review import Decision, read_review
+from ftspace.data.review import Decision, find_review, read_review
 from ftspace.data.settle import Settled, settle
 from ftspace.data.sources import PEEK, Opened, first_usable, open_sources
 from ftspace.data.split import SPLITS, Split
 from ftspace.data.write import Written, write_splits
 from ftspace.errors import DatasetError
-from ftspace.settings import resolve_local
 
 REVIEW = "review.jsonl"
 """The copy of the review's decisions that the preparation went by."""
@@ -195,11 +194,9 @@ def read_split(data_dir: Path, split: Split) -> Iterator[Conversation]:
 
 def _take_review(config: DataConfig, out_dir: Path) -> Mapping[str, Decision]:
     """The decisions of the review, copied beside what they decide. Raises DatasetError."""
-    if config.review is None:
-        return {}
-    path = resolve_local(config.review)
+    path = find_review(config.review)
     if path is None:
-        raise DatasetError(f"data.review: there is no file {config.review}; name the review's file, or leave it out")
+        return {}
     decisions = read_review(path)
     shutil.copyfile(path, out_dir / REVIEW)
     return decisions

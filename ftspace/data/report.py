@@ -6,16 +6,14 @@ size does not grow with the rows.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from ftspace.config import Finding
+from ftspace.config import FINDINGS, Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.quality import WORDS, Flag, redact_personal
 from ftspace.data.secrets import excerpt as cut
 
-FINDINGS: tuple[Finding, ...] = get_args(Finding)
 EXAMPLES = 5
 """Examples kept of each finding: those of the lowest rows."""
 CLASSES = 100

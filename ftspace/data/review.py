@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ftspace.data.messages import Conversation
 from ftspace.errors import DatasetError
+from ftspace.settings import resolve_local
 
 
 class Decision(BaseModel):
@@ -37,6 +38,16 @@ def conversation_id(conversation: Conversation, system: str | None = None) -> st
     given = system is not None and (first["role"], first["content"]) == ("system", system)
     said = [{key: turn[key] for key in turn if key != "tools"} for turn in conversation[int(given) :]]
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
+
+
+def find_review(name: str | None) -> Path | None:
+    """The file of `data.review`; None when none is named. Raises DatasetError when it is not there."""
+    if name is None:
+        return None
+    path = resolve_local(name)
+    if path is None:
+        raise DatasetError(f"data.review: there is no file {name}; name the review's file, or leave it out")
+    return path
 
 
 def read_review(path: Path) -> dict[str, Decision]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftspace.config import Finding
+from ftspace.config import FINDINGS, Finding
 from ftspace.data.formats import Conversation
 from ftspace.data.gather import Gathered
 from ftspace.data.quality import redact_personal
 from ftspace.data.review import Decision, conversation_id
 from ftspace.data.settle import Settled
-from ftspace.data.sift import FINDINGS, bit
+from ftspace.data.sift import bit
 from ftspace.data.split import SPLITS, Split
 
 REMOVED = "removed.jsonl"
@@ -64,16 +64,17 @@ def write_splits(
         shutil.copyfileobj(stack.enter_context(gathered.left_out.open("rb")), removed)
         lines = stack.enter_context(gathered.lines.open("rb"))
         for line, (source, row, where, found, unwanted, unused, repeated) in zip(lines, told, strict=True):
-            for finding, mark in whole:
-                if found & mark:
-                    gathered.tally.mark(row, finding, _excerpt(line))
+            marked: list[Finding] = [finding for finding, mark in whole if found & mark]
             reasons = [finding for finding in FINDINGS if unwanted & bit(finding)] if unwanted else []
             if review and _dropped(line, review, system):
                 reasons.append(REVIEWED)
+            excerpt = _excerpt(line) if marked or reasons else ""
+            for finding in marked:
+                gathered.tally.mark(row, finding, excerpt)
             if reasons:
                 done.removed[reasons[0]] += 1
                 told_of = {"split": gathered.names[source], "row": row}
-                what = {**told_of, "reason": ", ".join(reasons), "excerpt": _excerpt(line)}
+                what = {**told_of, "reason": ", ".join(reasons), "excerpt": excerpt}
                 removed.write(json.dumps(what, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
             elif unused:
                 done.unused += 1

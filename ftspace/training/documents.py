@@ -171,12 +171,11 @@ def adopt(model: Any, rows: Sequence[dict[str, Any]]) -> str | None:
     try:
         with torch.no_grad():
             alone = torch.cat([_logits(model, documents([row]), together=False) for row in sorted(few, key=_length)])
-            try:
-                model.set_attn_implementation(ATTENTION)
-                together = _logits(model, documents(few), together=True)
-            except (UnknownAttention, TypeError, ValueError) as error:
-                model.set_attn_implementation(own)
-                return f"it attends in a way of its own ({error})"
+            model.set_attn_implementation(ATTENTION)
+            together = _logits(model, documents(few), together=True)
+    except (UnknownAttention, TypeError, ValueError) as error:
+        model.set_attn_implementation(own)
+        return f"it attends in a way of its own ({error})"
     finally:
         model.train(training)
     difference = (alone - together).abs().mean().item() / max(alone.abs().mean().item(), 1e-6)

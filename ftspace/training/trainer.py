@@ -60,8 +60,7 @@ def summed_loss(model: Any, part: Documents, device: torch.device) -> tuple[torc
     """The summed loss of a part's supervised tokens, in nats, and how many of them the model would have chosen."""
     given, targets = part.inputs(device)
     if not len(targets):
-        given.pop("logits_to_keep")
-        return model(**given, logits_to_keep=1).logits.sum() * 0, 0
+        return model(**given | {"logits_to_keep": 1}).logits.sum() * 0, 0
     logits = model(**given).logits[0].float()
     return functional.cross_entropy(logits, targets, reduction="sum"), int((logits.argmax(-1) == targets).sum())
 

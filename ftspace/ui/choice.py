@@ -6,11 +6,10 @@ Pure: knows neither gradio nor files. What a page sends is not trusted: anything
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from ftspace.config import Finding, RunConfig, merge, parse_config
+from ftspace.config import FINDINGS, RunConfig, merge, parse_config
 
-FINDINGS: tuple[str, ...] = get_args(Finding)
 RECOGNIZED, COLUMNS, MESSAGES, TEMPLATES = "recognized", "columns", "messages", "templates"
 WAYS = {
     RECOGNIZED: "As recognized",
