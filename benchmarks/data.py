@@ -105,8 +105,8 @@ def _measure(path: Path, workers: int | None) -> dict[str, Any]:
 
 
 def _prepare(path: Path, workers: int | None) -> dict[str, Any]:
-    from ftspace.config import DataConfig
     from ftspace.data.prepare import prepare
+    from ftspace.sections import DataConfig
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         began = time.perf_counter()

@@ -11,13 +11,13 @@ from evals import errors as evals_errors
 from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
-from ftspace.config import ModelConfig
 from ftspace.data.messages import uses_tools
 from ftspace.data.prepare import PreparedRow, read_rows
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import EndStatus, Evaluated, Progress, Warned
 from ftspace.preflight import HELDOUT, task_paths
 from ftspace.runs import Run
+from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.tokenizer import template_of_model
 from ftspace.workers import Job, Stopped, run_job

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ftspace.redact import redact
 
 VERSION = 1
-_FREE_TEXT = ("message", "verdict")
+_FREE_TEXT = ("message", "verdict", "prompt", "answer", "reference")
 
 JobName = Literal["train", "evaluate"]
 EndStatus = Literal["finished", "failed", "cancelled"]
@@ -64,6 +64,14 @@ class Prepared(_Event):
     parameters: int
     device: str
     dtype: str
+    recipe: dict[str, bool | int | float | str] = {}
+    """What the run chose where the config leaves it open, by the config's names."""
+    predicted_bytes: int | None = None
+    """Peak memory as estimated before the first step."""
+    predicted_seconds: float | None = None
+    """Seconds of training as estimated before the first step."""
+    step_flops: float | None = None
+    """Floating-point operations of a step, on average."""
 
 
 class Step(_Event):
@@ -80,7 +88,11 @@ class Step(_Event):
     tokens: int
     """Tokens seen since the training began, padding not counted."""
     seconds: float
-    """Seconds since the first step began, evaluations included."""
+    """Seconds of training up to here, evaluations included; a resumed run goes on counting."""
+    token_accuracy: float | None = None
+    """Share of the step's supervised tokens that the model would have chosen itself."""
+    memory: int | None = None
+    """Peak bytes so far: the allocator's on a GPU, else the process's resident memory."""
 
 
 class Validation(_Event):
@@ -89,6 +101,39 @@ class Validation(_Event):
     type: Literal["validation"] = "validation"
     step: int
     loss: float
+    token_accuracy: float | None = None
+    score: float | None = None
+    """Mean F1 of the words of the sample answers; None when none was asked or their text cannot be compared."""
+
+
+class Sample(_Event):
+    """What the model answers to one of the fixed questions after a step; step 0 is the base."""
+
+    type: Literal["sample"] = "sample"
+    step: int
+    index: int
+    """Number of the question, from 0."""
+    prompt: str
+    answer: str
+    reference: str
+
+
+class Checkpoint(_Event):
+    """A state to resume from lies whole on the disk."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+    bytes: int
+    seconds: float
+    """How long writing it took."""
+
+
+class Resumed(_Event):
+    """The training goes on from a checkpoint: what was told of later steps is void."""
+
+    type: Literal["resumed"] = "resumed"
+    step: int
+    reason: Literal["interrupted", "rollback"] = "interrupted"
 
 
 class Progress(_Event):
@@ -138,7 +183,19 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    Started | Preparing | Prepared | Step | Validation | Progress | Warned | AdapterSaved | Evaluated | Finished,
+    Started
+    | Preparing
+    | Prepared
+    | Step
+    | Validation
+    | Sample
+    | Checkpoint
+    | Resumed
+    | Progress
+    | Warned
+    | AdapterSaved
+    | Evaluated
+    | Finished,
     Field(discriminator="type"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from ftspace.config import DataConfig, HubConfig, ModelConfig, RunConfig, TrainConfig, field_names
+from ftspace.config import RunConfig, field_names
 from ftspace.errors import ConfigError
+from ftspace.sections import DataConfig, HubConfig, ModelConfig, TrainConfig
 
 SHORT = {"--model": "--model.id", "--dataset": "--data.id"}
 """Flags that people type most, and the fields that they mean."""

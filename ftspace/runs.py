@@ -21,6 +21,7 @@ from ftspace.config import RunConfig, parse_config
 from ftspace.errors import DiskError, JobError
 from ftspace.events import (
     AdapterSaved,
+    Checkpoint,
     Evaluated,
     Event,
     Finished,
@@ -28,6 +29,8 @@ from ftspace.events import (
     Prepared,
     Preparing,
     Progress,
+    Resumed,
+    Sample,
     Started,
     Step,
     Validation,
@@ -94,6 +97,11 @@ class Run:
     def adapter(self) -> Path:
         """The tuned adapter; the folder exists only when it is whole."""
         return self.path / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        """States to resume from, one folder each; a folder exists only when it is whole."""
+        return self.path / "checkpoints"
 
     @property
     def evals(self) -> Path:
@@ -188,6 +196,10 @@ class RunState:
     prepared: Prepared | None = None
     steps: list[Step] = field(default_factory=list[Step])
     validations: list[Validation] = field(default_factory=list[Validation])
+    samples: list[Sample] = field(default_factory=list[Sample])
+    """What was answered at the validations, in their order."""
+    checkpoint: Checkpoint | None = None
+    """The newest."""
     warnings: list[str] = field(default_factory=list[str])
     progress: dict[tuple[str, str], Progress] = field(default_factory=dict[tuple[str, str], Progress])
     """How far the evaluation is, by task and which."""
@@ -215,6 +227,14 @@ class RunState:
                 self.steps.append(event)
             case Validation():
                 self.validations.append(event)
+            case Sample():
+                self.samples.append(event)
+            case Checkpoint():
+                self.checkpoint = event
+            case Resumed():
+                self.steps = [one for one in self.steps if one.step <= event.step]
+                self.validations = [one for one in self.validations if one.step <= event.step]
+                self.samples = [one for one in self.samples if one.step <= event.step]
             case Warned():
                 self.warnings.append(event.message)
             case Progress():

@@ -12,8 +12,8 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from ftspace.chat import Template, folding, install_template, make_template
-from ftspace.config import ModelConfig
 from ftspace.errors import ModelError
+from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.templates import NAMED
 

@@ -1,9 +1,9 @@
 import pytest
 
 from ftspace.chat import template_of
-from ftspace.config import ModelConfig
 from ftspace.data.formats import Conversation
 from ftspace.lab import lab_row
+from ftspace.sections import ModelConfig
 from ftspace.supervision import supervise
 from ftspace.tokenizer import LightTokenizer, open_tokenizer
 

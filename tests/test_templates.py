@@ -8,9 +8,9 @@ from transformers import AutoTokenizer
 
 from evals.prompts import Prompter
 from ftspace.chat import Template, end_of_turn, install_template, template_of
-from ftspace.config import ChatTemplate
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
+from ftspace.sections import ChatTemplate
 from ftspace.settings import ASSETS
 from ftspace.supervision import IGNORED, Tally, supervise
 from ftspace.templates import FOLD, NAMED, compiled

@@ -11,9 +11,9 @@ import pytest
 from transformers import AutoTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
 from ftspace.chat import install_template, template_of
-from ftspace.config import ModelConfig
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
+from ftspace.sections import ModelConfig
 from ftspace.settings import ASSETS, ROOT
 from ftspace.supervision import supervise
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer, template_of_model

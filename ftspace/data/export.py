@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from ftspace.config import DataConfig
 from ftspace.data.messages import Conversation, uses_tools
 from ftspace.data.prepare import SPLITS, Manifest, Split, prepare, read_split
 from ftspace.errors import ConfigError, DiskError
 from ftspace.hub.card import Source, card
+from ftspace.sections import DataConfig
 
 Kind = Literal["jsonl", "parquet"]
 CHUNK = 1000

@@ -10,12 +10,12 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ftspace.config import template_columns
 from ftspace.data.cells import RowProblem, cell, numbered
 from ftspace.data.columns import Format, Labels, Row, column_reader
 from ftspace.data.messages import Conversation, Message, pair, read_any, turn_like
 from ftspace.data.shapes import candidates, turn_reader
 from ftspace.errors import DatasetError
+from ftspace.sections import template_columns
 
 __all__ = ["Conversation", "Format", "Message", "RowProblem", "given_format", "recognize", "rows_in", "to_conversation"]
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from evals.errors import one_line
-from ftspace.config import DataConfig
 from ftspace.data import records
 from ftspace.data.files import files_in, kind_of, one_kind
 from ftspace.data.kinds import BUILDERS, Kind
 from ftspace.data.stored_rows import UNREADABLE, Batch
 from ftspace.errors import DatasetError
 from ftspace.hub.find import commit_of
+from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
 __all__ = ["BUILDERS", "Batch", "Rows", "check_file", "load_rows", "peek_rows", "split_names"]

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict
 
-from ftspace.config import DataConfig
 from ftspace.data.formats import Conversation, Format, RowProblem, to_conversation
 from ftspace.data.gather import Check, Gathered, gather
 from ftspace.data.load import Rows, peek_rows
@@ -25,6 +24,7 @@ from ftspace.data.sources import PEEK, Opened, first_usable, open_sources
 from ftspace.data.split import SPLITS, Split
 from ftspace.data.write import Written, write_splits
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 
 REVIEW = "review.jsonl"
 """The copy of the review's decisions that the preparation went by."""

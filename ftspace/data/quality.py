@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ftspace.config import Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.secrets import Span, excerpt, personal_in, redact, secrets_in
+from ftspace.sections import Finding
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

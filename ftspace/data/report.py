@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ftspace.config import FINDINGS, Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.quality import WORDS, Flag, redact_personal
 from ftspace.data.secrets import excerpt as cut
+from ftspace.sections import FINDINGS, Finding
 
 EXAMPLES = 5
 """Examples kept of each finding: those of the lowest rows."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ftspace.config import DataConfig, Finding
 from ftspace.data.boilerplate import boilerplate
 from ftspace.data.duplicates import Ids, equal, groups, near_duplicates, sign
 from ftspace.data.gather import Gathered
@@ -18,6 +17,7 @@ from ftspace.data.grams import Hashes, Mask
 from ftspace.data.overlap import shared_passages
 from ftspace.data.sift import bit
 from ftspace.data.split import SPLITS, Split, assign, belonging, keys, learnt
+from ftspace.sections import DataConfig, Finding
 
 TRAIN, TEST = SPLITS.index("train"), SPLITS.index("test")
 

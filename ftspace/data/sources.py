@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from ftspace.config import DataConfig
 from ftspace.data.columns import Row
 from ftspace.data.formats import Format, RowProblem, rows_in, to_conversation
 from ftspace.data.gather import Source
@@ -16,6 +15,7 @@ from ftspace.data.load import Rows, load_rows, peek_rows, split_names
 from ftspace.data.sift import Reading
 from ftspace.data.split import SPLITS, Split
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 
 PEEK, FURTHEST = 20, 2000
 """Rows looked at to recognize a format; so many at most where the first ones cannot be used."""

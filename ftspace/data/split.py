@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ftspace.config import DataConfig
 from ftspace.data.duplicates import Ids, Pairs, equal, groups
+from ftspace.sections import DataConfig
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

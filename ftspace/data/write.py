@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftspace.config import FINDINGS, Finding
 from ftspace.data.formats import Conversation
 from ftspace.data.gather import Gathered
 from ftspace.data.quality import redact_personal
@@ -18,6 +17,7 @@ from ftspace.data.review import Decision, conversation_id
 from ftspace.data.settle import Settled
 from ftspace.data.sift import bit
 from ftspace.data.split import SPLITS, Split
+from ftspace.sections import FINDINGS, Finding
 
 REMOVED = "removed.jsonl"
 REVIEWED = "dropped in the review"

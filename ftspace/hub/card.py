@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import yaml
 
-from ftspace.config import DataConfig
 from ftspace.data.prepare import SPLITS, Manifest, Split
+from ftspace.sections import DataConfig
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from evals.errors import one_line
-from ftspace.config import DataConfig
 from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
 from ftspace.hub.card import Source
 from ftspace.hub.find import commit_of
+from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
 if TYPE_CHECKING:

@@ -15,13 +15,14 @@ import numpy as np
 
 from evals.errors import EvalError
 from ftspace.chat import Template, install_template, template_of
-from ftspace.config import ModelConfig, RunConfig
+from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.prepare import prepare, preview, read_split
 from ftspace.data.split import SPLITS
 from ftspace.errors import ModelError
 from ftspace.inspection import Checked, Inspection, Shown, TokenCounts
 from ftspace.preflight import check_tokens
+from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.supervision import IGNORED, Tally
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer

@@ -21,8 +21,11 @@ import pyarrow as pa
 from datasets import Dataset
 
 from ftspace.data.prepare import Split, read_split
+from ftspace.errors import DatasetError, ModelError
+from ftspace.events import Warned
 from ftspace.supervision import Side, Tally
 from ftspace.training.tokens import Portable, Tokens, tokenize
+from ftspace.workers import Job
 
 VERSION = 1
 """Of what the files hold: raised when the renderer or the labels change."""
@@ -45,6 +48,52 @@ class SupervisedRows:
     tally: Tally
     made: bool
     """Whether they were tokenized now; False when they were there."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a run trains on, and measures itself by, in tokens."""
+
+    train: Dataset
+    validation: Dataset
+    mean_tokens: float
+    """Of a training row."""
+    dropped: dict[str, int]
+    """Training rows left out, by reason."""
+
+
+def training_rows(job: Job, tokenizer: Any) -> TrainingRows:
+    """The run's prepared training and validation rows in tokens; tells what a person should know of them.
+
+    Raises DatasetError when every answer is cut off, ModelError when the chat template refuses all rows.
+    """
+    run, recipe = job.run, job.run.config.train
+    length, cache = recipe.max_length, job.run.cache / "tokens"
+    splits: tuple[Split, ...] = ("train", "validation")
+    train, validation = (
+        supervised_rows(tokenizer, run.data, split, length, recipe.truncation_side, cache=cache, check=job.stop_here)
+        for split in splits
+    )
+    for warning in train.tally.warnings():
+        job.tell(Warned(message=warning))
+    refused = sum(train.tally.refused.values())
+    if not len(train.dataset) and refused > train.lost:
+        raise ModelError(train.tally.refused.most_common(1)[0][0])
+    if not len(train.dataset):
+        raise DatasetError(
+            f"in all {train.lost} training rows the answer is cut off: they are cut after {length} tokens; "
+            "raise train.max_length"
+        )
+    if train.lost:
+        job.tell(Warned(message=f"{train.lost} rows are left out: train.max_length cuts their answer off"))
+    dropped = {"answer cut off": train.lost, "refused by the chat template": refused}
+    tokens = sum(len(chunk.flatten()) for chunk in train.dataset.data.column("input_ids").chunks)
+    return TrainingRows(
+        train.dataset,
+        validation.dataset,
+        tokens / len(train.dataset),
+        {why: count for why, count in dropped.items() if count},
+    )
 
 
 def supervised_rows(

@@ -7,17 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ftspace.chat import install_template
 from ftspace.data.prepare import prepare
-from ftspace.data.split import Split
-from ftspace.errors import DatasetError, ModelError
+from ftspace.errors import ModelError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
-from ftspace.settings import resolve_local
 from ftspace.workers import Job, run_job
 
 SECONDS = 1.0
@@ -30,118 +28,59 @@ def train(job: Job) -> EndStatus:
     Raises FtspaceError when the data or the model cannot be used, or the training diverges.
     """
     run, config = job.run, job.run.config
-    recipe = config.train
     manifest = prepare(config.data, run.data, _looker(job))
     for warning in manifest.warnings:
         job.tell(Warned(message=warning))
     job.stop_here()
 
-    import torch
-    from peft import LoraConfig
     from peft.utils.error import PeftError
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
-    from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from evals.errors import EvalError
-    from evals.models import load_base, load_tokenizer
+    from ftspace.training.adapters import adapter_of
+    from ftspace.training.arguments import arguments_of
     from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
     from ftspace.training.documents import adopt
-    from ftspace.training.heads import complete_head, token_rows
-    from ftspace.training.rows import SupervisedRows, supervised_rows
+    from ftspace.training.heads import complete_head
+    from ftspace.training.loading import load
+    from ftspace.training.recipe import Work, choose
+    from ftspace.training.rows import training_rows
     from ftspace.training.trainer import DocumentTrainer
 
-    set_seed(recipe.seed)
-    base = str(resolve_local(config.model.id) or config.model.id)
-    try:
-        tokenizer = load_tokenizer(base, config.model.revision)
-        untrained_tokens = install_template(tokenizer, config.model.chat_template)
-        model: Any = load_base(
-            base,
-            revision=config.model.revision,
-            dtype=config.model.dtype,
-            device=recipe.device,
-            tokenizer=tokenizer,
-        )
-    except EvalError as error:
-        raise ModelError(str(error)) from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    set_seed(config.train.seed)
+    loaded = load(config)
+    model, tokenizer = loaded.model, loaded.tokenizer
     job.stop_here()
-
-    length = recipe.max_length
-    tokens: dict[Split, SupervisedRows] = {
-        split: supervised_rows(
-            tokenizer, run.data, split, length, recipe.truncation_side, cache=run.cache / "tokens", check=job.stop_here
-        )
-        for split in ("train", "validation")
-    }
-    train_rows, validation_rows = tokens["train"].dataset, tokens["validation"].dataset
-    unusable, tally = tokens["train"].lost, tokens["train"].tally
-    for warning in tally.warnings():
-        job.tell(Warned(message=warning))
-    refused = sum(tally.refused.values())
-    if not len(train_rows) and refused > unusable:
-        raise ModelError(tally.refused.most_common(1)[0][0])
-    if not len(train_rows):
-        raise DatasetError(
-            f"in all {unusable} training rows the answer is cut off: they are cut after {length} tokens; "
-            "raise train.max_length"
-        )
-    if unusable:
-        job.tell(Warned(message=f"{unusable} rows are left out: train.max_length cuts their answer off"))
-    device = model.device.type
-    part_tokens = recipe.micro_batch_tokens or (1024 if device == "cpu" else 8192)
-    unfit = adopt(model, train_rows.select(range(min(4, len(train_rows)))).to_list())
+    rows = training_rows(job, tokenizer)
+    work = Work(
+        parameters=model.num_parameters(),
+        rows=len(rows.train),
+        mean_tokens=rows.mean_tokens,
+        device=loaded.device,
+    )
+    recipe = choose(config, work)
+    unfit = adopt(model, rows.train.select(range(min(4, len(rows.train)))).to_list())
     if unfit:
         job.tell(Warned(message=f"{config.model.id} is trained on padded batches, which takes longer: {unfit}"))
-    micro_batch = _rows_a_pass(recipe.batch_size, part_tokens // length) if unfit else recipe.batch_size
-    trainer_class = SFTTrainer if unfit else partial(DocumentTrainer, part_tokens=part_tokens)
-    arguments = SFTConfig(
-        output_dir=str(run.path / "checkpoints"),
-        per_device_train_batch_size=micro_batch,
-        per_device_eval_batch_size=micro_batch,
-        gradient_accumulation_steps=recipe.batch_size // micro_batch,
-        num_train_epochs=recipe.epochs,
-        max_steps=recipe.max_steps or -1,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.scheduler,
-        warmup_steps=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        activation_checkpointing=recipe.gradient_checkpointing,
-        bf16=device in ("cuda", "cpu") and model.dtype == torch.bfloat16,
-        use_cpu=device == "cpu",
-        seed=recipe.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        eval_strategy="steps" if len(validation_rows) else "no",
-        eval_steps=recipe.validation_steps,
-        eval_on_start=bool(len(validation_rows)),
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=device == "cuda",
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
+    padded = _rows_a_pass(recipe.batch_size, recipe.micro_batch_tokens // config.train.max_length)
+    arguments = arguments_of(
+        run,
+        recipe,
+        device=loaded.device,
+        dtype=model.dtype,
+        rows=padded if unfit else recipe.batch_size,
+        validated=len(rows.validation) > 0,
     )
-    adapter = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=config.lora.target_modules,
-        trainable_token_indices=token_rows(model, untrained_tokens),
-    )
+    trainer_class = SFTTrainer if unfit else partial(DocumentTrainer, part_tokens=recipe.micro_batch_tokens)
     try:
         trainer: SFTTrainer = trainer_class(
             model=model,
             args=arguments,
-            train_dataset=train_rows,
-            eval_dataset=validation_rows if len(validation_rows) else None,
+            train_dataset=rows.train,
+            eval_dataset=rows.validation if len(rows.validation) else None,
             processing_class=tokenizer,
-            peft_config=adapter,
+            peft_config=adapter_of(config, model, loaded.untrained),
         )
     except PeftError as error:
         raise ModelError(f"lora.target_modules: the adapter does not fit the model: {error}") from error
@@ -154,17 +93,15 @@ def train(job: Job) -> EndStatus:
     events = EventCallback(
         job,
         Prepared(
-            rows={**manifest.rows, "train": len(train_rows)},
-            dropped=manifest.dropped
-            | manifest.removed
-            | ({"answer cut off": unusable} if unusable else {})
-            | ({"refused by the chat template": refused} if refused else {}),
+            rows={**manifest.rows, "train": len(rows.train)},
+            dropped=manifest.dropped | manifest.removed | rows.dropped,
             format=manifest.format,
             total_steps=0,
             trainable_parameters=trainable,
             parameters=parameters,
-            device=device,
+            device=loaded.device,
             dtype=str(model.dtype).removeprefix("torch."),
+            recipe=asdict(recipe),
         ),
     )
     trainer.add_callback(events)

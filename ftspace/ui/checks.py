@@ -7,12 +7,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from ftspace.config import Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.quality import WORDS, language, look
 from ftspace.data.report import DataReport, Tally
 from ftspace.data.sift import line_of
 from ftspace.errors import FtspaceError
+from ftspace.sections import Finding
 from ftspace.ui import look_markup, markup
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ftspace.config import FINDINGS, RunConfig, merge, parse_config
+from ftspace.config import RunConfig, merge, parse_config
+from ftspace.sections import FINDINGS
 
 RECOGNIZED, COLUMNS, MESSAGES, TEMPLATES = "recognized", "columns", "messages", "templates"
 WAYS = {

@@ -60,7 +60,7 @@ class Preset:
         default = default_config()
         return {
             "train.max_steps": self.max_steps,
-            "train.epochs": default.train.epochs * self.times,
+            "train.epochs": (default.train.epochs or 1) * self.times,
             "lora.r": default.lora.r * self.times,
             "eval.max_samples": self.max_samples,
         }
@@ -105,6 +105,8 @@ def widget(name: str) -> Component:
         return gr.CheckboxGroup(choices=task_choices([]), **common)
     if choices := choices_of(name):
         return gr.Dropdown(choices=choices, **common)
+    if bool in kinds and type(None) in kinds:
+        return gr.Dropdown(choices=[("auto", ""), ("yes", True), ("no", False)], **common)
     if bool in kinds:
         return gr.Checkbox(**common)
     if int in kinds or float in kinds:
@@ -113,9 +115,11 @@ def widget(name: str) -> Component:
 
 
 def value_of(config: RunConfig, name: str) -> Any:
-    """The value of a field by its dotted name."""
+    """The value of a field by its dotted name, as its widget has it."""
     section, field = name.split(".")
-    return getattr(getattr(config, section), field)
+    value = getattr(getattr(config, section), field)
+    open_choice = bool in get_args(sections()[section].model_fields[field].annotation)
+    return "" if value is None and open_choice else value
 
 
 def values_of(config: RunConfig) -> list[Any]:

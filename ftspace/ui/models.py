@@ -4,8 +4,9 @@ import time
 from functools import lru_cache
 
 from ftspace.chat import Template
-from ftspace.config import ModelConfig, RunConfig
+from ftspace.config import RunConfig
 from ftspace.preflight import check_model
+from ftspace.sections import ModelConfig
 from ftspace.tokenizer import Opened, open_tokenizer, template_of_model
 
 _MINUTES = 10

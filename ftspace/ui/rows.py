@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ftspace.config import DataConfig
 from ftspace.data.formats import Format
 from ftspace.data.load import Rows, peek_rows
 from ftspace.data.prepare import Preview, preview
 from ftspace.data.sources import PEEK, first_usable
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
 REVIEWED = 300

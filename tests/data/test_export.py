@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from ftspace.config import DataConfig
 from ftspace.data.export import Kind, export
 from ftspace.data.prepare import SPLITS, prepare, read_split
 from ftspace.errors import ConfigError, DatasetError, DiskError
 from ftspace.hub.card import Source
+from ftspace.sections import DataConfig
 
 SOURCE = Source("rows.jsonl")
 ODD = "a\u2028b \U0001f600 \"'\\ {x} | `y` <b>\n\tend \x85"

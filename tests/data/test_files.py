@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftspace.config import DataConfig
 from ftspace.data import compressed, json_rows, stored_rows
 from ftspace.data.load import load_rows, peek_rows
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
+from ftspace.sections import DataConfig
 from ftspace.settings import max_dataset_bytes, read_settings
 from ftspace.ui import desk
 from ftspace.ui.desk import Desk

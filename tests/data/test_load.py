@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ftspace.config import DataConfig
 from ftspace.data.load import Rows, load_rows, peek_rows, split_names
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 from tests.loopback_hub import LoopbackHub, serve
 
 ROWS = [{"question": f"{n}+1?", "answer": str(n + 1)} for n in range(30)]

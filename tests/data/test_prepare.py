@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ftspace.config import DataConfig
 from ftspace.data.prepare import Manifest, prepare, preview, read_rows, read_split
 from ftspace.data.review import Decision, conversation_id
 from ftspace.data.split import SPLITS, Split
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> DataConfig:

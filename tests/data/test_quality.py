@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftspace.config import Finding
 from ftspace.data.messages import Conversation, Message
 from ftspace.data.quality import WORDS, language, look, redact_personal
+from ftspace.sections import Finding
 
 ASK, SAID = "What does the grey sea look like?", "It lies flat under low clouds."
 

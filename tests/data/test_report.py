@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftspace.config import Finding
 from ftspace.data.messages import Conversation
 from ftspace.data.quality import Flag, language, look
 from ftspace.data.report import DataReport, Tally
+from ftspace.sections import Finding
 
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 SAID = "The grey sea lies flat under low clouds, and nobody is there."

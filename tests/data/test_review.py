@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from ftspace.config import DataConfig
 from ftspace.data.prepare import prepare, preview, read_split
 from ftspace.data.review import Decision, conversation_id, decide, read_review
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 
 ID = "0" * 64
 

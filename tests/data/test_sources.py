@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from ftspace.config import DataConfig
 from ftspace.data.prepare import prepare, preview
 from ftspace.data.sources import FURTHEST, first_usable, own_splits
 from ftspace.errors import DatasetError
+from ftspace.sections import DataConfig
 
 
 @pytest.fixture

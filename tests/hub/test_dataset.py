@@ -10,12 +10,12 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ftspace.config import DataConfig
 from ftspace.data.messages import Conversation
 from ftspace.data.prepare import Manifest, Split, prepare, read_split
 from ftspace.errors import DatasetError, HubError
 from ftspace.hub.card import Source, card
 from ftspace.hub.dataset import Pushed, check_target, push, source_of
+from ftspace.sections import DataConfig
 from tests.data.test_export import WHOLE, call, talk
 from tests.hub.test_find import run
 from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, LoopbackHub, serve
