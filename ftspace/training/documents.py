@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from ftspace.supervision import IGNORED
+from ftspace.training.attention import causal, suits
 
 ATTENTION = "ftspace_documents"
 """The name under which `attend` is registered."""
@@ -70,10 +71,14 @@ def attend(
     for length, alike in groupby(lengths):
         stop = start + length * len(list(alike))
         q, k, v = (_stacked(one[:, :, start:stop], length) for one in (query, key, value))
-        mask = _band(length, sliding_window, q.device) if sliding_window and length > sliding_window else None
-        found = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None, scale=scaling, enable_gqa=shared
-        )
+        windowed = bool(sliding_window) and length > sliding_window
+        if not windowed and suits(q, dropout):
+            found = causal(q, k, v, q.shape[-1] ** -0.5 if scaling is None else scaling)
+        else:
+            mask = _band(length, sliding_window, q.device) if sliding_window and windowed else None
+            found = functional.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None, scale=scaling, enable_gqa=shared
+            )
         outputs.append(found.transpose(1, 2).reshape(1, stop - start, found.shape[1], found.shape[3]))
         start = stop
     return torch.cat(outputs, dim=1), None

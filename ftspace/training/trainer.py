@@ -7,10 +7,15 @@ divided by the supervised tokens of the whole step: what plain TRL computes over
 from typing import Any
 
 import torch
-from torch.nn import functional
+from datasets import Dataset
 from trl.trainer.sft_trainer import SFTTrainer
 
 from ftspace.training.documents import Documents, documents, parted
+from ftspace.training.heads import fuses, summed_loss
+from ftspace.training.lora_product import fuse
+
+_PROBES, _PROBE = 4, 48
+"""Documents, and tokens of each, by which the fused loss is tried."""
 
 
 class DocumentTrainer(SFTTrainer):
@@ -19,7 +24,10 @@ class DocumentTrainer(SFTTrainer):
     def __init__(self, *, part_tokens: int, **arguments: Any) -> None:
         """`part_tokens` are the tokens of one forward pass; all else is SFTTrainer's."""
         super().__init__(data_collator=_collate, **arguments)
-        self._part_tokens = part_tokens
+        self.part_tokens = part_tokens
+        model: Any = self.model
+        fuse(model)
+        self._fused = _loss_fuses(model, arguments["train_dataset"], self.args.device)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward over a step's conversations; the mean loss of its supervised tokens."""
@@ -28,9 +36,9 @@ class DocumentTrainer(SFTTrainer):
         count = int(num_items_in_batch) if num_items_in_batch is not None else whole.supervised
         total = torch.zeros((), device=self.args.device)
         right = 0
-        for part in parted(whole, self._part_tokens):
+        for part in parted(whole, self.part_tokens):
             with self.compute_loss_context_manager():
-                loss, hits = summed_loss(model, part, self.args.device)
+                loss, hits = part_loss(model, part, self.args.device, fused=self._fused)
             loss = loss / max(count, 1)
             self.accelerator.backward(loss)
             total += loss.detach()
@@ -48,21 +56,25 @@ class DocumentTrainer(SFTTrainer):
         total = torch.zeros((), device=self.args.device)
         right = 0
         with torch.no_grad(), self.compute_loss_context_manager():
-            for part in parted(whole, self._part_tokens):
-                loss, hits = summed_loss(model, part, self.args.device)
+            for part in parted(whole, self.part_tokens):
+                loss, hits = part_loss(model, part, self.args.device, fused=self._fused)
                 total += loss
                 right += hits
         self._metrics["eval"]["mean_token_accuracy"].append(right / max(whole.supervised, 1))
         return total / max(whole.supervised, 1), None, None
 
 
-def summed_loss(model: Any, part: Documents, device: torch.device) -> tuple[torch.Tensor, int]:
+def part_loss(model: Any, part: Documents, device: torch.device, *, fused: bool) -> tuple[torch.Tensor, int]:
     """The summed loss of a part's supervised tokens, in nats, and how many of them the model would have chosen."""
     given, targets = part.inputs(device)
-    if not len(targets):
-        return model(**given | {"logits_to_keep": 1}).logits.sum() * 0, 0
-    logits = model(**given).logits[0].float()
-    return functional.cross_entropy(logits, targets, reduction="sum"), int((logits.argmax(-1) == targets).sum())
+    return summed_loss(model, given, targets, fused=fused)
+
+
+def _loss_fuses(model: Any, rows: Dataset, device: torch.device) -> bool:
+    few = rows.select(range(min(_PROBES, len(rows)))).to_list()
+    short = [{"input_ids": row["input_ids"][:_PROBE], "labels": row["input_ids"][:_PROBE]} for row in few]
+    given, targets = documents(short).inputs(device)
+    return fuses(model, given, targets)
 
 
 def _collate(rows: list[dict[str, Any]]) -> dict[str, Any]:

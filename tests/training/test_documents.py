@@ -1,3 +1,4 @@
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MambaC
 
 from ftspace.supervision import IGNORED
 from ftspace.training.documents import ATTENTION, adopt, documents, parted
-from ftspace.training.trainer import summed_loss
+from ftspace.training.heads import fuses
+from ftspace.training.lora_product import fuse
+from ftspace.training.trainer import part_loss
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
@@ -23,7 +26,7 @@ CPU = torch.device("cpu")
 
 def make(config: PretrainedConfig):
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config)
+    return AutoModelForCausalLM.from_config(deepcopy(config))
 
 
 def make_rows() -> list[dict[str, list[int]]]:
@@ -32,12 +35,15 @@ def make_rows() -> list[dict[str, list[int]]]:
     return [{"input_ids": ids, "labels": [IGNORED] * (len(ids) // 2) + ids[len(ids) // 2 :]} for ids in rows]
 
 
+@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize(
     "config",
     [LlamaConfig(**SHAPE, tie_word_embeddings=True), MistralConfig(**SHAPE, sliding_window=7)],
     ids=["llama", "sliding window"],
 )
-def test_no_conversation_sees_another_loss_and_gradients_are_those_of_each_alone(config: PretrainedConfig) -> None:
+def test_no_conversation_sees_another_loss_and_gradients_are_those_of_each_alone(
+    config: PretrainedConfig, fused: bool
+) -> None:
     model = make(config)
     tuned = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
     rows = make_rows()
@@ -51,6 +57,8 @@ def test_no_conversation_sees_another_loss_and_gradients_are_those_of_each_alone
 
     assert adopt(model, rows) is None and model.config._attn_implementation == ATTENTION
     whole = documents(rows)
+    if fused:
+        assert fuse(tuned) == 14 and fuses(tuned, *whole.inputs(CPU))
     assert whole.supervised == sum(counts)
     for most, passes in ((10, 7), (30, 6), (1000, 1)):
         tuned.zero_grad()
@@ -58,7 +66,7 @@ def test_no_conversation_sees_another_loss_and_gradients_are_those_of_each_alone
         assert len(parts) == passes and sum(len(part.lengths) for part in parts) == len(rows)
         together = 0.0
         for part in parts:
-            loss, _ = summed_loss(tuned, part, CPU)
+            loss, _ = part_loss(tuned, part, CPU, fused=fused)
             (loss / whole.supervised).backward()
             together += loss.item() / whole.supervised
         assert together == pytest.approx(alone.item(), abs=1e-5)
