@@ -3,7 +3,8 @@
 `python -m benchmarks.training [--layers 10] [--rounds 2] [--json]`. A model of SmolLM2-135M's shape with random
 weights, and chat rows of realistic lengths, about seven tokens in ten of them trained. Every way trains the same rows
 for the same number of optimizer steps in a process of its own; the processes take turns, and the best round of each
-counts. CPU seconds are of all threads. First the losses of ours are compared with plain TRL's in float32.
+counts. CPU seconds are of all threads. First the losses of ours are compared with plain TRL's in float32, and the
+first step's gradients as each way really computes them.
 
     trl           TRL's defaults: float32 weights, bf16 autocast, gradient checkpointing, padded batches
     trl_tuned     packed best-fit to 1024, bf16 autocast, no checkpointing
@@ -23,10 +24,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = ("trl", "trl_tuned", "llamafactory", "ours")
 BATCH, STEPS, RANK = 8, 3, 16
-SAME_LOSS = 2e-3
+SAME_LOSS, SAME_GRADIENT = 2e-3, 0.997
 
 
 def main() -> int:
@@ -37,15 +41,24 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--precise", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--gradient", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.way:
-        sys.stdout.write(json.dumps(_train(given.way, given.layers, precise=given.precise)) + "\n")
+        sys.stdout.write(json.dumps(_train(given.way, given.layers, given.precise, given.gradient)) + "\n")
         return 0
     exact = {way: _run(way, given.layers, precise=True) for way in ("trl", "ours")}
     difference = max(abs(a - b) for a, b in zip(exact["trl"]["losses"], exact["ours"]["losses"], strict=True))
     if difference > SAME_LOSS:
         raise SystemExit(f"the losses differ: {exact}")
-    rounds = [{way: _run(way, given.layers, precise=False) for way in WAYS} for _ in range(given.rounds)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {way: Path(folder, f"{way}.npy") for way in ("trl", "ours")}
+        rounds = [
+            {way: _run(way, given.layers, precise=False, gradient=files.get(way)) for way in WAYS}
+            for _ in range(given.rounds)
+        ]
+        cosine = _cosine(*(np.load(file) for file in files.values()))
+    if cosine < SAME_GRADIENT:
+        raise SystemExit(f"the gradients differ: their cosine is {cosine}")
     seconds = {way: min(one[way]["seconds"] for one in rounds) for way in WAYS}
     memory = {way: statistics.median(one[way]["memory"] for one in rounds) for way in WAYS}
     found = {
@@ -54,6 +67,7 @@ def main() -> int:
         "speedup_vs_llamafactory_way": round(seconds["llamafactory"] / seconds["ours"], 2),
         "memory_ratio": round(memory["ours"] / memory["trl"], 3),
         "loss_difference": difference,
+        "gradient_cosine": round(cosine, 5),
         "cpu_seconds": {way: round(value, 2) for way, value in seconds.items()},
         "peak_over_idle_bytes": memory,
         "tokens": rounds[0]["ours"]["tokens"],
@@ -64,12 +78,16 @@ def main() -> int:
     return 0
 
 
-def _run(way: str, layers: int, *, precise: bool) -> dict[str, Any]:
+def _cosine(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+
+
+def _run(way: str, layers: int, *, precise: bool, gradient: Path | None = None) -> dict[str, Any]:
     from ftspace.settings import worker_env
 
     command = [sys.executable, "-m", "benchmarks.training", "--way", way, "--layers", str(layers)]
     done = subprocess.run(
-        [*command, *(["--precise"] if precise else [])],
+        [*command, *(["--precise"] if precise else []), *(["--gradient", str(gradient)] if gradient else [])],
         cwd=ROOT,
         env=worker_env(offline=True),  # the peers get our allocator's and threads' settings, too
         stdout=subprocess.PIPE,
@@ -91,7 +109,7 @@ def make_rows() -> list[dict[str, list[int]]]:
     return rows
 
 
-def _train(way: str, layers: int, *, precise: bool) -> dict[str, Any]:
+def _train(way: str, layers: int, precise: bool, gradient: str | None) -> dict[str, Any]:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -164,7 +182,7 @@ def _train(way: str, layers: int, *, precise: bool) -> dict[str, Any]:
             trainer.compute_loss = lambda model, inputs, **more: Trainer.compute_loss(trainer, model, inputs, **more)
         for chatty in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(chatty)
-        clock = _Clock(TrainerCallback)
+        clock = _Clock(TrainerCallback, gradient)
         trainer.add_callback(clock.callback)
         trainer.train()
     return {
@@ -177,9 +195,12 @@ def _train(way: str, layers: int, *, precise: bool) -> dict[str, Any]:
 
 
 class _Clock:
-    """CPU seconds from the first step's beginning to the last one's end, the losses, and the peak memory over idle."""
+    """CPU seconds from the first step's beginning to the last one's end, the losses, and the peak memory over idle.
 
-    def __init__(self, base: type) -> None:
+    Writes the first step's gradients to the file `gradient`.
+    """
+
+    def __init__(self, base: type, gradient: str | None) -> None:
         self.seconds = 0.0
         self.memory = 0
         self.losses: list[float] = []
@@ -194,6 +215,11 @@ class _Clock:
             def on_train_end(self, *args: Any, **kwargs: Any) -> None:
                 outer.seconds = time.process_time() - outer._began
                 outer.memory = _status("VmHWM") - outer._idle
+
+            def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                if gradient and not state.global_step:
+                    trained = [one.grad for one in kwargs["model"].parameters() if one.grad is not None]
+                    np.save(gradient, np.concatenate([one.float().flatten().numpy() for one in trained]))
 
             def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
                 if "loss" in logs:
