@@ -69,7 +69,9 @@ class _View:
             case Step():
                 self._bar("train", f"train, loss {event.loss:.3f}", event.step, self._total)
             case Validation():
-                say(f"  step {event.step}: validation loss {event.loss:.3f}")
+                accuracy = "" if event.token_accuracy is None else f", {event.token_accuracy:.1%} of tokens right"
+                score = "" if event.score is None else f", F1 of the samples {event.score:.2f}"
+                say(f"  step {event.step}: validation loss {event.loss:.3f}{accuracy}{score}")
             case Asked():
                 name = f"{event.task}, {event.which}"
                 self._bar(name, name, event.done, event.total)

@@ -18,6 +18,8 @@ from ftspace.errors import FtspaceError
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.runs import Run
 
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says where it has no error of its own for it."""
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lighteval")
 
 log = logging.getLogger(__name__)
@@ -79,9 +81,16 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     return code
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the device or of the machine; torch is known by its words, not imported."""
+    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
 def _reason_of(error: Exception) -> tuple[str, str]:
     text = one_line(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return "memory", f"out of memory: {text}; lower train.micro_batch_tokens or train.max_length"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return "disk", f"the disk cannot be written: {text}; free some space and start again"

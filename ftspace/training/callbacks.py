@@ -8,6 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from ftspace.errors import DivergedError
 from ftspace.events import Prepared, Step, Validation
+from ftspace.training.memory import peak_bytes
 from ftspace.workers import Job
 
 
@@ -52,11 +53,20 @@ class EventCallback(TrainerCallback):
                     grad_norm=logs.get("grad_norm"),
                     tokens=int(logs.get("num_tokens", 0)),
                     seconds=time.monotonic() - self._began,
+                    token_accuracy=logs.get("mean_token_accuracy"),
+                    memory=peak_bytes(),
                 )
             )
             self._watch(state, control, logs)
         if "eval_loss" in logs:
-            self._job.tell(Validation(step=state.global_step, loss=logs["eval_loss"]))
+            self._job.tell(
+                Validation(
+                    step=state.global_step,
+                    loss=logs["eval_loss"],
+                    token_accuracy=logs.get("eval_mean_token_accuracy"),
+                    score=logs.get("eval_score"),
+                )
+            )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Looks whether somebody asked for a stop."""

@@ -4,64 +4,44 @@ A step's conversations come as one batch, are gone through in parts of a token b
 divided by the supervised tokens of the whole step: what plain TRL computes over padded rows, to rounding.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from datasets import Dataset
-from trl.trainer.sft_trainer import SFTTrainer
 
 from ftspace.training.documents import Documents, documents, parted
 from ftspace.training.heads import fuses, summed_loss
 from ftspace.training.lora_product import fuse
+from ftspace.training.parts import Part, PartedTrainer
 
 _PROBES, _PROBE = 4, 48
 """Documents, and tokens of each, by which the fused loss is tried."""
 
 
-class DocumentTrainer(SFTTrainer):
+class DocumentTrainer(PartedTrainer):
     """SFTTrainer whose batches are `Documents`. Give it a model with the attention `documents.ATTENTION`."""
 
-    def __init__(self, *, part_tokens: int, **arguments: Any) -> None:
-        """`part_tokens` are the tokens of one forward pass; all else is SFTTrainer's."""
+    def __init__(self, **arguments: Any) -> None:
+        """`part_tokens`, and what SFTTrainer takes."""
         super().__init__(data_collator=_collate, **arguments)
-        self.part_tokens = part_tokens
         model: Any = self.model
         fuse(model)
         self._fused = _loss_fuses(model, arguments["train_dataset"], self.args.device)
 
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Forward and backward over a step's conversations; the mean loss of its supervised tokens."""
-        model.train()
+    def contents(self, inputs: dict[str, Any]) -> tuple[Documents, int, int]:
+        """The batch's documents, their tokens and supervised tokens."""
         whole = _unpack(inputs)
-        count = int(num_items_in_batch) if num_items_in_batch is not None else whole.supervised
-        total = torch.zeros((), device=self.args.device)
-        right = 0
-        for part in parted(whole, self.part_tokens):
-            with self.compute_loss_context_manager():
-                loss, hits = part_loss(model, part, self.args.device, fused=self._fused)
-            loss = loss / max(count, 1)
-            self.accelerator.backward(loss)
-            total += loss.detach()
-            right += hits
-        self._total_train_tokens += len(whole.input_ids)
-        self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
-        self._metrics["train"]["mean_token_accuracy"].append(right / max(whole.supervised, 1))
-        return total
+        return whole, len(whole.input_ids), whole.supervised
 
-    def prediction_step(
-        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[torch.Tensor, None, None]:
-        """The mean loss of a batch's supervised tokens."""
-        whole = _unpack(inputs)
-        total = torch.zeros((), device=self.args.device)
-        right = 0
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for part in parted(whole, self.part_tokens):
-                loss, hits = part_loss(model, part, self.args.device, fused=self._fused)
-                total += loss
-                right += hits
-        self._metrics["eval"]["mean_token_accuracy"].append(right / max(whole.supervised, 1))
-        return total / max(whole.supervised, 1), None, None
+    def parts(self, whole: Documents, most: int) -> Iterator[Part]:
+        """Documents as they come, up to `most` tokens."""
+        return (Part(one, len(one.lengths), len(one.input_ids)) for one in parted(whole, most))
+
+    def loss_of(self, model: Any, given: Documents, count: int) -> tuple[torch.Tensor, int]:
+        """By logits only where a token is trained."""
+        loss, right = part_loss(model, given, self.args.device, fused=self._fused)
+        return loss / count, right
 
 
 def part_loss(model: Any, part: Documents, device: torch.device, *, fused: bool) -> tuple[torch.Tensor, int]:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ def train(job: Job) -> EndStatus:
     from peft.utils.error import PeftError
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
-    from trl.trainer.sft_trainer import SFTTrainer
 
     from ftspace.training.adapters import adapter_of
     from ftspace.training.arguments import arguments_of
@@ -44,8 +42,10 @@ def train(job: Job) -> EndStatus:
     from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
+    from ftspace.training.padded import PaddedTrainer
     from ftspace.training.recipe import Work, choose
     from ftspace.training.rows import training_rows
+    from ftspace.training.samples import Samples
     from ftspace.training.trainer import DocumentTrainer
 
     set_seed(config.train.seed)
@@ -60,6 +60,7 @@ def train(job: Job) -> EndStatus:
         device=loaded.device,
     )
     recipe = choose(config, work)
+    attention = model.config._attn_implementation
     unfit = adopt(model, rows.train.select(range(min(4, len(rows.train)))).to_list())
     if unfit:
         job.tell(Warned(message=f"{config.model.id} is trained on padded batches, which takes longer: {unfit}"))
@@ -72,9 +73,10 @@ def train(job: Job) -> EndStatus:
         rows=padded if unfit else recipe.batch_size,
         validated=len(rows.validation) > 0,
     )
-    trainer_class = SFTTrainer if unfit else partial(DocumentTrainer, part_tokens=recipe.micro_batch_tokens)
+    trainer_class = PaddedTrainer if unfit else DocumentTrainer
     try:
-        trainer: SFTTrainer = trainer_class(
+        trainer = trainer_class(
+            part_tokens=recipe.micro_batch_tokens,
             model=model,
             args=arguments,
             train_dataset=rows.train,
@@ -89,6 +91,15 @@ def train(job: Job) -> EndStatus:
     tuned: Any = trainer.model
     if unfit:
         complete_head(tuned.get_base_model())
+    trainer.warn = lambda message: job.tell(Warned(message=message))
+    trainer.samples = Samples(
+        job,
+        tuned,
+        tokenizer,
+        attention=attention,
+        rows=manifest.rows["validation"],
+        most_tokens=recipe.micro_batch_tokens,
+    )
     trainable, parameters = tuned.get_nb_trainable_parameters()
     events = EventCallback(
         job,

@@ -1,0 +1,194 @@
+"""TRL's trainer within its memory, measured by the token. Knows no model and no way to lay out a batch.
+
+A batch goes through the model in parts of `part_tokens` tokens, the loss of each divided by the supervised tokens of
+the whole step. When memory runs out, the step is done again from its beginning in parts half as large: the gradients
+are thrown away and the random numbers taken back, so it is the step that smaller parts would have made in the first
+place. A validation has a budget of its own. Its loss is the mean over all supervised tokens of the validation rows,
+which a mean of batches is not.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from trl.trainer.sft_trainer import SFTTrainer
+
+from ftspace.errors import MemoryGoneError
+from ftspace.training.memory import RandomState, is_out_of_memory, release
+
+
+class SampleAnswers(Protocol):
+    """Asks the model as it is now."""
+
+    def ask(self, step: int) -> float | None:
+        """The mean score of the answers; None when there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """What goes through the model at a time."""
+
+    given: Any
+    """As the trainer laid it out."""
+    conversations: int
+    tokens: int
+    """Padding included."""
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What came of a batch."""
+
+    loss: torch.Tensor
+    """Its share of the step's mean, in nats."""
+    right: Any
+    """Supervised tokens that the model would have chosen itself."""
+    tokens: int
+    supervised: int
+
+
+@dataclass
+class _Begun:
+    """What has been done of an optimizer step: its batches up to now, and where its random numbers began."""
+
+    random: RandomState = field(default_factory=RandomState.now)
+    batches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    right: float = 0.0
+    supervised: int = 0
+
+
+class PartedTrainer(SFTTrainer):
+    """What `DocumentTrainer` and `PaddedTrainer` share. They say what a batch holds, its parts and a part's loss."""
+
+    part_tokens: int
+    """Tokens of one forward pass in training; halved when memory runs out."""
+    validation_part_tokens: int
+    """The same in a validation, which keeps nothing for a backward pass."""
+    warn: Callable[[str], None]
+    """Told, in a line, what a person should know."""
+    samples: SampleAnswers | None
+    """Asked at each validation; their score is `eval_score` among its metrics."""
+
+    def __init__(self, *, part_tokens: int, **arguments: Any) -> None:
+        """`part_tokens` are the tokens of one forward pass; all else is SFTTrainer's."""
+        super().__init__(**arguments)
+        self.part_tokens = self.validation_part_tokens = part_tokens
+        self.warn = lambda message: None
+        self.samples = None
+        self._begun: _Begun | None = None
+        self._part: Part | None = None
+        self._validated: list[_Passed] = []
+
+    def contents(self, inputs: dict[str, Any]) -> tuple[Any, int, int]:
+        """A batch as the parts are made of it, its tokens without padding, and how many are supervised."""
+        raise NotImplementedError
+
+    def parts(self, whole: Any, most: int) -> Iterator[Part]:
+        """The batch in parts of at most `most` tokens, or of one conversation."""
+        raise NotImplementedError
+
+    def loss_of(self, model: Any, given: Any, count: int) -> tuple[torch.Tensor, Any]:
+        """The summed loss of a part over `count` tokens, and how many of its own the model would have chosen."""
+        raise NotImplementedError
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward over a batch; its share of the mean loss of the step's supervised tokens.
+
+        Raises MemoryGoneError when one conversation alone is too much.
+        """
+        model.train()
+        begun = self._begun = self._begun or _Begun()
+        begun.batches.append(inputs)
+        todo = [inputs]
+        while (found := self._attempt(model, todo, num_items_in_batch)) is None:
+            model.zero_grad()
+            release()
+            begun.random.restore()
+            todo = begun.batches
+        begun.right += float(found.right)
+        begun.supervised += found.supervised
+        self._total_train_tokens += found.tokens
+        if self.accelerator.sync_gradients:  # the step's last batch
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+            self._metrics["train"]["mean_token_accuracy"].append(begun.right / max(begun.supervised, 1))
+            self._begun = None
+        return found.loss
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> tuple[torch.Tensor, None, None]:
+        """The mean loss of a batch's supervised tokens; what it adds up to is kept for the whole validation."""
+        with torch.no_grad():
+            while (found := self._attempt(model, [inputs])) is None:
+                release()
+        self._validated.append(found)
+        return found.loss, None, None
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """The validation, with its loss and accuracy over all supervised tokens, and the score of the samples."""
+        self._validated = []
+        output: Any = super().evaluation_loop(*args, **kwargs)
+        if supervised := sum(one.supervised for one in self._validated):
+            nats = sum(one.loss.item() * one.supervised for one in self._validated)
+            output.metrics["eval_loss"] = nats / supervised
+            output.metrics["eval_mean_token_accuracy"] = sum(float(one.right) for one in self._validated) / supervised
+        score = self.samples.ask(self.state.global_step) if self.samples else None
+        if score is not None:
+            output.metrics["eval_score"] = score
+        return output
+
+    def _attempt(self, model: Any, batches: list[dict[str, Any]], items: Any = None) -> "_Passed | None":
+        """Takes batches through the model, with gradients in training; what came of the last one.
+
+        None when memory ran out: then the parts are smaller from now on. Raises MemoryGoneError where they cannot be.
+        """
+        passed = None
+        self._part = None
+        try:
+            for batch in batches:
+                passed = self._pass(model, batch, items)
+            return passed
+        except (RuntimeError, MemoryError) as error:
+            if self._part is None or not is_out_of_memory(error):
+                raise
+            self._halve(self._part, error, training=model.training)
+        self._part = None
+        return None
+
+    def _pass(self, model: Any, batch: dict[str, Any], items: Any) -> "_Passed":
+        whole, tokens, supervised = self.contents(batch)
+        alike = getattr(self, "current_gradient_accumulation_steps", 1) if model.training else 1
+        count = max(1, supervised * alike if items is None else int(items))
+        total = torch.zeros((), device=self.args.device)
+        right: Any = 0
+        for part in self.parts(whole, self.part_tokens if model.training else self.validation_part_tokens):
+            self._part = part
+            with self.compute_loss_context_manager():
+                loss, hits = self.loss_of(model, part.given, count)
+            if model.training:
+                self.accelerator.backward(loss)
+            total += loss.detach()
+            right += hits
+        return _Passed(total, right, tokens, supervised)
+
+    def _halve(self, part: Part, error: BaseException, *, training: bool) -> None:
+        """Halves what was too much, and says so. Raises MemoryGoneError where it cannot be halved."""
+        done = self.state.global_step
+        place = f"training step {done + 1}" if training else f"the validation after step {done}"
+        if part.conversations == 1:
+            raise MemoryGoneError(
+                f"out of memory in {place}: a conversation of {part.tokens} tokens alone is too much; lower "
+                "train.max_length, or set train.gradient_checkpointing, or model.quantization to nf4"
+            ) from error
+        budget = self.part_tokens if training else self.validation_part_tokens
+        smaller = max(1, min(budget, part.tokens) // 2)
+        if training:
+            self.part_tokens = smaller
+        else:
+            self.validation_part_tokens = smaller
+        self.warn(
+            f"memory ran out in {place}: it is done again in parts of {smaller} tokens instead of {budget}, and so are "
+            "all that follow"
+        )
