@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 
+from ftspace.answers import Answered
 from ftspace.ui.views import Live, ResultLine, RunLine, Tone
+
+ANSWERED = 5
+"""So many sample questions are shown of a run at work."""
+CELL = 280
+"""Characters shown of each."""
 
 
 def header(run: RunLine | None) -> str:
@@ -83,8 +89,30 @@ def live(view: Live) -> str:
     return (
         f'<section class="ft-live ft-{view.tone}"><ol class="ft-phases">{phases}</ol>'
         f'<h2 role="status">{escape(view.headline)}</h2><p class="ft-detail">{escape(view.detail)}</p>'
-        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{warnings}</section>'
+        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{warnings}{_answered(view.answers)}</section>'
     )
+
+
+def _answered(answers: Sequence[Answered]) -> str:
+    """The first few sample questions: what is expected, what the base said and what is said now."""
+    if not answers:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{_clipped(one.question)}</th><td data-label="Expected">{_clipped(one.reference)}</td>'
+        f'<td data-label="Before">{_clipped(one.first)}</td><td data-label="Now">{_clipped(one.newest)}</td></tr>'
+        for one in answers[:ANSWERED]
+    )
+    return (
+        '<div class="ft-scroll" tabindex="0" role="region" aria-label="Sample answers"><table class="ft-answers">'
+        f'<thead><tr><th scope="col">Asked</th><th scope="col">Expected</th><th scope="col">Before</th>'
+        f'<th scope="col">After step {answers[0].step}</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _clipped(text: str) -> str:
+    """Text of a cell: its end where it is long, as a question stands last."""
+    flat = text.strip()
+    return escape(flat if len(flat) <= CELL else f"…{flat[1 - CELL :]}") or "–"
 
 
 def _bar(view: Live) -> str:

@@ -4,7 +4,7 @@ Knows no gradio and no HTML; time is an argument. `samples.py` does the same for
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Literal
@@ -13,6 +13,7 @@ import pandas as pd
 
 from evals.log import Results, Row
 from evals.log import Verdict as RowVerdict
+from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
 from ftspace.runs import TERMINAL, RunState, Status
 
@@ -53,6 +54,8 @@ class Live:
     phases: list[tuple[str, PhaseState]]
     facts: list[tuple[str, str]]
     warnings: list[str]
+    answers: list[Answered] = field(default_factory=list[Answered])
+    """The sample questions with the newest answers."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def live(state: RunState, status: Status, config: RunConfig, now: float) -> Live
         phases=_phases(state, status, config),
         facts=_facts(state, status, now),
         warnings=list(dict.fromkeys(state.warnings)),
+        answers=answered(state),
     )
 
 
@@ -176,6 +180,12 @@ def _facts(state: RunState, status: Status, now: float) -> list[tuple[str, str]]
         first, last = state.validations[0], state.validations[-1]
         words = number(last.loss) if last is first else f"{number(first.loss)} → {number(last.loss)}"
         facts.append(("Validation loss", words))
+        shares = [one.token_accuracy for one in (first, last) if one.token_accuracy is not None]
+        if shares:
+            facts.append(("Tokens right", " → ".join(f"{points(one)} %" for one in dict.fromkeys(shares))))
+        scores = [one.score for one in (first, last) if one.score is not None]
+        if scores:
+            facts.append(("F1 of the samples", " → ".join(points(one) for one in dict.fromkeys(scores))))
     if state.steps and state.steps[-1].seconds > 0:
         newest = state.steps[-1]
         facts.append(("Speed", f"{newest.tokens / newest.seconds:,.0f} tokens/s"))

@@ -1,5 +1,6 @@
 import pytest
 
+from ftspace.answers import Answered
 from ftspace.checks import Check
 from ftspace.data.formats import Format, Message
 from ftspace.data.report import DataReport, Found, FoundExample
@@ -17,6 +18,7 @@ HTML = [
     markup.runs([RunLine(EVIL, EVIL, EVIL, EVIL, "busy")]),
     markup.preview([(EVIL, [(2, 9)])], EVIL),
     markup.live(Live(EVIL, EVIL, "busy", 0.5, [(EVIL, "now")], [(EVIL, EVIL)], [EVIL])),
+    markup.live(Live("h", "d", "busy", 0.5, [], [], [], [Answered(EVIL, EVIL, EVIL, EVIL, 1)])),
     markup.results(
         EVIL, "good", [ResultLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "better", "good", (0, 0, 1))]
     ),

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from evals.log import EvalLog, EvalSpec, Results, Row, Sample
+from evals.log import EvalLog, EvalSpec, Results, Row
+from evals.log import Sample as Asked
+from ftspace.answers import Answered, measured
 from ftspace.config import default_config, parse_config
 from ftspace.events import (
     AdapterSaved,
@@ -13,6 +15,8 @@ from ftspace.events import (
     Finished,
     Prepared,
     Progress,
+    Resumed,
+    Sample,
     Started,
     Step,
     Validation,
@@ -75,6 +79,23 @@ def test_training_tells_step_share_and_time_left() -> None:
         "Trained weights": "303.6 k (8.2 %)",
         "Device": "cpu, float32",
     }
+
+
+def test_the_newest_answers_stand_beside_those_of_the_base() -> None:
+    def asked(step: int, index: int, answer: str) -> Sample:
+        return Sample(step=step, index=index, prompt=f"q{index}", answer=answer, reference="r")
+
+    events: list[Event] = [STARTED, PREPARED, asked(0, 0, "a"), asked(0, 1, "b")]
+    events += [Validation(step=0, loss=3.0, token_accuracy=0.25, score=0.0)]
+    events += [asked(50, 0, "c"), asked(50, 1, "d"), Validation(step=50, loss=2.0, token_accuracy=0.5, score=0.5)]
+    assert measured(fold([Validation(step=0, loss=math.nan)]))["validations"][0]["loss"] == "NaN"
+    view = live(events, "running")
+    assert view.answers == [Answered("q0", "r", "a", "c", 50), Answered("q1", "r", "b", "d", 50)]
+    assert dict(view.facts) | {"Tokens right": "25.0 % → 50.0 %", "F1 of the samples": "0.0 → 50.0"} == dict(view.facts)
+    assert measured(fold(events))["samples"][1]["newest"] == "d"
+    assert [one["score"] for one in measured(fold(events))["validations"]] == [0.0, 0.5]
+    went_back = live([*events, Resumed(step=10, reason="rollback")], "running")
+    assert [one.newest for one in went_back.answers] == ["a", "b"]
 
 
 def test_the_evaluation_tells_task_and_share() -> None:
@@ -209,7 +230,7 @@ def log(which: Any, scores: list[float]) -> EvalLog:
     )  # fmt: skip
     prompts = [f"<|user|>\nWhat is {i}?<|end|>\n<|answer|>\n" for i in range(len(scores))]
     found = tuple(
-        Sample(id=str(i), prompt=prompt, expected=("x",), output=f"{which} {i}", scores={"exact_match": score})
+        Asked(id=str(i), prompt=prompt, expected=("x",), output=f"{which} {i}", scores={"exact_match": score})
         for i, (prompt, score) in enumerate(zip(prompts, scores, strict=True))
     )
     return EvalLog(spec=spec, which=which, started="2026-11-22T00:00:00Z", seconds=1.0, samples=found)

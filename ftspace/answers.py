@@ -1,0 +1,41 @@
+"""What a run's validations asked and measured: the newest answers beside those of the base. Pure functions."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ftspace.runs import RunState
+
+_MEASURED = {"step", "loss", "token_accuracy", "score"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One of the sample questions, and how its answer has changed."""
+
+    question: str
+    reference: str
+    first: str
+    """The answer before the first step."""
+    newest: str
+    step: int
+    """Steps done when the newest was given."""
+
+
+def answered(state: RunState) -> list[Answered]:
+    """The questions of the newest validation that asked any, in their order."""
+    first = {one.index: one.answer for one in reversed(state.samples)}
+    newest = {one.index: one for one in state.samples}
+    return [
+        Answered(one.prompt, one.reference, first[index], one.answer, one.step)
+        for index, one in sorted(newest.items())
+        if one.step == state.samples[-1].step
+    ]
+
+
+def measured(state: RunState) -> dict[str, Any]:
+    """Validations and sample answers as `runs show --json` prints them."""
+    return {
+        "validations": [json.loads(one.model_dump_json(include=_MEASURED)) for one in state.validations],
+        "samples": [asdict(one) for one in answered(state)],
+    }
