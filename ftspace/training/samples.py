@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peft import PeftModel
+from peft.tuners.lora.layer import LoraLayer
 
 from evals.errors import Stopped, TaskError
 from evals.executor import Answer, Executor, Side
@@ -139,12 +140,16 @@ def _generating(model: Any, attention: str) -> Generator[None]:
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     head = base.get_output_embeddings()
     training, trained_with, forward = model.training, base.config._attn_implementation, head.__dict__.get("forward")
+    layers = [layer for layer in base.modules() if isinstance(layer, LoraLayer) and "forward" in vars(layer)]
+    faster = [vars(layer).pop("forward") for layer in layers]  # rounds otherwise than PEFT's own, which compares
     model.eval()
     base.set_attn_implementation(attention)
     flatten_head(base)
     try:
         yield
     finally:
+        for layer, own in zip(layers, faster, strict=True):
+            vars(layer)["forward"] = own
         head.__dict__.pop("forward")
         if forward is not None:
             head.forward = forward

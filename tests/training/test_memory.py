@@ -63,7 +63,6 @@ def make(kind: type[PartedTrainer], folder: Path, part_tokens: int, room: Room) 
     padded = kind is PaddedTrainer
     if not padded:
         assert adopt(model, rows[:4]) is None
-    model.get_input_embeddings().register_forward_pre_hook(room)
     arguments = SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=2 if padded else 4,
@@ -84,7 +83,7 @@ def make(kind: type[PartedTrainer], folder: Path, part_tokens: int, room: Room) 
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    return kind(
+    trainer = kind(
         part_tokens=part_tokens,
         model=model,
         args=arguments,
@@ -93,6 +92,8 @@ def make(kind: type[PartedTrainer], folder: Path, part_tokens: int, room: Room) 
         processing_class=load_tokenizer(ASSETS / "base"),
         peft_config=LoraConfig(task_type="CAUSAL_LM", r=4, lora_dropout=0.2, target_modules="all-linear"),
     )
+    model.get_input_embeddings().register_forward_pre_hook(room)
+    return trainer
 
 
 def trained(trainer: Any) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
