@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands
+from ftspace import __version__, commands, estimation
 from ftspace.answers import measured
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"]):
+    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"]):
         words = spell_out(words)
     parser, functions = build_parser()
     parsed, unknown = parser.parse_known_args(words)
@@ -84,6 +84,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     looked = add_flags(look, "inspect")
     prepared = commands.add_prepare(parsers)
     curve = commands.add_curve(parsers, where)
+    estimated = estimation.add_estimate(parsers, where)
 
     runs = parsers.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -108,6 +109,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "inspect": lambda parsed, _: _inspect(parsed, overrides(looked, parsed)),
         "prepare": lambda parsed, _: commands.prepare(parsed, overrides(prepared, parsed)),
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
+        "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,
     }

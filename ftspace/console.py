@@ -66,6 +66,11 @@ class _View:
                     f"  {event.total_steps} steps on {event.device} in {event.dtype}; "
                     f"{event.trainable_parameters:,} of {event.parameters:,} parameters trained ({share:.1%})"
                 )
+                if event.predicted_bytes is not None and event.predicted_seconds is not None:
+                    need = (
+                        f"{event.predicted_bytes / 1e9:.1f} GB of memory, {event.predicted_seconds:.0f} s of training"
+                    )
+                    say(f"  estimated: {need}")
             case Step():
                 self._bar("train", f"train, loss {event.loss:.3f}", event.step, self._total)
             case Validation():

@@ -49,7 +49,7 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
     check_review(config)
     first = preview(config.data, ROWS)
     own_splits(config.data)
-    checks = check_tokens(config, first.conversations)
+    checks = [*check_tokens(config, first.conversations), *check_memory(config, first.conversations, runs_dir.parent)]
     for one in checks:
         if one.level == "stop":
             raise (DatasetError if one.what in _OF_THE_ROWS else ModelError)(str(one))
@@ -66,6 +66,24 @@ def check_tokens(config: RunConfig, conversations: Sequence[Conversation]) -> li
     except NoTokenizerFile as missing:
         return [Check("warning", "tokenizer", f"nothing was checked in tokens: {missing}")]
     return check_rows(opened.tokenizer, conversations, config, opened.origin)
+
+
+def check_memory(config: RunConfig, conversations: Sequence[Conversation], data_dir: Path) -> list[Check]:
+    """A warning when the run is estimated to need more memory than this machine has, with what would help."""
+    from ftspace.devices import this_machine
+    from ftspace.training.facts import facts_of
+    from ftspace.training.forecast import advise, estimated, gigabytes
+
+    try:
+        facts = facts_of(config, conversations, {"train": ROWS, "validation": ROWS, "test": ROWS})
+    except ModelError:
+        return []
+    here = this_machine(data_dir, device=config.train.device)
+    found = estimated(config, facts, here)
+    if found.peak <= here.memory:
+        return []
+    said = f"the run is estimated to need {gigabytes(found.peak)} of memory, and {gigabytes(here.memory)} are free"
+    return [Check("warning", "memory", said, "; ".join(advise(config, facts, here, found)))]
 
 
 def find_model(config: RunConfig) -> Path | None:

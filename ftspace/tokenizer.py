@@ -156,7 +156,7 @@ def open_tokenizer(config: ModelConfig) -> Opened:
 
     It is NoTokenizerFile where there is no tokenizer.json: only transformers can read the tokenizer then.
     """
-    find = _finder(config)
+    find = finder(config)
     path = find(TOKENIZER)
     if path is None:
         raise NoTokenizerFile(
@@ -184,7 +184,7 @@ def open_tokenizer(config: ModelConfig) -> Opened:
 
 def template_of_model(config: ModelConfig) -> tuple[Template, bool]:
     """The template a model would be trained with, and whether it is the model's own. Raises ModelError."""
-    find = _finder(config)
+    find = finder(config)
     values = _read(config, find(CONFIG))
     own = _template(find, values) if config.chat_template == "auto" else None
     source = own or NAMED["chatml" if config.chat_template == "auto" else config.chat_template].source
@@ -199,7 +199,7 @@ def template_of_model(config: ModelConfig) -> tuple[Template, bool]:
     )
 
 
-def _finder(config: ModelConfig) -> Callable[[str], Path | None]:
+def finder(config: ModelConfig) -> Callable[[str], Path | None]:
     """How a file of a model is found: in its folder, or from the Hub at the config's revision."""
     folder = resolve_local(config.id)
     if folder is not None:

@@ -25,7 +25,7 @@ from ftspace.hub.find import commit_of
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
-__all__ = ["BUILDERS", "Batch", "Rows", "check_file", "load_rows", "peek_rows", "split_names"]
+__all__ = ["BUILDERS", "Batch", "Rows", "check_file", "count_rows", "load_rows", "peek_rows", "split_names"]
 
 COLUMNS_FROM = 500
 """Rows whose keys are the columns of a JSON dataset: later ones may have others, which are not looked for."""
@@ -80,6 +80,19 @@ def split_names(config: DataConfig) -> list[str]:
         return list(_folder_splits(config, path)[0])
     kind_of(path)
     return ["train"]
+
+
+def count_rows(config: DataConfig, most: int) -> int | None:
+    """Rows of the split: gone over, up to `most`; or what a Hub dataset says of itself, None when it says nothing."""
+    if resolve_local(config.id) is None:
+        splits = _builder(config, config.id, commit_of("dataset", config.id, config.revision)).info.splits or {}
+        return splits[config.split].num_examples if config.split in splits else None
+    count = 0
+    for batch in load_rows(config).batches():
+        count += len(batch)
+        if count >= most:
+            break
+    return count
 
 
 def check_file(path: Path, most: int | None = None) -> int:

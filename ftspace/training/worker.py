@@ -43,6 +43,7 @@ def train(job: Job) -> EndStatus:
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
     from ftspace.training.padded import PaddedTrainer
+    from ftspace.training.predict import predict
     from ftspace.training.recipe import Work, choose
     from ftspace.training.rows import training_rows
     from ftspace.training.samples import Samples
@@ -113,6 +114,7 @@ def train(job: Job) -> EndStatus:
             device=loaded.device,
             dtype=str(model.dtype).removeprefix("torch."),
             recipe=asdict(recipe),
+            **predict(run, rows.train, manifest.rows, len(loaded.untrained), loaded.device),
         ),
     )
     trainer.add_callback(events)

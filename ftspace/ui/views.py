@@ -16,6 +16,7 @@ from evals.log import Verdict as RowVerdict
 from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
 from ftspace.runs import TERMINAL, RunState, Status
+from ftspace.ui.footprint import footprint
 
 Tone = Literal["idle", "busy", "good", "warn", "bad"]
 PhaseState = Literal["done", "now", "next", "bad"]
@@ -145,7 +146,11 @@ def _at_work(state: RunState, config: RunConfig) -> tuple[str, str, float | None
     total = state.prepared.total_steps
     done = state.steps[-1].step if state.steps else 0
     eta = state.eta_seconds
-    detail = "The first step takes longest." if eta is None else f"About {duration(eta)} left of the training."
+    detail = "The first step takes longest."
+    if eta is not None:
+        detail = f"About {duration(eta)} left of the training."
+    elif state.prepared.predicted_seconds is not None:
+        detail = f"About {duration(state.prepared.predicted_seconds)} of training, by the estimate."
     if done >= total:
         detail = "Measuring the validation loss and saving the adapter."
     return f"Training: step {done} of {total}", detail, _fraction(state)
@@ -196,6 +201,7 @@ def _facts(state: RunState, status: Status, now: float) -> list[tuple[str, str]]
         share = state.prepared.trainable_parameters / max(1, state.prepared.parameters)
         facts.append(("Trained weights", f"{count(state.prepared.trainable_parameters)} ({100 * share:.1f} %)"))
         facts.append(("Device", f"{state.prepared.device}, {state.prepared.dtype}"))
+        facts += footprint(state.prepared, state.steps)
     return facts
 
 

@@ -78,6 +78,7 @@ def test_training_tells_step_share_and_time_left() -> None:
         "Rows": "1,545 to train, 255 kept back",
         "Trained weights": "303.6 k (8.2 %)",
         "Device": "cpu, float32",
+        "Step": "2.00 s",
     }
 
 
@@ -96,6 +97,18 @@ def test_the_newest_answers_stand_beside_those_of_the_base() -> None:
     assert [one["score"] for one in measured(fold(events))["validations"]] == [0.0, 0.5]
     went_back = live([*events, Resumed(step=10, reason="rollback")], "running")
     assert [one.newest for one in went_back.answers] == ["a", "b"]
+
+
+def test_the_estimate_stands_beside_what_is_measured() -> None:
+    predicted = PREPARED.model_copy(
+        update={"predicted_bytes": 1_400_000_000, "predicted_seconds": 90.0, "step_flops": 5.4e9}
+    )
+    before = live([STARTED, predicted], "running")
+    assert before.detail == "About 1 min 30 s of training, by the estimate."
+    assert {("Memory", "1.4 GB estimated"), ("Step", "5.4 GFLOP")} <= set(before.facts)
+    steps = [step(n).model_copy(update={"memory": 1_300_000_000 + n}) for n in (1, 2)]
+    after = live([STARTED, predicted, *steps], "running")
+    assert {("Memory", "1.3 GB, 1.4 GB estimated"), ("Step", "2.00 s, 5.4 GFLOP")} <= set(after.facts)
 
 
 def test_the_evaluation_tells_task_and_share() -> None:

@@ -1,0 +1,118 @@
+"""What an estimate needs to know of a run beside its config: the model's shape, and its rows in tokens. Knows no torch.
+
+Before a run it is found cheaply, from the first rows; the job itself knows it exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evals.errors import EvalError
+from evals.tasks import load_tasks
+from ftspace.config import RunConfig
+from ftspace.data.formats import Conversation
+from ftspace.data.load import count_rows
+from ftspace.data.prepare import preview
+from ftspace.data.sources import own_splits
+from ftspace.data.split import Split
+from ftspace.errors import ModelError
+from ftspace.settings import resolve_local
+from ftspace.supervision import IGNORED, Tally, supervise
+from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
+from ftspace.training.shape import Shape, read_shape
+
+SAMPLE = 400
+"""Rows that are tokenized."""
+COUNTED = 200_000
+"""Rows up to which they are counted."""
+_CHARACTERS = 4
+"""Of a token, where no tokenizer can be read."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run before it begins."""
+
+    shape: Shape
+    lengths: Sequence[tuple[int, int]]
+    """Tokens and trained tokens of some rows, after the cut."""
+    rows: dict[Split, int]
+    questions: int
+    """Of all tasks."""
+    untrained: int = 0
+    """Tokens that the base was never trained on, whose rows are trained."""
+    doubts: tuple[str, ...] = ()
+
+
+def find_facts(config: RunConfig) -> Facts:
+    """Looks at the model's headers and the dataset's first rows. Raises FtspaceError."""
+    doubts: list[str] = []
+    first = preview(config.data, SAMPLE)
+    usable = len(first.conversations) / (len(first.conversations) + sum(first.dropped.values()))
+    counted = count_rows(config.data, config.data.max_samples or COUNTED)
+    if counted is None:
+        counted = len(first.conversations)
+        doubts.append(f"how many rows {config.data.id} has is not known before they are read: taken for {counted}")
+    elif counted >= COUNTED:
+        doubts.append(f"the dataset has more than {COUNTED:,} rows: counted so far only, the time is longer")
+    kept = round(min(counted, config.data.max_samples or counted) * usable)
+    own = own_splits(config.data)
+    test = 0.0 if "test" in own else config.data.test_fraction
+    validation = 0.0 if "validation" in own else config.data.validation_fraction
+    rows: dict[Split, int] = {
+        "train": max(1, round(kept * (1 - test - validation) * config.data.fraction)),
+        "validation": _own_rows(config, own, "validation") if "validation" in own else round(kept * validation),
+        "test": _own_rows(config, own, "test") if "test" in own else round(kept * test),
+    }
+    return facts_of(config, first.conversations, rows, doubts)
+
+
+def facts_of(
+    config: RunConfig, conversations: Sequence[Conversation], rows: dict[Split, int], doubts: Sequence[str] = ()
+) -> Facts:
+    """The facts, with some conversations and the number of rows known. Raises FtspaceError."""
+    shape = read_shape(config.model)
+    said = [*shape.doubts, *doubts]
+    lengths, untrained = _lengths(config, conversations, said)
+    return Facts(shape, lengths, rows, _questions(config, rows["test"]), untrained, tuple(said))
+
+
+def _own_rows(config: RunConfig, own: dict[Split, str], split: Split) -> int:
+    return count_rows(config.data.model_copy(update={"split": own[split]}), COUNTED) or 0
+
+
+def _lengths(
+    config: RunConfig, conversations: Sequence[Conversation], doubts: list[str]
+) -> tuple[list[tuple[int, int]], int]:
+    """Tokens and trained tokens of each conversation, and how many tokens' rows are trained."""
+    train = config.train
+    try:
+        opened = open_tokenizer(config.model)
+    except NoTokenizerFile:
+        doubts.append("its tokenizer cannot be read here: tokens are counted as characters by four")
+        said = [[len(turn["content"]) // _CHARACTERS + 4 for turn in one] for one in conversations]
+        return [(min(sum(one), train.max_length), min(one[-1], train.max_length)) for one in said], 0
+    tally = Tally()
+    found: list[tuple[int, int]] = []
+    for row in supervise(opened.tokenizer, conversations, train.max_length, train.truncation_side, tally):
+        trained = len(row.labels) - row.labels.count(IGNORED)
+        if trained:
+            found.append((len(row.input_ids), len(row.input_ids) if train.loss_on == "all" else trained))
+    if not found:
+        raise ModelError("none of the first rows can be trained; see: ftspace inspect")
+    return found, len(opened.untrained)
+
+
+def _questions(config: RunConfig, test_rows: int) -> int:
+    """How many questions the tasks ask; those of a task that cannot be read are not counted, the checks name it."""
+    most = config.eval.max_samples or COUNTED
+    paths = [path for name in config.eval.tasks if (path := _task(name)) is not None]
+    count = min(most, test_rows) if "heldout" in config.eval.tasks else 0
+    try:
+        return count + sum(min(most, len(task.samples)) for task in load_tasks(paths))
+    except EvalError:
+        return count
+
+
+def _task(name: str) -> Path | None:
+    return None if name == "heldout" else resolve_local(name)
