@@ -34,14 +34,16 @@ OPTIMIZER_BYTES = {
 LOGIT_BYTES = 12.0
 """Of a supervised position and a token of the vocabulary, where logits are made whole: the log-probabilities, their
 gradient and that of the logits, in float32, lie there together."""
-PIECE_BYTES = 1.6e8
-"""The same where the loss goes through the logits in pieces."""
+PIECE_BYTES = {"cpu": 3.4e8, "cuda": 2e8}
+"""The same where the loss goes through the logits in pieces of 64 MB: a piece, its copies, and what trying it left."""
+HEAD_COPIES = 4.0
+"""Of the output head on a CPU in half precision: its products lay the weights out anew, forward and backward."""
 SQUARED = {"float32": 128, "bfloat16": 640}
 """On a CPU the weights of attention are kept for documents of up to so many tokens."""
 ROW_BYTES = 16.0
 """Of a parameter of embedding and head when rows of them are trained: the merged copy, its gradient, and another."""
-SLACK = {"cpu": 1.25, "cuda": 1.08}
-"""Memory that an allocator holds over what is in use: activations come in many sizes, and leave gaps."""
+SLACK = {"cpu": 1.15, "cuda": 1.08}
+"""Memory that an allocator holds over the activations in use: they come in many sizes, and leave gaps."""
 IDLE_BYTES = {"cpu": 0.65e9, "cuda": 0.6e9}
 """A worker that has done nothing yet: the libraries on a CPU; on a GPU its context and the kernels' workspace."""
 ASKING_BYTES = 0.9e9
@@ -161,17 +163,19 @@ def memory(
     full = config.lora.method == "full"
     adapters = trained * ((4 if full else 8) + optimizer) + (ROW_BYTES * shape.head if rows else 0)
     activations = activation_bytes(shape, dtype, tokens, squares, checkpointing=checkpointing)
+    place = "cpu" if kind == "cpu" else "cuda"
     logits = LOGIT_BYTES * shape.vocabulary * supervised
     if shape.plain_head:
-        logits = min(logits, PIECE_BYTES)
-    place = "cpu" if kind == "cpu" else "cuda"
+        logits = min(logits, PIECE_BYTES[place])
+    if place == "cpu" and BYTES.get(dtype, 2.0) < 4:
+        logits += HEAD_COPIES * 2 * shape.head
     return Memory(
         idle=IDLE_BYTES[place],
         weights=weight_bytes(shape, config, dtype),
         adapters=adapters,
         activations=activations,
         logits=logits,
-        slack=(activations + logits) * (SLACK[place] - 1),
+        slack=activations * (SLACK[place] - 1),
     )
 
 
