@@ -46,7 +46,7 @@ SLACK = {"cpu": 1.15, "cuda": 1.08}
 """Memory that an allocator holds over the activations in use: they come in many sizes, and leave gaps."""
 IDLE_BYTES = {"cpu": 0.65e9, "cuda": 0.6e9}
 """A worker that has done nothing yet: the libraries on a CPU; on a GPU its context and the kernels' workspace."""
-ASKING_BYTES = 0.9e9
+ASKING_BYTES = 0.75e9
 """The same of the evaluation's process on a CPU, which imports more."""
 
 WIDEST = 3.0
@@ -202,11 +202,11 @@ def compute_dtype(shape: Shape, config: RunConfig, kind: str) -> str:
     return "float32" if kind == "cpu" else shape.dtype
 
 
-def evaluation_bytes(shape: Shape, config: RunConfig, kind: str, dtype: str, longest: int) -> int:
+def evaluation_bytes(shape: Shape, config: RunConfig, kind: str, dtype: str, *, longest: int, questions: int) -> int:
     """Peak memory of asking base and tuned: weights, adapter, the cache of a whole batch, and its widest layer."""
     each = BYTES.get(dtype, 2.0)
     width = longest + config.eval.max_new_tokens
-    batch = max(1, config.eval.batch_tokens // width)
+    batch = max(1, min(questions, config.eval.batch_tokens // width))
     cache = 2 * each * shape.layers * shape.kv_heads * shape.head_width * batch * width
     widest = batch * longest * (3 * shape.inner + 4 * shape.hidden) * each + batch * shape.vocabulary * (each + 4)
     idle = ASKING_BYTES if kind == "cpu" else IDLE_BYTES["cuda"]

@@ -178,7 +178,9 @@ def estimated(config: RunConfig, facts: Facts, device: Device) -> Estimated:
         time["validation"] = times * (step * share + _answering(config, facts, device, dtype, train.samples, mean))
     asking = 0
     if facts.questions:
-        asking = estimate.evaluation_bytes(shape, config, device.kind, dtype, tokens.longest)
+        asking = estimate.evaluation_bytes(
+            shape, config, device.kind, dtype, longest=tokens.longest, questions=facts.questions
+        )
         time["comparison"] = start + 2 * _answering(config, facts, device, dtype, facts.questions, mean)
     return Estimated(recipe, dtype, tokens, memory, asking, steps, step, work.flops, time)
 
