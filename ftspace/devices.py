@@ -22,11 +22,11 @@ from ftspace.errors import ConfigError
 PRICED = "November 2026"
 UTILIZATION = 0.4
 """Of the tensor cores' throughput: LoRA steps of models from 1 to 8 billion parameters reach 35 to 50 %."""
-CPU_UTILIZATION = 0.68
+CPU_UTILIZATION = 0.65
 """Of what one core of a processor was measured to reach on one product alone: a step is more than its products."""
 BANDWIDTH = 0.75
 """Of the memory's."""
-LAUNCH_SECONDS = 8e-6
+LAUNCH_SECONDS = 6e-6
 """What PyTorch takes to start one operation on a GPU."""
 USABLE = 0.95
 """Of a device's memory: its driver keeps some."""

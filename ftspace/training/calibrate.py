@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from ftspace.devices import Speed, keep_speed, known_speed
 
-_TOKENS, _WIDTH, _INNER = 256, 512, 1024
-_ROUNDS = 30
+_TOKENS, _WIDTH, _INNER = 128, 512, 768
+_ROUNDS = 80
 _SMALL = 100
 
 

@@ -51,11 +51,11 @@ ASKING_BYTES = 0.75e9
 
 WIDEST = 3.0
 """Gradients of the feed-forward part's width that lie there together in the backward pass."""
-PASS_OPS = 250.0
+PASS_OPS = 350.0
 """Tensor operations of a layer in one pass forward and backward: what a small model spends its time on."""
-GROUP_OPS = 14.0
+GROUP_OPS = 20.0
 """Of a layer for each further length among the documents of a pass."""
-STEP_OPS = 2500.0
+STEP_OPS = 3500.0
 """Of a step, beside its passes: collating, clipping, the optimizer, the log."""
 ADAPTER_OPS = 12.0
 """Of an adapted matrix in a step: the optimizer goes through its two parts one by one."""
