@@ -2,12 +2,15 @@
 
 `start` leaves behind one light supervisor process a run (`python -m ftspace.jobs RUN_DIR FD`). It waits for the
 machine's slot, runs the jobs one after the other, and says how one ended that could not. Whoever started it may go.
+An app has one started before there is a run (`--wait FD`, see pair.py).
 """
 
 import contextlib
 import fcntl
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +20,10 @@ from pathlib import Path
 
 from ftspace.errors import DiskError, JobError
 from ftspace.events import Event, EventLog, Finished, JobName, Warned
-from ftspace.launchers.local import launch
-from ftspace.runs import TERMINAL, Run, RunReader, fold, read_events
+from ftspace.launchers.handover import print_to, take
+from ftspace.launchers.local import WaitingWorker, launch
+from ftspace.pair import REST_SECONDS, Pair
+from ftspace.runs import SLOT, TERMINAL, Run, RunReader, fold, read_events
 from ftspace.settings import ROOT, worker_env
 
 POLL_SECONDS = 0.25
@@ -28,28 +33,44 @@ MIN_FREE_BYTES = 200_000_000
 """Less free disk than this and a run is refused: an adapter, logs and a data split need about that much."""
 
 
-def start(run: Run) -> None:
-    """Sets the run's jobs going and returns at once. Raises JobError when they are already, DiskError without room."""
+def start(run: Run, pair: Pair | None = None) -> None:
+    """Sets the run's jobs going and returns at once: by the pair that waits, if there is one and it fits the run.
+
+    Raises JobError when they are going already, DiskError without room.
+    """
     require_space(run.path)
+    env = worker_env(offline=run.config.hub.offline)
     lock_fd = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(lock_fd)
-        with run.log.open("ab") as log:
-            supervisor = subprocess.Popen(
-                [sys.executable, "-m", "ftspace.jobs", str(run.path), str(lock_fd)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-                env=worker_env(offline=run.config.hub.offline),
-                pass_fds=[lock_fd],
-                start_new_session=True,
-            )
-        threading.Thread(target=supervisor.wait, daemon=True).start()  # so that it leaves no zombie behind
+        supervisor = pair.take(run.path, lock_fd, env) if pair else None
+        supervisor = supervisor or _start_supervisor(run, lock_fd, env)
     except BlockingIOError as error:
         raise JobError(f"run {run.id} is already at work") from error
     finally:
         os.close(lock_fd)
+    threading.Thread(target=_see_off, args=(supervisor, run, pair), daemon=True).start()
+
+
+def _start_supervisor(run: Run, lock_fd: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    with run.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ftspace.jobs", str(run.path), str(lock_fd)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=env,
+            pass_fds=[lock_fd],
+            start_new_session=True,
+        )
+
+
+def _see_off(supervisor: subprocess.Popen[bytes], run: Run, pair: Pair | None) -> None:
+    """Lets no supervisor become a zombie, and the next pair be started when the run is over."""
+    supervisor.wait()
+    if pair:
+        pair.begin(REST_SECONDS, offline=run.config.hub.offline)
 
 
 def _take(lock_fd: int) -> None:
@@ -91,15 +112,32 @@ def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Ev
         time.sleep(poll_seconds)
 
 
-def supervise(run: Run, lock_fd: int) -> None:
-    """Runs the jobs of a run, one after the other, holding the machine's slot."""
+def await_run(app: socket.socket) -> None:
+    """Waits for a run with a worker that does its imports, then supervises it; ends when the app or the worker goes."""
+    worker = WaitingWorker()
+    try:
+        heard, _, _ = select.select([app, worker.socket], [], [])
+        work = take(app) if app in heard else None
+        app.close()
+        if work is not None:
+            run = Run(work[0])
+            print_to(run.log)
+            supervise(run, work[1][0], worker)
+    finally:
+        worker.end()
+
+
+def supervise(run: Run, lock_fd: int, worker: WaitingWorker | None = None) -> None:
+    """Runs the jobs of a run, one after the other, holding the machine's slot; `worker`, if any, is given the first."""
     slot_fd = _wait_for_slot(run)
     if slot_fd is None:
         _say(run, Finished(job="train", status="cancelled", message="stopped while waiting for its turn"))
         return
     try:
         for job in run.jobs:
-            if not _run_job(run, job, [lock_fd, slot_fd]):
+            locks = [lock_fd, slot_fd]
+            process = worker.give(run.path, locks=locks) if worker and job == "train" else None
+            if not _watch(run, job, process or launch(run.path, job, locks=locks)):
                 return
     finally:
         os.close(slot_fd)
@@ -107,7 +145,7 @@ def supervise(run: Run, lock_fd: int) -> None:
 
 def _wait_for_slot(run: Run) -> int | None:
     """The lock that one run at a time may hold; None when the run was told to stop while it waited."""
-    slot_fd = os.open(run.path.parent / ".slot", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    slot_fd = os.open(run.path.parent / SLOT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     while True:
         try:
             fcntl.flock(slot_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,9 +158,8 @@ def _wait_for_slot(run: Run) -> int | None:
             return slot_fd
 
 
-def _run_job(run: Run, job: JobName, locks: list[int]) -> bool:
-    """Runs one job to its end; whether it finished. A job that died without a word gets its last event here."""
-    process = launch(run.path, job, locks=locks)
+def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes]) -> bool:
+    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here."""
     terminated_at: float | None = None
     killed = False
     while process.poll() is None:
@@ -168,4 +205,7 @@ def _say(run: Run, event: Event) -> None:
 
 
 if __name__ == "__main__":
-    supervise(Run(Path(sys.argv[1])), int(sys.argv[2]))
+    if sys.argv[1] == "--wait":
+        await_run(socket.socket(fileno=int(sys.argv[2])))
+    else:
+        supervise(Run(Path(sys.argv[1])), int(sys.argv[2]))

@@ -41,6 +41,9 @@ from ftspace.events import (
 Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
 TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
 
+SLOT = ".slot"
+"""Beside the runs: the lock (flock) that one run at a time holds."""
+
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
 _NEW = ".new-"
 _GONE = ".gone-"
@@ -125,17 +128,21 @@ class Run:
 
     def is_alive(self) -> bool:
         """Whether a process is at work on the run."""
-        try:
-            fd = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
+        return _is_held(self.lock)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 class RunStore:
@@ -174,6 +181,10 @@ class RunStore:
             return []
         names = [entry.name for entry in os.scandir(self.runs_dir) if _RUN_ID.fullmatch(entry.name)]
         return [Run(self.runs_dir / name) for name in sorted(names, reverse=True)]
+
+    def is_busy(self) -> bool:
+        """Whether a run has the machine's slot."""
+        return _is_held(self.runs_dir / SLOT)
 
     def delete(self, run_id: str) -> None:
         """Removes a run and everything in it. Raises JobError while a process is at work on it."""

@@ -15,6 +15,7 @@ from ftspace.data.prepare import prepare
 from ftspace.errors import ModelError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
+from ftspace.training.ready import import_for
 from ftspace.workers import Job, run_job
 
 SECONDS = 1.0
@@ -32,6 +33,7 @@ def train(job: Job) -> EndStatus:
         job.tell(Warned(message=warning))
     job.stop_here()
 
+    import_for(train)
     from peft.utils.error import PeftError
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback

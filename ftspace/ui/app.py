@@ -110,6 +110,8 @@ class _Page:
         run = self.desk.find(wanted) if wanted else None
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
         origin_run = self.desk.find(origin) if origin else None
+        if self.desk.pair:
+            self.desk.pair.begin()
         return {**self._page(run, origin_run.id if origin_run else ""), self.notice: markup.note(lost, "bad")}
 
     def _page(self, run: Run | None, origin: str) -> Updates:

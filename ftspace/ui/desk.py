@@ -17,6 +17,7 @@ from ftspace.data.files import check_unpacked, kind_of
 from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
+from ftspace.pair import Pair
 from ftspace.runs import TERMINAL, Run, RunReader, RunStore
 from ftspace.settings import (
     ASSETS,
@@ -49,6 +50,8 @@ class Desk:
     models: InferenceClient
     downloads: Path
     """A folder that the app may serve files from; it goes when the app ends."""
+    pair: Pair | None
+    """The processes that wait for the next run; None when the settings want none."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Desk":
@@ -56,7 +59,8 @@ class Desk:
         store = RunStore(settings.runs_dir)
         downloads = Path(mkdtemp(prefix="ftspace-"))
         atexit.register(shutil.rmtree, downloads, ignore_errors=True)
-        return cls(settings, store, InferenceClient(partial(run_at_work, store)), downloads)
+        pair = Pair(store) if settings.warm else None
+        return cls(settings, store, InferenceClient(partial(run_at_work, store)), downloads, pair)
 
     def find(self, run_id: str) -> Run | None:
         """The run of an id that a page sent; None when it is none, or none that can be read."""

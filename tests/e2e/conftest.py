@@ -59,7 +59,7 @@ class App:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py", "--data-dir", str(self.data_dir), "--port", str(self.port)],
                 cwd=ROOT,
-                env=worker_env(offline=True),
+                env=worker_env(offline=True) | {"FTSPACE_WARM": "0"},  # imports would run beside the test
                 stdout=log,
                 stderr=log,
             )
