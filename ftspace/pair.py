@@ -94,6 +94,8 @@ class Pair:
                     start_new_session=True,
                 )
             with self._lock:
+                if self._waiting:  # ended by itself
+                    self._waiting.socket.close()
                 self._waiting = _Waiting(supervisor, mine, env)
         finally:
             self._starting = False

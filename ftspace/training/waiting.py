@@ -8,13 +8,17 @@ import sys
 
 from ftspace.launchers.handover import print_to, take
 from ftspace.runs import Run
-from ftspace.training.ready import import_for
+from ftspace.training.ready import import_for, put_off
 from ftspace.training.worker import train
 from ftspace.workers import run_job
 
 
 def main(supervisor: socket.socket) -> int:
     """The exit status of the job, 0 when the supervisor goes without having had one."""
+    import torch
+
+    if torch.cuda.is_available():  # to import it wakes the GPU, whose memory others may need while nothing is trained
+        put_off("bitsandbytes")
     import_for(train)
     with supervisor:
         work = take(supervisor)
