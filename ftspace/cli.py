@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -16,13 +16,11 @@ from ftspace import __version__, commands, estimation
 from ftspace.answers import measured
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
-from ftspace.errors import ConfigError, FtspaceError, JobError
+from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
+from ftspace.outcome import print_results, resume, see_through, summary
 from ftspace.runs import Run, RunReader, RunStore, Status
 from ftspace.settings import Settings, go_offline, read_settings
-
-if TYPE_CHECKING:
-    from evals.log import Results
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +84,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
 
-    runs = parsers.add_parser("runs", help="list, show, stop and delete runs").add_subparsers(
+    runs = parsers.add_parser("runs", help="list, show, stop, resume and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
     for action, text in {
@@ -94,12 +92,13 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "show": "what became of a run, and its results",
         "config": "the run's config as YAML, ready for `ftspace run`",
         "stop": "end a run at its next step, its adapter saved",
+        "resume": "go on with a run that was stopped, has failed or was cut off, from its newest checkpoint",
         "delete": "remove a run and everything in it",
     }.items():
         sub = runs.add_parser(action, help=text, description=text, parents=[where])
         if action != "list":
             sub.add_argument("run", metavar="RUN", help="a run's id")
-        if action in ("list", "show"):
+        if action in ("list", "show", "resume"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     text = "what this machine has and lacks: versions, device, memory, Hub"
     doctor = parsers.add_parser("doctor", help=text, description=text, parents=[where])
@@ -130,26 +129,7 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     jobs.start(run)
     if ahead:
         stderr.print(f"waiting for the machine: {', '.join(ahead)} came first")
-    commands.watch(reader)
-    status = reader.status()
-    end = reader.state.end(run.jobs)
-    if parsed.json:
-        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
-    else:
-        _print_results(run)
-        where = "" if settings.data_dir == read_settings().data_dir else f" --data-dir {settings.data_dir}"
-        say = [
-            f"open it: python app.py{where}, then http://{settings.host}:{settings.port}/?run={run.id}",
-            f"or: python -m ftspace runs show {run.id}{where}",
-        ]
-        say += [f"the adapter: {run.adapter}"] if run.adapter.exists() else []
-        stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
-    if status == "failed" and end is not None:
-        stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1 if end.reason in commands.PROGRAM_FAULTS else 2
-    if status == "interrupted":
-        stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
-    return {"finished": 0, "cancelled": 130}.get(status, 1)
+    return see_through(reader, settings, as_json=parsed.json)
 
 
 def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
@@ -187,37 +167,6 @@ def _every(rows: int) -> Callable[[int], None]:
             stderr.print(f"  {count:,} rows looked at", highlight=False)
 
     return looked
-
-
-def summary(run: Run, reader: RunReader) -> dict[str, Any]:
-    """What `run --json` and `runs show --json` print."""
-    status = reader.status()
-    results = _results(run).model_dump(mode="json") if run.results.exists() else None
-    return {
-        "run_id": run.id,
-        "status": status,
-        "seconds": {job: round(end.seconds, 2) for job, end in reader.state.ended.items()},
-        "rows": results["rows"] if results else [],
-        "verdict": results["verdict"] if results else None,
-        "adapter_path": str(run.adapter) if run.adapter.exists() else None,
-    }
-
-
-def _results(run: Run) -> "Results":
-    from evals.errors import LogError
-    from evals.log import read_results
-
-    try:
-        return read_results(run.results)
-    except LogError as error:
-        raise JobError(f"{error}; delete it, and the run shows without results") from error
-
-
-def _print_results(run: Run) -> None:
-    if run.results.exists():
-        from evals.table import to_rich
-
-        stdout.print(to_rich(_results(run)))
 
 
 def _list(parsed: argparse.Namespace, store: RunStore) -> int:
@@ -260,7 +209,7 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
     if reader.state.prepared and reader.state.steps:
         last = reader.state.steps[-1]
         stdout.print(f"step {last.step} of {reader.state.prepared.total_steps}, loss {last.loss:.3f}", highlight=False)
-    _print_results(run)
+    print_results(run)
     return 0
 
 
@@ -289,6 +238,7 @@ _RUNS: dict[str, Callable[[argparse.Namespace, RunStore], int]] = {
     "show": _show,
     "config": _config,
     "stop": _stop,
+    "resume": resume,
     "delete": _delete,
 }
 

@@ -10,7 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ftspace.events import AdapterSaved, Event, Finished, Prepared, Preparing, Started, Step, Validation, Warned
+from ftspace.events import (
+    AdapterSaved,
+    Event,
+    Finished,
+    Prepared,
+    Preparing,
+    Resumed,
+    Started,
+    Step,
+    Validation,
+    Warned,
+)
 from ftspace.events import Progress as Asked
 
 WIDTH = 140
@@ -77,6 +88,8 @@ class _View:
                 accuracy = "" if event.token_accuracy is None else f", {event.token_accuracy:.1%} of tokens right"
                 score = "" if event.score is None else f", F1 of the samples {event.score:.2f}"
                 say(f"  step {event.step}: validation loss {event.loss:.3f}{accuracy}{score}")
+            case Resumed():
+                say(f"  goes on from step {event.step}")
             case Asked():
                 name = f"{event.task}, {event.which}"
                 self._bar(name, name, event.done, event.total)

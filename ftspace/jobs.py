@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ftspace.errors import DiskError, JobError
-from ftspace.events import Event, EventLog, Finished, JobName, Warned
+from ftspace.events import Event, EventLog, Finished, JobName, Started, Warned
 from ftspace.launchers.handover import print_to, take
 from ftspace.launchers.local import WaitingWorker, launch
 from ftspace.pair import REST_SECONDS, Pair
@@ -102,6 +102,23 @@ def stop(run: Run) -> None:
     run.stop_flag.touch()
 
 
+def resume(run: Run) -> None:
+    """Sets the jobs of a run going that are not finished; the training goes on from its newest checkpoint.
+
+    Raises JobError when there is nothing to go on with, DiskError without room.
+    """
+    if run.is_alive():
+        raise JobError(f"run {run.id} is already at work; watch it: ftspace runs show {run.id}")
+    reader = RunReader(run)
+    if reader.status() == "finished":
+        raise JobError(f"run {run.id} is finished, there is nothing to go on with; start a new one: ftspace run")
+    require_space(run.path)
+    run.stop_flag.unlink(missing_ok=True)
+    if reader.state.end(run.jobs):  # which is void from here on
+        _say(run, Started(job=reader.state.unfinished(run.jobs)[0], pid=os.getpid()))
+    start(run)
+
+
 def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Event]:
     """The run's events as they come, until it is over."""
     while True:
@@ -128,16 +145,21 @@ def await_run(app: socket.socket) -> None:
 
 
 def supervise(run: Run, lock_fd: int, worker: WaitingWorker | None = None) -> None:
-    """Runs the jobs of a run, one after the other, holding the machine's slot; `worker`, if any, is given the first."""
+    """Runs the jobs of a run that are not finished, one after the other, holding the machine's slot.
+
+    `worker`, if any, is given the training.
+    """
+    todo = fold(read_events(run.events)[0]).unfinished(run.jobs)
     slot_fd = _wait_for_slot(run)
     if slot_fd is None:
-        _say(run, Finished(job="train", status="cancelled", message="stopped while waiting for its turn"))
+        _say(run, Finished(job=todo[0], status="cancelled", message="stopped while waiting for its turn"))
         return
     try:
-        for job in run.jobs:
+        for job in todo:
             locks = [lock_fd, slot_fd]
+            _, before = read_events(run.events)
             process = worker.give(run.path, locks=locks) if worker and job == "train" else None
-            if not _watch(run, job, process or launch(run.path, job, locks=locks)):
+            if not _watch(run, job, process or launch(run.path, job, locks=locks), before):
                 return
     finally:
         os.close(slot_fd)
@@ -158,8 +180,11 @@ def _wait_for_slot(run: Run) -> int | None:
             return slot_fd
 
 
-def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes]) -> bool:
-    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here."""
+def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int) -> bool:
+    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here.
+
+    `before` is where in the events its own begin.
+    """
     terminated_at: float | None = None
     killed = False
     while process.poll() is None:
@@ -173,7 +198,7 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes]) -> bool:
         time.sleep(POLL_SECONDS)
     with contextlib.suppress(ProcessLookupError):  # what a job that was killed left running
         os.killpg(process.pid, signal.SIGKILL)
-    end = fold(read_events(run.events)[0]).ended.get(job)
+    end = fold(read_events(run.events, before)[0]).ended.get(job)
     if end is None:
         _say(run, _last_words(job, process.returncode, killed=killed, stopped=terminated_at is not None))
         return False

@@ -11,11 +11,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from ftspace.config import RunConfig, parse_config
 from ftspace.errors import DiskError, JobError
@@ -235,19 +235,24 @@ class RunState:
             case Prepared():
                 self.prepared = event
             case Step():
+                _forget(self.steps, lambda told: told.step >= event.step)
                 self.steps.append(event)
             case Validation():
+                _forget(self.validations, lambda told: told.step >= event.step)
                 self.validations.append(event)
             case Sample():
+                _forget(self.samples, lambda told: (told.step, told.index) >= (event.step, event.index))
                 self.samples.append(event)
             case Checkpoint():
                 self.checkpoint = event
             case Resumed():
-                self.steps = [one for one in self.steps if one.step <= event.step]
-                self.validations = [one for one in self.validations if one.step <= event.step]
-                self.samples = [one for one in self.samples if one.step <= event.step]
+                for told in (self.steps, self.validations, self.samples):
+                    _forget(told, lambda one: one.step > event.step)
+                if self.checkpoint and self.checkpoint.step > event.step:
+                    self.checkpoint = None
             case Warned():
-                self.warnings.append(event.message)
+                if event.message not in self.warnings:
+                    self.warnings.append(event.message)
             case Progress():
                 self.progress[event.task, event.which] = event
             case AdapterSaved():
@@ -266,6 +271,10 @@ class RunState:
             if finished is None or finished.status != "finished":
                 return finished
         return self.ended[jobs[-1]]
+
+    def unfinished(self, jobs: list[JobName]) -> list[JobName]:
+        """The jobs that are still to be done."""
+        return [job for job in jobs if job not in self.ended or self.ended[job].status != "finished"]
 
     def status(self, jobs: list[JobName], *, alive: bool, stop_requested: bool) -> Status:
         """The run's status, given whether a process holds its lock now and whether a stop was asked for."""
@@ -286,6 +295,12 @@ class RunState:
         recent = self.steps[-51:]
         pace = (recent[-1].seconds - recent[0].seconds) / (recent[-1].step - recent[0].step)
         return max(0.0, pace * (self.prepared.total_steps - recent[-1].step))
+
+
+def _forget(told: list[Any], void: Callable[[Any], bool]) -> None:
+    """Drops from the end what a job that was cut off had told and that another tells again."""
+    while told and void(told[-1]):
+        told.pop()
 
 
 def fold(events: Iterable[Event]) -> RunState:

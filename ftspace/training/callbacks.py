@@ -1,13 +1,11 @@
 """What the trainer tells while it trains, and when it stops. Knows the job, not the model."""
 
-import math
-import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ftspace.errors import DivergedError
 from ftspace.events import Prepared, Step, Validation
+from ftspace.training.course import Course
 from ftspace.training.memory import peak_bytes
 from ftspace.workers import Job
 
@@ -17,21 +15,22 @@ class StoppedWhileMeasuring(Exception):
 
 
 class EventCallback(TrainerCallback):
-    """Turns the trainer's logs into events; stops it at a step's end when asked to, or when the loss is no number."""
+    """Turns the trainer's logs into events; stops it at a step's end when asked to, or when it has diverged."""
 
-    def __init__(self, job: Job, prepared: Prepared) -> None:
+    def __init__(self, job: Job, prepared: Prepared, course: Course) -> None:
         """`prepared` is told when the training begins, with the number of steps that the trainer found."""
         self._job = job
-        self._prepared = prepared
-        self._began = time.monotonic()
-        self.diverged: DivergedError | None = None
+        self._prepared: Prepared | None = prepared
+        self._course = course
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Tells that all is ready, and starts the clock."""
-        self._job.tell(self._prepared.model_copy(update={"total_steps": state.max_steps}))
-        self._began = time.monotonic()
+        """Tells that all is ready, once, and starts the clock."""
+        if self._prepared:
+            self._job.tell(self._prepared.model_copy(update={"total_steps": state.max_steps}))
+            self._prepared = None
+        self._course.start()
 
     def on_log(
         self,
@@ -52,12 +51,14 @@ class EventCallback(TrainerCallback):
                     learning_rate=logs["learning_rate"],
                     grad_norm=logs.get("grad_norm"),
                     tokens=int(logs.get("num_tokens", 0)),
-                    seconds=time.monotonic() - self._began,
+                    seconds=self._course.seconds,
                     token_accuracy=logs.get("mean_token_accuracy"),
                     memory=peak_bytes(),
                 )
             )
-            self._watch(state, control, logs)
+            self._course.watch(state.global_step, logs["loss"], logs.get("grad_norm"))
+            if self._course.broken:
+                control.should_training_stop, control.should_evaluate = True, False
         if "eval_loss" in logs:
             self._job.tell(
                 Validation(
@@ -79,13 +80,3 @@ class EventCallback(TrainerCallback):
         """Looks in a validation too. Raises StoppedWhileMeasuring."""
         if self._job.should_stop():
             raise StoppedWhileMeasuring
-
-    def _watch(self, state: TrainerState, control: TrainerControl, logs: dict[str, float]) -> None:
-        values = {name: logs[name] for name in ("loss", "grad_norm") if name in logs}
-        broken = next((name for name, value in values.items() if not math.isfinite(value)), None)
-        if broken is not None:
-            control.should_training_stop = True
-            self.diverged = DivergedError(
-                f"the training diverged: {broken} became {values[broken]} at step {state.global_step}; lower "
-                "train.learning_rate, or look for broken rows in the dataset"
-            )

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from trl.trainer.sft_trainer import SFTTrainer
 
 from ftspace.errors import MemoryGoneError
+from ftspace.training.lasting import LastingTrainer
 from ftspace.training.memory import RandomState, is_out_of_memory, release
 
 
@@ -59,7 +59,7 @@ class _Begun:
     supervised: int = 0
 
 
-class PartedTrainer(SFTTrainer):
+class PartedTrainer(LastingTrainer):
     """What `DocumentTrainer` and `PaddedTrainer` share. They say what a batch holds, its parts and a part's loss."""
 
     part_tokens: int

@@ -3,18 +3,19 @@
 Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing of queues, screens or the Hub's pages.
 """
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftspace.data.prepare import prepare
 from ftspace.errors import ModelError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
+from ftspace.training import checkpoints, folders
+from ftspace.training.course import Course
 from ftspace.training.ready import import_for
 from ftspace.workers import Job, run_job
 
@@ -23,14 +24,14 @@ SECONDS = 1.0
 
 
 def train(job: Job) -> EndStatus:
-    """Fine-tunes the run's base on the run's dataset; the adapter folder appears when it is whole.
+    """Fine-tunes the run's base on the run's dataset, from its newest checkpoint on; the adapter appears when whole.
 
     Raises FtspaceError when the data or the model cannot be used, or the training diverges.
     """
     run, config = job.run, job.run.config
-    manifest = prepare(config.data, run.data, _looker(job))
-    for warning in manifest.warnings:
-        job.tell(Warned(message=warning))
+    folders.restore(run.adapter)
+    manifest = checkpoints.prepared(job, _looker(job))
+    belongs, found = checkpoints.take_up(job)
     job.stop_here()
 
     import_for(train)
@@ -40,7 +41,7 @@ def train(job: Job) -> EndStatus:
 
     from ftspace.training.adapters import adapter_of
     from ftspace.training.arguments import arguments_of
-    from ftspace.training.callbacks import EventCallback, StoppedWhileMeasuring
+    from ftspace.training.callbacks import EventCallback
     from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
@@ -104,6 +105,7 @@ def train(job: Job) -> EndStatus:
         most_tokens=recipe.micro_batch_tokens,
     )
     trainable, parameters = tuned.get_nb_trainable_parameters()
+    course = Course(by_score=config.train.best_by == "score", patience=config.train.patience)
     events = EventCallback(
         job,
         Prepared(
@@ -118,20 +120,21 @@ def train(job: Job) -> EndStatus:
             recipe=asdict(recipe),
             **predict(run, rows.train, manifest.rows, len(loaded.untrained), loaded.device),
         ),
+        course,
     )
     trainer.add_callback(events)
     job.stop_here()
-    with suppress(StoppedWhileMeasuring):
-        trainer.train()
-    if events.diverged:
-        raise events.diverged
+    ending = trainer.last(job, course, belongs, found)
 
     building = run.path / ".adapter-building"
+    shutil.rmtree(building, ignore_errors=True)
     tuned.save_pretrained(building, save_embedding_layers=False)
     tokenizer.save_pretrained(building)
     size = sum(file.stat().st_size for file in building.iterdir())
-    building.rename(run.adapter)
-    job.tell(AdapterSaved(step=trainer.state.global_step, bytes=size))
+    folders.put(building, run.adapter)
+    job.tell(AdapterSaved(step=ending.step, bytes=size))
+    if ending.problem:
+        raise ending.problem
     return "cancelled" if job.should_stop() else "finished"
 
 

@@ -1,0 +1,82 @@
+"""What became of a run, told on the terminal or as JSON, and the command `runs resume`. Decides nothing itself."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from ftspace.commands import PROGRAM_FAULTS, watch
+from ftspace.console import stderr, stdout
+from ftspace.errors import JobError
+from ftspace.runs import Run, RunReader, RunStore
+from ftspace.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from evals.log import Results
+
+
+def resume(parsed: argparse.Namespace, store: RunStore) -> int:
+    """`ftspace runs resume`: sets the unfinished jobs of a run going again, and shows them."""
+    from ftspace import jobs
+
+    run = store.get(parsed.run)
+    jobs.resume(run)
+    reader = RunReader(run)
+    reader.refresh()
+    return see_through(reader, read_settings(getattr(parsed, "data_dir", None)), as_json=parsed.json)
+
+
+def see_through(reader: RunReader, settings: Settings, *, as_json: bool) -> int:
+    """Shows a run until it is over, then what came of it; the exit status."""
+    run = reader.run
+    watch(reader)
+    status = reader.status()
+    end = reader.state.end(run.jobs)
+    if as_json:
+        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
+    else:
+        print_results(run)
+        where = "" if settings.data_dir == read_settings().data_dir else f" --data-dir {settings.data_dir}"
+        say = [
+            f"open it: python app.py{where}, then http://{settings.host}:{settings.port}/?run={run.id}",
+            f"or: python -m ftspace runs show {run.id}{where}",
+        ]
+        say += [f"the adapter: {run.adapter}"] if run.adapter.exists() else []
+        stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
+    if status == "failed" and end is not None:
+        stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1 if end.reason in PROGRAM_FAULTS else 2
+    if status == "interrupted":
+        stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
+    return {"finished": 0, "cancelled": 130}.get(status, 1)
+
+
+def summary(run: Run, reader: RunReader) -> dict[str, Any]:
+    """What `run --json` and `runs show --json` print."""
+    status = reader.status()
+    results = _results(run).model_dump(mode="json") if run.results.exists() else None
+    return {
+        "run_id": run.id,
+        "status": status,
+        "seconds": {job: round(end.seconds, 2) for job, end in reader.state.ended.items()},
+        "rows": results["rows"] if results else [],
+        "verdict": results["verdict"] if results else None,
+        "adapter_path": str(run.adapter) if run.adapter.exists() else None,
+    }
+
+
+def _results(run: Run) -> "Results":
+    from evals.errors import LogError
+    from evals.log import read_results
+
+    try:
+        return read_results(run.results)
+    except LogError as error:
+        raise JobError(f"{error}; delete it, and the run shows without results") from error
+
+
+def print_results(run: Run) -> None:
+    """The table and the verdict, where there are any."""
+    if run.results.exists():
+        from evals.table import to_rich
+
+        stdout.print(to_rich(_results(run)))

@@ -1,0 +1,326 @@
+"""A training that is cut off and taken up again ends in the very same weights; the best is kept, a divergence outlived.
+
+The model is tiny and the processes are one; what a process knows is thrown away with its trainer.
+"""
+
+import copy
+import math
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, LlamaConfig, TrainerCallback, set_seed
+from transformers.trainer_callback import PrinterCallback
+
+from evals.models import load_tokenizer
+from ftspace.config import RunConfig, merge, parse_config
+from ftspace.errors import DiskError, DivergedError, JobError
+from ftspace.events import Checkpoint, Event, Prepared, Resumed, Step, Warned, read_events
+from ftspace.runs import Run, RunStore, fold
+from ftspace.settings import ROOT
+from ftspace.supervision import IGNORED
+from ftspace.training import checkpoints, lasting
+from ftspace.training.adapters import adapter_of
+from ftspace.training.arguments import arguments_of
+from ftspace.training.callbacks import EventCallback
+from ftspace.training.course import Course
+from ftspace.training.documents import adopt
+from ftspace.training.heads import complete_head
+from ftspace.training.lasting import Ending, LastingTrainer
+from ftspace.training.recipe import Recipe
+from ftspace.training.trained import trained, undisturbed
+from ftspace.training.trainer import DocumentTrainer
+from ftspace.workers import Job
+
+ROWS, BATCH = 18, 4
+STEPS = 10
+"""Two epochs of five steps, the last of two conversations."""
+MINE = checkpoints.Belongs(config="c", data="d")
+Weights = dict[str, torch.Tensor]
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class At(TrainerCallback):
+    """Does something after a step has been taken, before anything is told or written of it."""
+
+    def __init__(self, step: int, do: Callable[[Any], object]) -> None:
+        self.step, self.do = step, do
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step == self.step:
+            self.do(kwargs["model"])
+
+
+def kill(model: Any) -> None:
+    raise Killed
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost more than they give where the model is so small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return load_tokenizer(str(ROOT / "assets/base"), None)
+
+
+@pytest.fixture
+def make(tokenizer: Any, tmp_path: Path) -> Callable[..., Run]:
+    """A run with checkpoints every second step, and what is given of its train section."""
+
+    def made(**train: Any) -> Run:
+        given = {
+            "lora": {"r": 4, "dropout": 0.1},
+            "train": {"checkpoint_steps": 2, "epochs": 2, "learning_rate": 0.02, **train},
+        }
+        config = merge(RunConfig().model_dump(), given)
+        return RunStore(tmp_path / "runs").create(parse_config(config))
+
+    return made
+
+
+def rows(count: int, seed: int, vocabulary: int) -> Dataset:
+    dice = random.Random(seed)
+    made = []
+    for _ in range(count):
+        ids = [dice.randrange(vocabulary) for _ in range(dice.randrange(6, 30))]
+        made.append({"input_ids": ids, "labels": [IGNORED] * 3 + ids[3:]})
+    return Dataset.from_list(made)
+
+
+def go(
+    run: Run, tokenizer: Any, *callbacks: TrainerCallback, padded: bool = False, metrics: Any = None
+) -> tuple[Ending, Weights]:
+    """One process of a run: from its newest checkpoint to its end; the weights that it would save."""
+    set_seed(run.config.train.seed)
+    size = len(tokenizer)
+    shape = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        vocab_size=size,
+        tie_word_embeddings=True,
+        attention_dropout=0.1,
+    )
+    model = AutoModelForCausalLM.from_config(shape)
+    train, validation = rows(ROWS, 1, size), rows(5, 2, size)
+    recipe = Recipe(2.0, run.config.train.learning_rate or 0.02, BATCH, 60, gradient_checkpointing=False)
+    if not padded:
+        assert adopt(model, train.select(range(4)).to_list()) is None
+    arguments = arguments_of(run, recipe, device="cpu", dtype=model.dtype, rows=2 if padded else BATCH, validated=True)
+    kind: Any = LastingTrainer if padded else DocumentTrainer
+    trainer: LastingTrainer = kind(
+        **({} if padded else {"part_tokens": recipe.micro_batch_tokens}),
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=tokenizer,
+        peft_config=adapter_of(run.config, model, [5]),
+    )
+    if padded:
+        complete_head(cast("Any", trainer.model).get_base_model())
+    job = Job(run, "train")
+    course = Course(by_score=run.config.train.best_by == "score", patience=run.config.train.patience)
+    prepared = Prepared(
+        rows={}, format="", total_steps=0, trainable_parameters=1, parameters=1, device="cpu", dtype="float32"
+    )
+    trainer.remove_callback(PrinterCallback)
+    for callback in (*callbacks, EventCallback(job, prepared, course)):
+        trainer.add_callback(callback)
+    if metrics:
+        measure = trainer.evaluate
+        as_any = cast("Any", trainer)
+        as_any.evaluate = lambda **given: measure(**given) | metrics(trainer.state.global_step)
+    found = checkpoints.newest(run.checkpoints, lambda said: job.tell(Warned(message=said)))
+    try:
+        ending = trainer.last(job, course, MINE, found)
+    finally:
+        job.events.close()
+    return ending, copy.deepcopy(trained(trainer.model))
+
+
+def events(run: Run, *kinds: type[Event]) -> list[Any]:
+    return [event for event in read_events(run.events)[0] if isinstance(event, kinds)]
+
+
+def warnings(run: Run) -> list[str]:
+    return [event.message for event in events(run, Warned)]
+
+
+def harm(model: Any) -> None:
+    """The weights become what a step that was far too long makes of them."""
+    for one in model.parameters():
+        if one.requires_grad:
+            one.data.fill_(math.nan)
+
+
+def same(one: Weights, other: Weights) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["documents", "padded, accumulated"])
+def test_cut_off_anywhere_and_taken_up_it_ends_in_the_same_weights(make, tokenizer: Any, *, padded: bool) -> None:
+    whole = make(validation_steps=3)
+    ending, expected = go(whole, tokenizer, padded=padded)
+    assert ending == Ending(STEPS)
+    curve = [(step.step, step.loss, step.tokens) for step in events(whole, Step)]
+    assert len(curve) == STEPS and any("trainable_tokens" in name for name in expected)
+    for cuts in ([1], [4, 7], [6]):
+        run = make(validation_steps=3)
+        for cut in cuts:
+            with pytest.raises(Killed):
+                go(run, tokenizer, At(cut, kill), padded=padded)
+        ending, found = go(run, tokenizer, padded=padded)
+        assert ending == Ending(STEPS)
+        assert same(found, expected), cuts
+        state = fold(read_events(run.events)[0])
+        assert [(step.step, step.loss, step.tokens) for step in state.steps] == curve
+        assert [step.seconds for step in state.steps] == sorted(step.seconds for step in state.steps)
+        assert [one.step for one in state.validations] == [0, 3, 6, 9, 10]
+        told = {tuple((one.step, one.loss) for one in fold(read_events(r.events)[0]).validations) for r in (run, whole)}
+        assert len(told) == 1
+        last = (cuts[-1] - 1) // 2 * 2
+        assert [event.step for event in events(run, Resumed)][-1:] == ([last] if last else [])
+
+
+def test_a_stop_writes_a_checkpoint_even_in_the_middle_of_a_validation(make, tokenizer: Any) -> None:
+    whole, run = make(checkpoint_steps=1000, validation_steps=3), make(checkpoint_steps=1000, validation_steps=3)
+    _, expected = go(whole, tokenizer)
+    assert events(whole, Checkpoint) == []
+    for step in (2, 3, 7):  # the third step is measured, and the stop is asked for before it is
+        ending, _ = go(run, tokenizer, At(step, lambda model: run.stop_flag.touch()))
+        assert ending == Ending(step)
+        assert events(run, Checkpoint)[-1].step == step
+        run.stop_flag.unlink()
+    assert same(go(run, tokenizer)[1], expected)
+    measured = [[(one.step, one.loss) for one in fold(read_events(r.events)[0]).validations] for r in (whole, run)]
+    assert measured[0] == measured[1]
+
+
+def test_the_best_is_kept_and_patience_ends_a_training_that_gets_no_better(make, tokenizer: Any) -> None:
+    scores = {0: 0.1, 2: 0.5, 4: 0.3, 6: 0.5, 8: 0.9}
+    run = make(keep="best", best_by="score", patience=2, validation_steps=2, save_total_limit=1, checkpoint_steps=1)
+    kept: list[Weights] = []
+    watch = At(3, lambda model: kept.append(copy.deepcopy(trained(model))))
+    with pytest.raises(Killed):
+        go(run, tokenizer, watch, At(5, kill), metrics=lambda step: {"eval_score": scores[step]})
+    assert checkpoints.steps(run.checkpoints) == [4, 2]
+    ending, best = go(run, tokenizer, metrics=lambda step: {"eval_score": scores[step]})
+    assert ending == Ending(2) and fold(read_events(run.events)[0]).steps[-1].step == 6
+    assert warnings(run) == ["stopped early at step 6: 2 validations since the score of 0.500 at step 2"]
+    assert checkpoints.steps(run.checkpoints) == [6, 2] and not same(best, kept[0])
+    assert same(best, {**load_file(run.checkpoints / "step-000002/trained.safetensors")})
+    (run.checkpoints / "step-000002/trained.safetensors").unlink()
+    assert go(run, tokenizer)[0] == Ending(6)
+    assert "the best weights, of step 2, are lost" in warnings(run)[-1]
+
+
+def test_a_training_that_only_gets_worse_keeps_what_it_began_with_and_says_so(make, tokenizer: Any) -> None:
+    run = make(keep="best", validation_steps=5)
+    ending, _ = go(run, tokenizer, metrics=lambda step: {"eval_loss": 1.0 + step})
+    assert ending == Ending(0)
+    assert "no validation was better than the base's own" in warnings(run)[-1]
+
+
+def test_a_divergence_ends_with_the_adapter_of_the_last_good_checkpoint(make, tokenizer: Any) -> None:
+    run = make()
+    ending, weights = go(run, tokenizer, At(7, harm))
+    assert isinstance(ending.problem, DivergedError) and "loss became nan at step 8" in str(ending.problem)
+    assert (
+        checkpoints.steps(run.checkpoints) == [ending.step, ending.step - 2][: len(checkpoints.steps(run.checkpoints))]
+    )
+    assert f"the adapter is that of step {ending.step}" in str(ending.problem)
+    assert all(torch.isfinite(one).all() for one in weights.values())
+
+
+def test_weights_that_are_no_numbers_are_in_no_checkpoint(make, tokenizer: Any) -> None:
+    run = make()
+    ending, _ = go(run, tokenizer, At(6, harm))
+    assert ending.step == 4 and "trained weights" in str(ending.problem)
+    assert checkpoints.steps(run.checkpoints) == [4, 2]
+    with pytest.raises(DivergedError, match="no checkpoint was written"):
+        go(make(checkpoint_steps=1000), tokenizer, At(6, harm))
+
+
+def test_a_rollback_goes_on_with_half_the_learning_rate_and_gives_up_at_last(make, tokenizer: Any) -> None:
+    run = make(on_divergence="rollback", scheduler="constant", warmup=0.0, validation_steps=5)
+    once = iter([True])
+    ending, _ = go(run, tokenizer, At(7, lambda model: next(once, False) and harm(model)))
+    assert ending == Ending(STEPS)
+    assert [event.step for event in events(run, Resumed) if event.reason == "rollback"] == [6]
+    rates = [step.learning_rate for step in fold(read_events(run.events)[0]).steps]
+    assert rates == [0.02] * 6 + [0.01] * 4
+    assert "0.5 times the learning rate" in warnings(run)[0]
+    assert len(events(run, Prepared)) == 1
+
+    hopeless = make(on_divergence="rollback", checkpoint_steps=1000)
+    with pytest.raises(Killed):
+        go(hopeless, tokenizer, At(2, harm), Third(hopeless))
+    ending, _ = go(hopeless, tokenizer, At(2, harm))
+    assert [event.step for event in events(hopeless, Resumed) if event.reason == "rollback"] == [0, 0, 0]
+    assert ending.step == 0 and "after 3 returns" in str(ending.problem)
+
+
+class Third(TrainerCallback):
+    """The process is killed when the training begins for the third time, after two returns."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.begun = run, 0
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.begun += 1
+        if self.begun == 3:
+            raise Killed
+
+
+def test_a_checkpoint_needs_room(make, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make()
+    monkeypatch.setattr(lasting, "_SMALL_FILES", 10**18)
+    with pytest.raises(DiskError, match="a checkpoint needs"):
+        go(run, tokenizer)
+    assert checkpoints.steps(run.checkpoints) == []
+
+
+def test_rows_that_changed_since_are_refused(make) -> None:
+    run = make()
+    run.data.mkdir()
+    for split in ("train", "validation"):
+        (run.data / f"{split}.jsonl").write_text("{}\n")
+    job = Job(run, "train")
+    belongs, found = checkpoints.take_up(job)
+    assert found is None
+    checkpoints.write(run.checkpoints, 4, belongs, lambda folder: None)
+    found = checkpoints.take_up(job)[1]
+    assert found is not None and found.step == 4
+    (run.data / "train.jsonl").write_text("{} \n")
+    with pytest.raises(JobError, match=r"the rows of run .* changed since its checkpoint of step 4"):
+        checkpoints.take_up(job)
+
+
+def test_what_is_done_undisturbed_draws_no_random_number() -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), torch.rand(()).item()
+
+    set_seed(3)
+    expected = draw()
+    set_seed(3)
+    with pytest.raises(Killed), undisturbed():
+        draw()
+        raise Killed
+    assert draw() == expected
