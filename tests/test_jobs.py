@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from ftspace import jobs
 from ftspace.config import RunConfig, default_config, merge, parse_config
 from ftspace.errors import DiskError, JobError
-from ftspace.events import Finished, Started, Step
+from ftspace.events import Event, EventLog, Finished, Started, Step
 from ftspace.runs import Run, RunReader, RunStore, Status
 
 
@@ -89,6 +90,58 @@ def test_a_stopped_training_keeps_its_adapter(store: RunStore) -> None:
     assert (run.adapter / "adapter_model.safetensors").exists()
     with pytest.raises(JobError, match="nothing to stop"):
         jobs.stop(run)
+
+
+def test_a_resumed_run_does_the_jobs_that_are_not_finished(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[str] = []
+
+    def launch(run_dir: Path, job: str, *, locks: list[int]) -> subprocess.Popen[bytes]:
+        launched.append(job)
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setattr(jobs, "launch", launch)
+    run = make(store)
+    tell(run, Finished(job="train", status="finished"))
+    tell(run, Finished(job="evaluate", status="failed", message="the first time"))
+    with run.lock.open("w") as lock:
+        jobs.supervise(run, lock.fileno())
+    assert launched == ["evaluate"]
+    end = RunReader(run)
+    assert end.status() == "failed"
+    said = end.state.end(run.jobs)
+    assert said is not None and said.reason == "lost_process", "the first end is not taken for the second"
+
+
+def test_only_a_run_that_is_not_at_work_and_not_finished_is_resumed(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(store, eval={"tasks": []})
+    tell(run, Started(job="train", pid=1))
+    tell(run, Finished(job="train", status="cancelled"))
+    run.stop_flag.touch()
+    with run.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(JobError, match="already at work"):
+            jobs.resume(run)
+    started: list[Status] = []
+    monkeypatch.setattr(jobs, "start", lambda run: started.append(state_at_work(run)))
+    jobs.resume(run)
+    assert started == ["running"] and not run.stop_flag.exists()
+    tell(run, Finished(job="train", status="finished"))
+    with pytest.raises(JobError, match="nothing to go on with"):
+        jobs.resume(run)
+
+
+def tell(run: Run, event: Event) -> None:
+    log = EventLog(run.events)
+    log.append(event)
+    log.close()
+
+
+def state_at_work(run: Run) -> Status:
+    with run.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return RunReader(run).status()
 
 
 def test_a_full_disk_is_refused_before_anything_is_made(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

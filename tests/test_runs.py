@@ -5,7 +5,20 @@ import pytest
 
 from ftspace.config import RunConfig, default_config
 from ftspace.errors import DiskError, JobError
-from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Prepared, Started, Step
+from ftspace.events import (
+    Checkpoint,
+    EndStatus,
+    Event,
+    EventLog,
+    Finished,
+    JobName,
+    Prepared,
+    Resumed,
+    Started,
+    Step,
+    Validation,
+    Warned,
+)
 from ftspace.runs import RunReader, RunStore, Status, fold
 
 
@@ -55,6 +68,30 @@ def test_eta_goes_by_the_newest_pace() -> None:
     ]
     assert fold([prepared, slow_start[0]]).eta_seconds is None
     assert fold([prepared, *slow_start]).eta_seconds == pytest.approx(20)
+
+
+def step_of(number: int, seconds: float) -> Step:
+    return Step(step=number, epoch=0, loss=1, learning_rate=0, tokens=0, seconds=seconds)
+
+
+def test_a_resumed_run_goes_on_where_its_checkpoint_was() -> None:
+    prepared = Prepared(
+        rows={}, format="messages", total_steps=10, trainable_parameters=1, parameters=2, device="cpu", dtype="float32"
+    )
+    validations = [Validation(step=number, loss=1) for number in (0, 3, 5)]
+    told = [prepared, *validations, *(step_of(number, 2.0 * number) for number in range(1, 6))]
+    told += [Checkpoint(step=4, bytes=1, seconds=1), Warned(message="once"), finished("train", "failed")]
+    resumed = fold([*told, TRAIN, prepared, Warned(message="once"), Resumed(step=4)])
+    assert [one.step for one in resumed.steps] == [1, 2, 3, 4]
+    assert [one.step for one in resumed.validations] == [0, 3]
+    assert resumed.eta_seconds == pytest.approx(12)
+    assert resumed.status(["train"], alive=True, stop_requested=False) == "running"
+    assert resumed.warnings == ["once"] and resumed.checkpoint is not None
+    assert fold([*told, Resumed(step=2, reason="rollback")]).checkpoint is None
+    assert resumed.unfinished(["train", "evaluate"]) == ["train", "evaluate"]
+
+    anew = fold([*told, TRAIN, prepared, Validation(step=0, loss=1), step_of(1, 2.0)])
+    assert [one.step for one in anew.steps] == [1] and [one.step for one in anew.validations] == [0]
 
 
 def test_a_run_comes_back_from_disk_as_it_was_made(store: RunStore) -> None:

@@ -181,7 +181,7 @@ def test_cut_off_anywhere_and_taken_up_it_ends_in_the_same_weights(make, tokeniz
     assert ending == Ending(STEPS)
     curve = [(step.step, step.loss, step.tokens) for step in events(whole, Step)]
     assert len(curve) == STEPS and any("trainable_tokens" in name for name in expected)
-    for cuts in ([1], [4, 7], [6]):
+    for cuts in ([4, 7],) if padded else ([1], [4, 7], [6]):
         run = make(validation_steps=3)
         for cut in cuts:
             with pytest.raises(Killed):
