@@ -135,7 +135,7 @@ def read(store: Path, step: int) -> Checkpoint:
 def newest(store: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; `say` is told of each that had to be passed over."""
     if store.is_dir():
-        for cut_off in store.glob(f"{_OLD}*"):
+        for cut_off in store.glob(f"{_OLD}step-*"):
             restore(store / cut_off.name.removeprefix(_OLD))
     for step in steps(store):
         try:
