@@ -46,12 +46,15 @@ def _parser() -> _Parser:
 
     run = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     run.add_argument("--base", required=True, metavar="MODEL", help="a folder or a Hub id")
-    run.add_argument("--tuned", metavar="ADAPTER", help="a folder or a Hub id of a PEFT adapter of the base")
+    run.add_argument(
+        "--tuned", metavar="ADAPTER", help="a folder or a Hub id of a PEFT adapter, or a whole tuned model"
+    )
     run.add_argument("--tasks", required=True, metavar="A.jsonl,B.jsonl", help="task files, separated by commas")
     run.add_argument("--out", required=True, type=Path, metavar="DIR", help="where logs, results and tables go")
     run.add_argument("--limit", type=int, metavar="N", help="at most N samples of each task")
     run.add_argument("--revision", metavar="REV", help="the base's branch, tag or commit on the Hub")
     run.add_argument("--dtype", default="auto", help="auto (float32 on a CPU), float32, bfloat16 or float16")
+    run.add_argument("--quantization", choices=("none", "nf4", "int8"), default="none", help="of both (default none)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     run.add_argument("--chat-template", type=Path, metavar="FILE", help="a Jinja template instead of the tokenizer's")
     run.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="the longest answer (default 64)")
@@ -107,6 +110,7 @@ def _run(options: argparse.Namespace) -> None:
             revision=options.revision,
             dtype=options.dtype,
             device=options.device,
+            quantization=options.quantization,
             chat_template=template,
             max_new_tokens=options.max_new_tokens,
             limit=options.limit,

@@ -7,26 +7,25 @@ the same batches: in low precision a batch's composition changes greedy answers.
 import inspect
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from peft import PeftModel
+from torch import nn
 from transformers import (
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     StoppingCriteria,
     StoppingCriteriaList,
 )
 
-from evals.errors import ModelError, Stopped
+from evals.errors import Stopped
 from evals.prompts import Prompt, Prompter
+from evals.sides import Side, generate, plain, switched, virtual_tokens
 
-Side = Literal["base", "tuned"]
 Progress = Callable[[int, int], None]
 DEFAULT_BATCH_TOKENS = 8192
 
@@ -68,7 +67,7 @@ class Executor:
 
     def __init__(
         self,
-        model: PreTrainedModel | PeftModel,
+        model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         *,
         chat_template: str | None = None,
@@ -79,16 +78,16 @@ class Executor:
         self.prompter = Prompter(tokenizer, chat_template)
         self.batch_tokens = batch_tokens
         self._should_stop = should_stop or (lambda: False)
-        self._plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        self._plain: Any = plain(model)
         self._device: torch.device = next(self._plain.parameters()).device
         self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
         self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
 
     @property
     def max_length(self) -> int | None:
-        """The model's context in tokens, or None if it has no limit of its own."""
+        """The model's context in tokens, or None if it has no limit of its own; a trained prompt takes some of it."""
         limit = getattr(self._plain.config.get_text_config(), "max_position_embeddings", None)
-        return limit if isinstance(limit, int) and limit > 0 else None
+        return limit - virtual_tokens(self.model) if isinstance(limit, int) and limit > 0 else None
 
     @property
     def dtype(self) -> str:
@@ -126,7 +125,7 @@ class Executor:
         lengths = {index: len(encoded[index]) + max_new_tokens for index in fitting}
         with self._side(which):
             for batch in batches(lengths, self.batch_tokens):
-                written = self._write([encoded[index] for index in batch], max_new_tokens)
+                written = self._write([encoded[index] for index in batch], max_new_tokens, which)
                 answers.update(zip(batch, written, strict=True))
                 if progress is not None:
                     progress(len(answers), len(prompts))
@@ -169,10 +168,7 @@ class Executor:
     @contextmanager
     def _side(self, which: Side) -> Generator[None]:
         """Switch the adapter; hold off the checkpoint's own generation settings, such as a repetition penalty."""
-        adapted = isinstance(self.model, PeftModel)
-        if which == "tuned" and not adapted:
-            raise ModelError("there is no adapter, so there is no tuned model to ask")
-        switch = self.model.disable_adapter() if adapted and which == "base" else nullcontext()
+        switch = switched(self.model, which)
         settings = self._plain.generation_config
         self._plain.generation_config = GenerationConfig()
         try:
@@ -187,7 +183,7 @@ class Executor:
             return None
         return f"{tokens} tokens and an answer of {new} are more than the model's context of {limit}"
 
-    def _write(self, prompts: list[list[int]], max_new_tokens: int) -> list[Answer]:
+    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: Side) -> list[Answer]:
         width = max(map(len, prompts))
         ids = torch.tensor([[self._pad_id] * (width - len(p)) + p for p in prompts], device=self._device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._device)
@@ -199,16 +195,18 @@ class Executor:
             eos_token_id=list(self.end_ids) or None,
             pad_token_id=self._pad_id,
         )
-        out = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
+        out = generate(
+            self.model,
+            which,
+            ids,
+            mask,
             generation_config=config,
             logits_processor=LogitsProcessorList([watch]),
             stopping_criteria=StoppingCriteriaList([stop]),
         )
         if stop.stopped:
             raise Stopped("stopped")
-        return [self._answer(row[width:], bad) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
+        return [self._answer(row, bad) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
 
     def _answer(self, ids: list[int], bad: bool) -> Answer:
         if bad:

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 
 from evals.errors import EvalError, LogError
-from evals.executor import Executor, Progress, Side
+from evals.executor import Executor, Progress
 from evals.log import Sample
 from evals.scorers.checks import passes
 from evals.scorers.exact import normalize
+from evals.sides import Side
 from evals.tasks import Task, TaskSample
 
 _autograd = torch.is_grad_enabled()

@@ -39,6 +39,8 @@ class EvalSpec(_Record):
     """How many samples were asked."""
     dtype: str
     """The floating type of the weights, such as float32."""
+    quantization: str = "none"
+    """How the base's weights are held: none, nf4 or int8."""
     device: str
     """The kind of device: cpu, cuda, mps."""
     tokenizer_hash: str

@@ -1,4 +1,4 @@
-"""Loads a base model, its tokenizer and an adapter, from the Hub or a folder, the same way for training and comparing.
+"""Loads a base model, its tokenizer and what was tuned, from the Hub or a folder, the same for training and comparing.
 
 Knows nothing of tasks or scores. Only safetensors are read, and no code from a model's repository is run. A tokenizer
 with more tokens than the model has embeddings gets them without randomness: all processes that load the pair agree.
@@ -6,51 +6,31 @@ with more tokens than the model has embeddings gets them without randomness: all
 
 import hashlib
 import json
+import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import torch
 from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from peft import PeftConfig, PeftModelForCausalLM
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from evals.errors import ModelError, one_line
+from evals.errors import ModelError
+from evals.explain import explained
+from evals.sides import Whole
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ADAPTER_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer*", "*.txt"]
-_KNOWN = {
-    "instantiate the backend tokenizer": "it has no tokenizer files",
-    "contains custom code": "it wants to run code of its own (trust_remote_code), which is never done here",
-    "Unrecognized configuration class": "it is not a causal language model",
-    "no file named model.safetensors": "it has no safetensors; other weight files are not loaded",
-}
-_LOAD_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    ImportError,
-    SafetensorError,
-    HfHubHTTPError,
-    httpx2.HTTPError,
-)
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -79,10 +59,37 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
     return DTYPES[dtype]
 
 
+def _quantized(quantization: str, dtype: str, device: torch.device) -> dict[str, Any]:
+    """What `from_pretrained` takes to quantize a checkpoint as it loads it. Raises ModelError.
+
+    It computes in the dtype named; auto is bfloat16 where the GPU has it, and float32 elsewhere.
+    """
+    if device.type not in ("cpu", "cuda"):
+        raise ModelError(f"quantization {quantization} needs cuda or cpu, not {device.type}; use none")
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    chosen = pick_dtype("bfloat16" if fast else "float32", device) if dtype == "auto" else pick_dtype(dtype, device)
+    kinds: dict[str, dict[str, Any]] = {
+        "nf4": {
+            "load_in_4bit": True,
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_use_double_quant": True,
+            "bnb_4bit_compute_dtype": chosen,
+        },
+        "int8": {"load_in_8bit": True},
+    }
+    if quantization not in kinds:
+        raise ModelError(f"no quantization is called {quantization!r}: use none, {', '.join(kinds)}")
+    return {
+        "dtype": chosen,
+        "quantization_config": BitsAndBytesConfig(**kinds[quantization]),
+        "device_map": {"": device},
+    }
+
+
 def load_tokenizer(model: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a Hub id or a folder. Raises ModelError in one line."""
     where = _place(model)
-    with _explained(where, "tokenizer"):
+    with explained(where, "tokenizer"):
         _ask_hub(where, revision)
         return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
 
@@ -93,6 +100,7 @@ def load_base(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: str = "none",
     tokenizer: PreTrainedTokenizerBase,
 ) -> PreTrainedModel:
     """Load a causal language model and give it an embedding for every token of the tokenizer.
@@ -102,6 +110,7 @@ def load_base(
         revision: a Hub branch, tag or commit.
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
+        quantization: none, nf4 or int8; embeddings, norms and the head are never quantized.
         tokenizer: the tokenizer it will be used with; tokens beyond the embedding get the mean of the existing rows.
 
     Returns:
@@ -111,13 +120,17 @@ def load_base(
         ModelError: it isn't there, isn't a causal language model, has no safetensors or wants to run its own code.
     """
     where, place = _place(model), pick_device(device)
-    with _explained(where, "model"):
+    options: dict[str, Any] = {"dtype": pick_dtype(dtype, place)}
+    if quantization != "none":
+        options = _quantized(quantization, dtype, place)
+    with explained(where, "model"), _bitsandbytes_quiet():
         loaded = AutoModelForCausalLM.from_pretrained(
-            where, revision=revision, dtype=pick_dtype(dtype, place), use_safetensors=True, trust_remote_code=False
+            where, revision=revision, use_safetensors=True, trust_remote_code=False, **options
         )
     fit_embeddings(loaded, tokenizer)
-    with _explained(where, "model"):
-        nn.Module.to(loaded, place)
+    if quantization == "none":
+        with explained(where, "model"):
+            nn.Module.to(loaded, place)
     return loaded.eval()
 
 
@@ -128,20 +141,25 @@ def load_comparison(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: str = "none",
     seed: int = 0,
-) -> tuple[PreTrainedModel | PeftModelForCausalLM, PreTrainedTokenizerBase]:
-    """Load one copy of a base model's weights, with an adapter that can be switched off, and the tokenizer of both.
+) -> tuple[PreTrainedModel | PeftModelForCausalLM | Whole, PreTrainedTokenizerBase]:
+    """Load a base model with an adapter that can be switched off, and the tokenizer of both.
+
+    There is one copy of the base's weights. Only where all weights were trained are there two.
 
     Args:
         base: a Hub id or a folder.
-        adapter: a Hub id or a folder of a PEFT adapter; None for the base alone.
+        adapter: a Hub id or a folder of a PEFT adapter, or of a whole tuned model; None for the base alone.
         revision: the base's revision.
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
+        quantization: none, nf4 or int8.
         seed: torch's, set before anything is loaded.
 
     Returns:
-        The model (a PeftModel if there is an adapter) and the tokenizer: the adapter's if it has one, else the base's.
+        The model (one that `evals.sides` can switch if something was tuned) and the tokenizer: the adapter's if it has
+        one, else the base's.
 
     Raises:
         ModelError: something isn't there, or the adapter doesn't fit the base.
@@ -150,11 +168,19 @@ def load_comparison(
     folder = adapter_folder(adapter) if adapter is not None else None
     own_tokenizer = folder is not None and (folder / "tokenizer_config.json").exists()
     tokenizer = load_tokenizer(folder) if folder is not None and own_tokenizer else load_tokenizer(base, revision)
-    model = load_base(base, revision=revision, dtype=dtype, device=device, tokenizer=tokenizer)
+    model = load_base(
+        base, revision=revision, dtype=dtype, device=device, quantization=quantization, tokenizer=tokenizer
+    )
     if folder is None:
         flatten_head(model)
         return model, tokenizer
-    with _explained(str(adapter), "adapter"), peft_quiet():
+    if is_whole(folder):
+        if quantization != "none":
+            raise ModelError(f"{adapter} is a whole model, not an adapter on a base in {quantization}; use none")
+        flatten_head(model)
+        held = str(model.dtype).removeprefix("torch.")
+        return _whole(model, load_base(folder, dtype=held, device=device, tokenizer=tokenizer), base), tokenizer
+    with explained(str(adapter), "adapter"), peft_quiet():
         tuned = PeftModelForCausalLM(model, PeftConfig.from_pretrained(str(folder)), "default")
         loaded = tuned.load_adapter(str(folder), "default", is_trainable=False)
     odd = [*loaded.missing_keys, *loaded.unexpected_keys]
@@ -168,14 +194,31 @@ def load_comparison(
     return tuned, tokenizer
 
 
+def _whole(model: PreTrainedModel, tuned: PreTrainedModel, base: str | Path) -> Whole:
+    try:
+        return Whole(model, tuned)
+    except ModelError as error:
+        name = tuned.name_or_path
+        raise ModelError(
+            f"the tuned model {name} does not fit the base {base}: {error}; name its base, or an adapter"
+        ) from error
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a model of its own, and no adapter."""
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+
+
 def adapter_folder(adapter: str | Path) -> Path:
-    """Return the local folder of an adapter, downloading a Hub id's files. Raises ModelError if it isn't an adapter."""
+    """Return the local folder of an adapter or a whole tuned model, downloading a Hub id's files. Raises ModelError."""
     where = _place(adapter)
     folder = Path(where)
     if not folder.is_dir():
-        with _explained(where, "adapter"):
+        with explained(where, "adapter"):
             _ask_hub(where, None)
             folder = Path(snapshot_download(where, allow_patterns=_ADAPTER_FILES))
+    if is_whole(folder):
+        return folder
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise ModelError(f"adapter {adapter}: it has no {name}, so it is not a PEFT adapter in safetensors")
@@ -220,6 +263,17 @@ def peft_quiet() -> Generator[None]:
         yield
 
 
+@contextmanager
+def _bitsandbytes_quiet() -> Generator[None]:
+    """Silence what bitsandbytes 0.50 says: an old torch function at its import, and a cast at every int8 product."""
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="`torch.jit.script_method` is deprecated", category=DeprecationWarning
+        )
+        yield
+
+
 def fingerprint(model: str | Path) -> str | None:
     """Return a hash that tells a local model's weights from others', or None for a Hub id (its commit does that).
 
@@ -255,39 +309,3 @@ def _ask_hub(where: str, revision: str | None) -> None:
     known = (try_to_load_from_cache(where, name, revision=revision) for name in ("config.json", "adapter_config.json"))
     if not Path(where).is_dir() and not any(isinstance(path, str) for path in known):
         HfApi().model_info(where, revision=revision, timeout=10)
-
-
-@contextmanager
-def _explained(where: str, what: str) -> Generator[None]:
-    """Turn what loading raises into one line that says what to do."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ModelError(f"{what} {where}: not enough memory; use a smaller model or another device") from error
-    except _LOAD_ERRORS as error:
-        raise ModelError(f"{what} {where}: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    reasons: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str]] = [
-        (GatedRepoError, "its owner asks you to accept terms: do so on its page, and log in with `hf auth login`"),
-        (RevisionNotFoundError, "the Hub has no such revision of it"),
-        (RepositoryNotFoundError, "no such folder here, and no such repository on the Hub (or it is private: log in)"),
-        (
-            (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.TransportError),
-            "no such folder here, and the Hub can't be reached",
-        ),
-        (HFValidationError, "no such folder here, and not a Hub id like owner/name"),
-        (EntryNotFoundError, "a file that it needs is missing; models must have safetensors"),
-        (SafetensorError, "a safetensors file is damaged: fetch or save it again"),
-    ]
-    for kind, words in reasons:
-        if any(isinstance(one, kind) for one in chain):
-            return words
-    text = str(error)
-    return next((words for part, words in _KNOWN.items() if part in text), one_line(error))

@@ -17,7 +17,8 @@ from evals.table import write_tables
 from evals.tasks import Task
 
 if TYPE_CHECKING:
-    from evals.executor import Executor, Side
+    from evals.executor import Executor
+    from evals.sides import Side
 
 __all__ = ["evaluate", "write_results", "write_tables"]
 
@@ -34,6 +35,7 @@ def evaluate(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: str = "none",
     chat_template: str | None = None,
     max_new_tokens: int = 64,
     limit: int | None = None,
@@ -49,12 +51,14 @@ def evaluate(
 
     Args:
         base: a Hub id or a folder.
-        adapter: a Hub id or a folder of a PEFT adapter; None asks the base alone, and there are no rows then.
+        adapter: a Hub id or a folder of a PEFT adapter, or of a whole tuned model; None asks the base alone, and there
+            are no rows then.
         tasks: what to ask, each with a name of its own.
         out_dir: where logs go.
         revision: the base's revision.
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
+        quantization: none, nf4 or int8, of base and tuned alike.
         chat_template: a Jinja template instead of the tokenizer's own.
         max_new_tokens: the longest answer, in tokens.
         limit: at most so many samples of each task, from its start.
@@ -75,7 +79,9 @@ def evaluate(
     from evals import models
     from evals.executor import Executor
 
-    model, tokenizer = models.load_comparison(base, adapter, revision=revision, dtype=dtype, device=device, seed=seed)
+    model, tokenizer = models.load_comparison(
+        base, adapter, revision=revision, dtype=dtype, device=device, quantization=quantization, seed=seed
+    )
     executor = Executor(
         model, tokenizer, chat_template=chat_template, batch_tokens=batch_tokens, should_stop=should_stop
     )
@@ -93,6 +99,7 @@ def evaluate(
             kind=task.kind,
             n=len(task.samples),
             dtype=executor.dtype,
+            quantization=quantization,
             device=executor.device,
             tokenizer_hash=executor.prompter.tokenizer_hash,
             template_hash=None if all(one.raw for one in task.samples) else executor.prompter.template_hash,

@@ -43,6 +43,7 @@ def evaluate(job: Job) -> EndStatus:
             revision=config.model.revision,
             dtype=config.model.dtype,
             device=config.train.device,
+            quantization=config.model.quantization,
             max_new_tokens=config.eval.max_new_tokens,
             limit=config.eval.max_samples,
             batch_tokens=config.eval.batch_tokens,

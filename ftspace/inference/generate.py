@@ -6,16 +6,15 @@ checkpoint's own generation settings.
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import PeftModel
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList, TextStreamer
 
 from evals.errors import TaskError
 from evals.executor import Executor
+from evals.sides import generate, plain, switched
 from ftspace.inference.protocol import ApiError, ChatRequest, Finish, Side
 
 
@@ -36,8 +35,7 @@ class Generator:
         self._model = model
         self._tokenizer = tokenizer
         self._executor = Executor(model, tokenizer)
-        plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-        plain.generation_config = GenerationConfig()  # after Executor has read its end tokens
+        plain(model).generation_config = GenerationConfig()  # after Executor has read its end tokens
 
     def encode(self, request: ChatRequest) -> tuple[list[int], int]:
         """The prompt's tokens, and how many may follow. Raises ApiError (400) when the context is too short."""
@@ -76,16 +74,17 @@ class Generator:
             **sampling,
         )
         prompt = torch.tensor([list(ids)], device=next(self._model.parameters()).device)
-        adapted = isinstance(self._model, PeftModel)
-        with torch.inference_mode(), self._model.disable_adapter() if adapted and side == "base" else nullcontext():
-            out = self._model.generate(
-                input_ids=prompt,
-                attention_mask=torch.ones_like(prompt),
+        with torch.inference_mode(), switched(self._model, side):
+            out = generate(
+                self._model,
+                side,
+                prompt,
+                torch.ones_like(prompt),
                 generation_config=config,
                 streamer=_Pieces(self._tokenizer, on_text),
                 stopping_criteria=StoppingCriteriaList([_Cancelled(cancelled)]),
             )
-        written = out[0, len(ids) :].tolist()
+        written = out[0].tolist()
         ended = bool(written) and written[-1] in end_ids
         return Written("stop" if ended else "length", len(written))
 

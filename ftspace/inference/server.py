@@ -187,6 +187,7 @@ def load(run: Run) -> "Generator":
         revision=config.model.revision,
         dtype=config.model.dtype,
         device=config.train.device,
+        quantization=config.model.quantization,
     )
     return Generator(model, tokenizer)
 

@@ -126,7 +126,7 @@ def test_mistakes_are_one_line(tmp_path: Path, bases: dict[str, Path], adapters:
         (pickled, None, "safetensors"),
         (custom, None, "trust_remote_code"),
         (bases["untied"], empty, "no config.json"),
-        (bases["untied"], bases["tied"], "no adapter_config.json"),
+        (bases["untied"], bases["tied"], "does not fit the base"),
         (bases["untied"], "/nowhere/adapter", "no such folder"),
         (bases["untied"], "nobody/no-such-adapter", "the Hub can't be reached"),
         (bases["untied"], deeper, "does not fit"),
