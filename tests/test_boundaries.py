@@ -13,8 +13,10 @@ MAY_IMPORT_TORCH = {
     "ftspace/training",
     "ftspace/inference",
     "evals/executor.py",
+    "evals/explain.py",
     "evals/lighteval.py",
     "evals/models.py",
+    "evals/sides.py",
     "assets/make_base.py",
     "benchmarks",
 }
