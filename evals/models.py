@@ -131,6 +131,11 @@ def load_base(
     if quantization == "none":
         with explained(where, "model"):
             nn.Module.to(loaded, place)
+    for module in loaded.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes 0.50 would repack the weights at the first answer, in less precision, and from then on let no
+            # gradient through them.
+            module.support_avx512bf16_for_cpu = False  # pyright: ignore[reportAttributeAccessIssue]
     return loaded.eval()
 
 
@@ -183,7 +188,8 @@ def load_comparison(
     with explained(str(adapter), "adapter"), peft_quiet():
         tuned = PeftModelForCausalLM(model, PeftConfig.from_pretrained(str(folder)), "default")
         loaded = tuned.load_adapter(str(folder), "default", is_trainable=False)
-    odd = [*loaded.missing_keys, *loaded.unexpected_keys]
+    # A trained prompt is loaded into its encoder, and then reported as unexpected.
+    odd = [name for name in (*loaded.missing_keys, *loaded.unexpected_keys) if name != "prompt_embeddings"]
     if odd:
         raise ModelError(
             f"adapter {adapter}: does not fit the base {base}: {len(odd)} of its weights have no counterpart, "

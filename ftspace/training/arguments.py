@@ -1,17 +1,38 @@
 """The trainer's arguments, made from a run's config and recipe. Knows TRL's SFTConfig, no data and no model."""
 
+import math
 from typing import Any
 
 import torch
 from trl.trainer.sft_config import SFTConfig
 
 from ftspace.config import RunConfig
+from ftspace.errors import ConfigError
 from ftspace.runs import Run
 from ftspace.training.recipe import Recipe
+from ftspace.training.trackers import tracking
+
+_DECAYED = 0.2
+"""Share of the steps in which warmup_stable_decay falls, at the end."""
+_SCHEDULES: dict[str, dict[str, Any]] = {
+    "cosine_with_restarts": {"num_cycles": 2},
+    "cosine_with_min_lr": {"min_lr_rate": 0.1},
+    "polynomial": {"lr_end": 0.0, "power": 2.0},
+    "reduce_lr_on_plateau": {"factor": 0.5, "patience": 2},
+}
+"""What schedulers are told where transformers gives no default, or one that makes them another scheduler's twin."""
+_BITSANDBYTES = ("adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "lion_32bit", "lion_8bit")
 
 
-def arguments_of(run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, rows: int, validated: bool) -> SFTConfig:
-    """SFTConfig of a run.
+def steps_of(config: RunConfig, recipe: Recipe, rows: int) -> int:
+    """How many optimizer steps the trainer will take over `rows` training rows."""
+    return config.train.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
+
+
+def arguments_of(
+    run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, rows: int, validated: bool, steps: int
+) -> SFTConfig:
+    """SFTConfig of a run. Raises ConfigError for what does not go together here.
 
     Args:
         run: whose config is asked.
@@ -20,6 +41,7 @@ def arguments_of(run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, r
         dtype: of the base's weights.
         rows: conversations that go through the model at a time; a divisor of the recipe's batch.
         validated: whether there are validation rows.
+        steps: as `steps_of` says.
     """
     config: RunConfig = run.config
     train = config.train
@@ -31,11 +53,14 @@ def arguments_of(run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, r
         "num_train_epochs": recipe.epochs,
         "max_steps": train.max_steps or -1,
         "learning_rate": recipe.learning_rate,
+        "optim": _optimizer(config, device),
         "lr_scheduler_type": train.scheduler,
+        "lr_scheduler_kwargs": _schedule(config, steps, validated=validated),
         "warmup_steps": train.warmup,
         "weight_decay": train.weight_decay,
         "max_grad_norm": train.max_grad_norm,
-        "activation_checkpointing": recipe.gradient_checkpointing,
+        # A prefix lies in the cache, which there is none of while activations are recomputed.
+        "activation_checkpointing": recipe.gradient_checkpointing and config.lora.method != "prefix_tuning",
         "bf16": device in ("cuda", "cpu") and dtype == torch.bfloat16,
         "use_cpu": device == "cpu",
         "seed": train.seed,
@@ -45,10 +70,31 @@ def arguments_of(run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, r
         "eval_steps": train.validation_steps,
         "eval_on_start": validated,
         "save_strategy": "no",
-        "report_to": "none",
+        **tracking(run),
         "disable_tqdm": True,
         "dataloader_pin_memory": device == "cuda",
         "max_length": None,
         "dataset_kwargs": {"skip_prepare_dataset": True},
     }
     return SFTConfig(**given)
+
+
+def _optimizer(config: RunConfig, device: str) -> str:
+    """transformers' name. On a CPU there is no other memory to page to, so a paged optimizer is its unpaged self."""
+    name = config.train.optimizer
+    if device == "mps" and name in _BITSANDBYTES:
+        raise ConfigError(f"train.optimizer {name} does not run on mps; use adamw_torch or adafactor")
+    unpaged = {"paged_adamw_32bit": "adamw_torch", "paged_adamw_8bit": "adamw_8bit"}
+    return unpaged.get(name, name) if device == "cpu" else name
+
+
+def _schedule(config: RunConfig, steps: int, *, validated: bool) -> dict[str, Any]:
+    name = config.train.scheduler
+    if name == "reduce_lr_on_plateau" and not validated:
+        raise ConfigError(
+            "train.scheduler reduce_lr_on_plateau follows the validation loss, and there are no validation rows; "
+            "raise data.validation_fraction, or use cosine"
+        )
+    if name == "warmup_stable_decay":
+        return {"num_decay_steps": max(1, round(_DECAYED * steps))}
+    return _SCHEDULES.get(name, {})

@@ -25,7 +25,8 @@ _UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")
 _PROBES, _PROBE = 4, 48
 """Documents, and tokens of each, by which a model is tried."""
 _SAME = {True: 1e-3, False: 3e-2}
-"""Mean difference of logits that is rounding, relative to their mean size: in float32, and in half precision."""
+"""Mean difference of logits that is rounding, relative to their mean size: in float32, and in half precision or int8,
+which rounds a token's values by those of its neighbours."""
 
 
 class UnknownAttention(Exception):
@@ -184,7 +185,8 @@ def adopt(model: Any, rows: Sequence[dict[str, Any]]) -> str | None:
     finally:
         model.train(training)
     difference = (alone - together).abs().mean().item() / max(alone.abs().mean().item(), 1e-6)
-    if alone.shape == together.shape and difference < _SAME[model.dtype == torch.float32]:
+    exact = model.dtype == torch.float32 and not getattr(model, "is_loaded_in_8bit", False)
+    if alone.shape == together.shape and difference < _SAME[exact]:
         return None
     model.set_attn_implementation(own)
     return f"its logits for conversations behind each other differ by {difference:.1%} from those for each alone"

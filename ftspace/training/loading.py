@@ -38,6 +38,7 @@ def load(config: RunConfig) -> Loaded:
             revision=config.model.revision,
             dtype=config.model.dtype,
             device=config.train.device,
+            quantization=config.model.quantization,
             tokenizer=tokenizer,
         )
     except EvalError as error:

@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from ftspace.errors import ModelError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
 from ftspace.training import checkpoints, folders
@@ -35,16 +33,17 @@ def train(job: Job) -> EndStatus:
     job.stop_here()
 
     import_for(train)
-    from peft.utils.error import PeftError
     from transformers import set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-    from ftspace.training.adapters import adapter_of
-    from ftspace.training.arguments import arguments_of
+    from ftspace.training import stepping, trackers
+    from ftspace.training.adapters import attach, full_precision
+    from ftspace.training.arguments import arguments_of, steps_of
     from ftspace.training.callbacks import EventCallback
     from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
+    from ftspace.training.noise import add_noise
     from ftspace.training.padded import PaddedTrainer
     from ftspace.training.predict import predict
     from ftspace.training.recipe import Work, choose
@@ -54,18 +53,25 @@ def train(job: Job) -> EndStatus:
 
     set_seed(config.train.seed)
     loaded = load(config)
-    model, tokenizer = loaded.model, loaded.tokenizer
+    tokenizer = loaded.tokenizer
     job.stop_here()
     rows = training_rows(job, tokenizer)
     work = Work(
-        parameters=model.num_parameters(),
+        parameters=loaded.model.num_parameters(),
         rows=len(rows.train),
         mean_tokens=rows.mean_tokens,
         device=loaded.device,
     )
     recipe = choose(config, work)
-    attention = model.config._attn_implementation
-    unfit = adopt(model, rows.train.select(range(min(4, len(rows.train)))).to_list())
+    steps = steps_of(config, recipe, len(rows.train))
+    trainee = attach(config, loaded, rows.train, steps)
+    model, base = trainee.model, trainee.base
+    for warning in trainee.warnings:
+        job.tell(Warned(message=warning))
+    attention = base.config._attn_implementation
+    chosen = config.train.packing and trainee.documents
+    unfit = adopt(base, rows.train.select(range(min(4, len(rows.train)))).to_list()) if chosen else None
+    padding = bool(unfit) or not chosen
     if unfit:
         job.tell(Warned(message=f"{config.model.id} is trained on padded batches, which takes longer: {unfit}"))
     padded = _rows_a_pass(recipe.batch_size, recipe.micro_batch_tokens // config.train.max_length)
@@ -73,12 +79,13 @@ def train(job: Job) -> EndStatus:
         run,
         recipe,
         device=loaded.device,
-        dtype=model.dtype,
-        rows=padded if unfit else recipe.batch_size,
+        dtype=trainee.dtype,
+        rows=padded if padding else recipe.batch_size,
         validated=len(rows.validation) > 0,
+        steps=steps,
     )
-    trainer_class = PaddedTrainer if unfit else DocumentTrainer
-    try:
+    trainer_class = PaddedTrainer if padding else DocumentTrainer
+    with full_precision(model):
         trainer = trainer_class(
             part_tokens=recipe.micro_batch_tokens,
             model=model,
@@ -86,25 +93,25 @@ def train(job: Job) -> EndStatus:
             train_dataset=rows.train,
             eval_dataset=rows.validation if len(rows.validation) else None,
             processing_class=tokenizer,
-            peft_config=adapter_of(config, model, loaded.untrained),
+            optimizers=stepping.optimizers_of(config, model, arguments),
+            callbacks=[*stepping.callbacks_of(model), *trackers.callbacks_of(run)],
         )
-    except PeftError as error:
-        raise ModelError(f"lora.target_modules: the adapter does not fit the model: {error}") from error
+    if config.train.neftune_alpha is not None:
+        add_noise(model, base.get_input_embeddings(), config.train.neftune_alpha)
     for chatty in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(chatty)
-    tuned: Any = trainer.model
-    if unfit:
-        complete_head(tuned.get_base_model())
+    if padding:
+        complete_head(base)
     trainer.warn = lambda message: job.tell(Warned(message=message))
     trainer.samples = Samples(
         job,
-        tuned,
+        model,
         tokenizer,
         attention=attention,
         rows=manifest.rows["validation"],
         most_tokens=recipe.micro_batch_tokens,
     )
-    trainable, parameters = tuned.get_nb_trainable_parameters()
+    trainable, parameters = trainee.parameters()
     course = Course(by_score=config.train.best_by == "score", patience=config.train.patience)
     events = EventCallback(
         job,
@@ -128,7 +135,7 @@ def train(job: Job) -> EndStatus:
 
     building = run.path / ".adapter-building"
     shutil.rmtree(building, ignore_errors=True)
-    tuned.save_pretrained(building, save_embedding_layers=False)
+    trainee.save(building)
     tokenizer.save_pretrained(building)
     size = sum(file.stat().st_size for file in building.iterdir())
     folders.put(building, run.adapter)

@@ -1,0 +1,117 @@
+"""Every kind of adapter: trained by the worker, saved, and loaded for a comparison on the untouched base."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evals.models import flatten_head, load_base, load_comparison
+from ftspace.config import RunConfig, merge
+from ftspace.events import Step, Warned, read_events
+from ftspace.runs import Run, RunStore
+from ftspace.training import adapters
+from ftspace.training.adapters import Trainee
+from ftspace.training.worker import train
+from ftspace.workers import Job
+from tests.evals.conftest import make_model, make_tokenizer
+
+IDS = torch.tensor([[2, 40, 50, 3, 60, 9, 3], [1, 41, 2, 61, 3, 8, 2]])
+KINDS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "rslora, dora, lora+": {"lora": {"rslora": True, "dora": True, "plus_ratio": 16}},
+    "modules to save": {"lora": {"modules_to_save": ["lm_head", "embed_tokens"]}, "train": {"loss_on": "all"}},
+    "pissa": {"lora": {"init": "pissa"}},
+    "pissa wider than a layer, rslora": {"lora": {"init": "pissa", "r": 40, "rslora": True}},
+    "olora": {"lora": {"init": "olora", "alpha": 8}},
+    "eva": {"lora": {"init": "eva"}},
+    "adalora": {"lora": {"method": "adalora"}, "train": {"max_steps": 6}},
+    "prompt tuning": {"lora": {"method": "prompt_tuning", "virtual_tokens": 5}},
+    "prefix tuning": {
+        "lora": {"method": "prefix_tuning", "virtual_tokens": 5},
+        "train": {"gradient_checkpointing": True},
+    },
+    "full": {"lora": {"method": "full"}},
+    "nf4": {"model": {"quantization": "nf4"}, "train": {"gradient_checkpointing": True}},
+    "nf4, loftq": {"model": {"quantization": "nf4"}, "lora": {"init": "loftq"}},
+    "nf4, dora, 8-bit paged": {
+        "model": {"quantization": "nf4"},
+        "lora": {"dora": True},
+        "train": {"optimizer": "paged_adamw_8bit"},
+    },
+    "int8": {"model": {"quantization": "int8"}},
+    "int8, adalora": {"model": {"quantization": "int8"}, "lora": {"method": "adalora"}},
+    "int8, prompt tuning": {"model": {"quantization": "int8"}, "lora": {"method": "prompt_tuning"}},
+    "padded": {"train": {"packing": False}},
+    "noise": {"train": {"neftune_alpha": 5, "scheduler": "warmup_stable_decay"}},
+}
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """A base with tied and one with untied embeddings, with rows to train them on beside them."""
+    folders: dict[bool, Path] = {}
+    for tied in (True, False):
+        folders[tied] = tmp_path_factory.mktemp("base") / str(tied)
+        tokenizer = make_tokenizer(template=None)
+        make_model(tied, len(tokenizer)).save_pretrained(folders[tied])
+        tokenizer.save_pretrained(folders[tied])
+        rows = [
+            {
+                "prompt": f"Where does {name} live, and what is liked there?",
+                "completion": f"In Rome, near {name}. Blue.",
+            }
+            for name in ("Anna", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kim", "Lou")
+        ]
+        (folders[tied] / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folders
+
+
+def make_run(base: Path, folder: Path, given: dict[str, Any]) -> Run:
+    few = {
+        "model": {"id": str(base)},
+        "data": {"id": str(base / "rows.jsonl"), "validation_fraction": 0, "test_fraction": 0},
+        "lora": {"r": 4, "alpha": 8} if given.get("lora", {}).get("method", "lora") in ("lora", "adalora") else {},
+        "train": {"max_steps": 2, "batch_size": 4, "learning_rate": 0.01, "samples": 0, "device": "cpu"},
+        "eval": {"tasks": []},
+    }
+    return RunStore(folder / "runs").create(RunConfig.model_validate(merge(few, given)))
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=IDS, attention_mask=torch.ones_like(IDS)).logits[:, -IDS.shape[1] :].float()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_is_the_trained_model_on_the_untouched_base(
+    kind: str, tmp_path: Path, bases: dict[bool, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = bases[len(kind) % 2 == 0]
+    run = make_run(base, tmp_path, KINDS[kind])
+    trained: list[torch.Tensor] = []
+
+    def watched(trainee: Trainee, folder: Path, save: Any = Trainee.save) -> None:
+        trainee.base.set_attn_implementation("sdpa")
+        trained.append(logits(trainee.model.eval()))
+        save(trainee, folder)
+
+    monkeypatch.setattr(adapters.Trainee, "save", watched)
+    assert train(Job(run, "train")) == "finished"
+    events = read_events(run.events)[0]
+    assert not [event for event in events if isinstance(event, Warned) and "padded" in event.message]
+    steps = [event for event in events if isinstance(event, Step)]
+    assert len(steps) == run.config.train.max_steps
+    assert all(math.isfinite(step.loss) and step.grad_norm for step in steps)
+
+    how = run.config.model.quantization
+    model, tokenizer = load_comparison(base, run.adapter, quantization=how)
+    plain = load_base(base, quantization=how, tokenizer=tokenizer)
+    flatten_head(plain)
+    torch.testing.assert_close(logits(model), trained[0], atol=2e-2 if how == "int8" else 2e-4, rtol=0)
+    tuned: Any = model
+    with tuned.disable_adapter():
+        assert torch.equal(logits(tuned), logits(plain))
+    assert (logits(model) - logits(plain)).abs().mean() > 1e-3
