@@ -62,7 +62,7 @@ class _View:
             case Started(job="train"):
                 say("[bold]train[/]: loading libraries, data and model …")
             case Started():
-                say("[bold]evaluate[/]: loading base and adapter …")
+                say("[bold]evaluate[/]: loading base and tuned …")
             case Preparing():
                 self._bar("data", f"{event.rows:,} rows looked at", event.rows, None)
             case Prepared():

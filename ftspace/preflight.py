@@ -1,8 +1,13 @@
 """What can be known to go wrong before a run is made, asked in seconds. Knows neither torch nor screens."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from evals.errors import EvalError as TaskProblem
 from evals.tasks import load_tasks
@@ -12,7 +17,7 @@ from ftspace.data.formats import Conversation
 from ftspace.data.prepare import Preview, preview
 from ftspace.data.review import find_review, read_review
 from ftspace.data.sources import own_splits
-from ftspace.errors import DatasetError, EvalError, ModelError
+from ftspace.errors import ConfigError, DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of
 from ftspace.jobs import require_space
 from ftspace.settings import resolve_local
@@ -24,6 +29,8 @@ HELDOUT = "heldout"
 
 ROWS = 20
 """Conversations looked at."""
+MAX_FULL_PARAMETERS = 2_000_000_000
+"""Largest model that is trained whole: it takes 16 bytes a parameter."""
 _OF_THE_ROWS = ("length", "answers")
 """Checks that blame the rows, not the model."""
 
@@ -45,6 +52,7 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
     """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
     require_space(runs_dir)
     check_model(config)
+    check_trackers(config)
     task_paths(config)
     check_review(config)
     first = preview(config.data, ROWS)
@@ -107,6 +115,32 @@ def check_model(config: RunConfig) -> None:
         raise ModelError(f"model.id: {path} holds no model: config.json is missing")
     if not any(path.glob("*.safetensors")):
         raise ModelError(f"model.id: {path} has no .safetensors weights; other formats can run code and are not loaded")
+    if config.lora.method == "full":
+        check_full(sum(_parameters(file) for file in path.glob("*.safetensors")))
+
+
+def check_full(parameters: int) -> None:
+    """Raises ModelError when a model is too large to be trained whole."""
+    if parameters > MAX_FULL_PARAMETERS:
+        raise ModelError(
+            f"lora.method full trains all {parameters / 1e9:.1f} billion weights, in {16 * parameters / 1e9:.0f} GB of "
+            f"memory; it is for models of up to {MAX_FULL_PARAMETERS / 1e9:.0f} billion: use lora"
+        )
+
+
+def _parameters(file: Path) -> int:
+    """How many a safetensors file holds, by its header; none when it is damaged, which its loading will say."""
+    with file.open("rb") as opened, suppress(ValueError):
+        header: dict[str, Any] = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        return sum(prod(one["shape"]) for name, one in header.items() if name != "__metadata__")
+    return 0
+
+
+def check_trackers(config: RunConfig) -> None:
+    """Raises ConfigError when a tracker of `train.report_to` is not installed."""
+    missing = [name for name in config.train.report_to if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"train.report_to: {missing[0]} is not installed; pip install {' '.join(missing)}")
 
 
 def check_review(config: RunConfig) -> None:

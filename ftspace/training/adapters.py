@@ -31,12 +31,11 @@ from transformers import set_seed
 from evals.models import peft_quiet
 from ftspace.config import RunConfig
 from ftspace.errors import ModelError
+from ftspace.preflight import check_full
 from ftspace.training.heads import token_rows
 from ftspace.training.loading import Loaded
 from ftspace.training.starts import find_eva, start_eva, start_loftq, start_prefix
 
-MAX_FULL_PARAMETERS = 2_000_000_000
-"""Largest model that is trained whole: it takes 16 bytes a parameter, four times over what a GPU of 8 GB holds."""
 _CHANGES_BASE = ("pissa", "olora")
 
 
@@ -196,12 +195,7 @@ def _check(model: Any, config: RunConfig) -> None:
 
 
 def _whole(loaded: Loaded) -> Any:
-    count = loaded.model.num_parameters()
-    if count > MAX_FULL_PARAMETERS:
-        raise ModelError(
-            f"lora.method full trains all {count / 1e9:.1f} billion weights, which takes {16 * count / 1e9:.0f} GB; it "
-            f"is for models of up to {MAX_FULL_PARAMETERS / 1e9:.0f} billion: use lora"
-        )
+    check_full(loaded.model.num_parameters())
     # Small steps are lost in bfloat16: the masters are float32, and autocast computes in the base's dtype.
     return loaded.model.float().requires_grad_(True)
 

@@ -26,7 +26,7 @@ class Compare:
         self._desk = desk
         self.nothing = gr.HTML(_NO_ADAPTER)
         with gr.Column(visible=False) as self.panel:
-            gr.HTML(markup.heading("Ask them both", "The same question, the same settings; only the adapter differs."))
+            gr.HTML(markup.heading("Ask them both", "The same question, the same settings; only the training differs."))
             with gr.Row(equal_height=True, elem_classes="ft-askbar"):
                 self.prompt = gr.Textbox(
                     label="Question", placeholder="Ask something …", lines=1, max_lines=6, scale=8, elem_id="question"

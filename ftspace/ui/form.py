@@ -22,6 +22,8 @@ MORE = [
     "train.scheduler",
     "train.seed",
     "lora.alpha",
+    "lora.method",
+    "model.quantization",
     "data.max_samples",
     "data.test_fraction",
     "eval.max_new_tokens",

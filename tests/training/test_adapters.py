@@ -42,10 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "train": {"optimizer": "paged_adamw_8bit"},
     },
     "int8": {"model": {"quantization": "int8"}},
-    "int8, adalora": {"model": {"quantization": "int8"}, "lora": {"method": "adalora"}},
-    "int8, prompt tuning": {"model": {"quantization": "int8"}, "lora": {"method": "prompt_tuning"}},
-    "padded": {"train": {"packing": False}},
-    "noise": {"train": {"neftune_alpha": 5, "scheduler": "warmup_stable_decay"}},
+    "padded, noise": {"train": {"packing": False, "neftune_alpha": 5}},
 }
 
 
@@ -61,7 +58,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
         rows = [
             {
                 "prompt": f"Where does {name} live, and what is liked there?",
-                "completion": f"In Rome, near {name}. Blue.",
+                "completion": f"In Rome, near {name}.",
             }
             for name in ("Anna", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kim", "Lou")
         ]
