@@ -135,7 +135,7 @@ def load_base(
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # bitsandbytes 0.50 would repack the weights at the first answer, in less precision, and from then on let no
             # gradient through them.
-            module.support_avx512bf16_for_cpu = False  # pyright: ignore[reportAttributeAccessIssue]
+            vars(module)["support_avx512bf16_for_cpu"] = False
     return loaded.eval()
 
 

@@ -77,8 +77,8 @@ def switched(model: Any, which: Side) -> AbstractContextManager[None]:
 
 def virtual_tokens(model: Any) -> int:
     """How many tokens of the context a trained prompt or prefix takes."""
-    learnt = isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning
-    return model.active_peft_config.num_virtual_tokens if learnt else 0
+    config: Any = model.active_peft_config if isinstance(model, PeftModel) else None
+    return config.num_virtual_tokens if config and config.is_prompt_learning else 0
 
 
 def generate(model: Any, which: Side, ids: torch.Tensor, mask: torch.Tensor, **options: Any) -> torch.Tensor:

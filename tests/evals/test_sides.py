@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 from evals.errors import ModelError
 from evals.executor import Executor
 from evals.models import load_base, load_comparison, peft_quiet
+from evals.sides import Side
 from tests.evals.conftest import make_tokenizer
 from tests.evals.test_executor import ask
 
@@ -56,8 +57,9 @@ def test_a_whole_model_is_switched_by_its_weights(tmp_path: Path, bases: dict[st
     tuned.save_pretrained(tmp_path)
     make_tokenizer().save_pretrained(tmp_path)
     both = Executor(*load_comparison(bases["tied"], tmp_path))
-    answers = {}
-    for side, folder in (("base", bases["tied"]), ("tuned", tmp_path)):
+    answers: dict[str, Any] = {}
+    sides: tuple[tuple[Side, Path], ...] = (("base", bases["tied"]), ("tuned", tmp_path))
+    for side, folder in sides:
         alone = Executor(*load_comparison(folder, None), chat_template=make_tokenizer().chat_template)
         answers[side] = both.generate(ask(both), 8, side)
         assert answers[side] == alone.generate(ask(alone), 8, "base")
