@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from ftspace import preflight
-from ftspace.config import parse_config
+from ftspace.config import RunConfig, parse_config
+from ftspace.errors import ConfigError, ModelError
+from ftspace.preflight import check_model, check_trackers
 from ftspace.settings import ASSETS
 
 HUGE = {
@@ -34,3 +36,24 @@ def test_a_model_beyond_this_machines_memory_is_warned_of(huge: bool, tmp_path: 
     if huge:
         assert "estimated to need" in said[0]
         assert "take a smaller model" in said[0]
+
+
+def test_a_model_too_large_to_train_whole_is_refused_by_its_headers(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    config = RunConfig.model_validate({"model": {"id": str(tmp_path)}, "lora": {"method": "full"}})
+    for rows, refused in ((1_000, False), (1_000_000, True)):
+        header = json.dumps({"w": {"dtype": "BF16", "shape": [rows, 3_000], "data_offsets": [0, 0]}}).encode()
+        (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        if refused:
+            with pytest.raises(ModelError, match=r"3\.0 billion weights, in 48 GB"):
+                check_model(config)
+        else:
+            check_model(config)
+    check_model(RunConfig.model_validate({"model": {"id": str(tmp_path)}}))
+
+
+def test_a_tracker_that_is_not_installed_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftspace.preflight.find_spec", lambda name: None if name == "wandb" else object())
+    with pytest.raises(ConfigError, match="wandb is not installed; pip install wandb"):
+        check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard", "wandb"]}}))
+    check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard"]}}))

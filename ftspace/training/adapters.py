@@ -99,6 +99,7 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -
     dtype = loaded.model.dtype
     if config.lora.method == "full":
         return Trainee(_whole(loaded), dtype)
+    _check(loaded.model, config)
     try:
         with peft_quiet():
             made: Any = _config(config, loaded, steps)
@@ -106,7 +107,6 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -
             model = get_peft_model(loaded.model, made)
     except (PeftError, ValueError) as error:
         raise ModelError(f"lora: the adapter does not fit the model: {' '.join(str(error).split())}") from error
-    _check(model, config)
     if directions:
         start_eva(model, directions)
     if config.lora.init == "loftq":
@@ -186,11 +186,12 @@ def _token_rows(loaded: Loaded, saved: list[str]) -> list[int] | dict[str, list[
 
 def _check(model: Any, config: RunConfig) -> None:
     """Raises ModelError for what PEFT takes without a word, or TRL cannot train."""
-    names = {name.rpartition(".")[2] for name, _ in model.get_base_model().named_modules()}
+    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     unknown = [name for name in config.lora.modules_to_save if name.rpartition(".")[2] not in names]
     if unknown:
         raise ModelError(f"lora.modules_to_save: the model has no module {unknown[0]}; look at its layers' names")
-    if hasattr(model.get_output_embeddings(), "lora_A"):
+    head = next((name for name, module in model.named_modules() if module is model.get_output_embeddings()), "")
+    if config.lora.target_modules != "all-linear" and head.rpartition(".")[2] in config.lora.target_modules:
         raise ModelError("lora.target_modules: the output head cannot have an adapter; name it in lora.modules_to_save")
 
 

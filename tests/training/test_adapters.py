@@ -10,10 +10,12 @@ import torch
 
 from evals.models import flatten_head, load_base, load_comparison
 from ftspace.config import RunConfig, merge
+from ftspace.errors import ModelError
 from ftspace.events import Step, Warned, read_events
 from ftspace.runs import Run, RunStore
 from ftspace.training import adapters
-from ftspace.training.adapters import Trainee
+from ftspace.training.adapters import Trainee, attach
+from ftspace.training.loading import load
 from ftspace.training.worker import train
 from ftspace.workers import Job
 from tests.evals.conftest import make_model, make_tokenizer
@@ -112,3 +114,37 @@ def test_what_is_saved_is_the_trained_model_on_the_untouched_base(
     with tuned.disable_adapter():
         assert torch.equal(logits(tuned), logits(plain))
     assert (logits(model) - logits(plain)).abs().mean() > 1e-3
+
+
+def test_padded_rows_have_the_loss_of_documents(tmp_path: Path, bases: dict[bool, Path]) -> None:
+    losses: list[list[float]] = []
+    for packing in (True, False):
+        run = make_run(bases[True], tmp_path, {"train": {"packing": packing}})
+        train(Job(run, "train"))
+        losses.append([event.loss for event in read_events(run.events)[0] if isinstance(event, Step)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_loftq_starts_nearer_to_the_exact_base(tmp_path: Path, bases: dict[bool, Path]) -> None:
+    config = make_run(bases[True], tmp_path, {**KINDS["nf4, loftq"], "lora": {"init": "loftq", "r": 16}}).config
+    loaded = load(config)
+    exact = logits(load_base(bases[True], tokenizer=loaded.tokenizer))
+    rounded = (logits(loaded.model) - exact).abs().mean()
+    assert (logits(attach(config, loaded, [], 2).model) - exact).abs().mean() < 0.8 * rounded
+
+
+@pytest.mark.parametrize(
+    ("lora", "words"),
+    [
+        ({"target_modules": ["nothing"]}, "does not fit the model"),
+        ({"target_modules": ["lm_head"]}, "output head cannot have an adapter"),
+        ({"modules_to_save": ["nothing"]}, "no module nothing"),
+        ({"init": "eva", "r": 64}, "not in 3"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_said(
+    lora: dict[str, Any], words: str, tmp_path: Path, bases: dict[bool, Path]
+) -> None:
+    config = make_run(bases[False], tmp_path, {"lora": lora}).config
+    with pytest.raises(ModelError, match=words):
+        attach(config, load(config), [{"input_ids": [1, 2, 3]}], 2)
