@@ -60,7 +60,9 @@ class Ending:
 
 
 class LastingTrainer(SFTTrainer):
-    """SFTTrainer whose training can be cut off at any time. `last` takes the place of `train`."""
+    """SFTTrainer whose training can be cut off at any time, by `last` in place of `train`; `train` alone is TRL's."""
+
+    _lasts = False
 
     def last(self, job: Job, course: Course, belongs: Belongs, found: Checkpoint | None) -> Ending:
         """Trains to the end, or until a stop is asked for.
@@ -75,6 +77,7 @@ class LastingTrainer(SFTTrainer):
             DivergedError: and there is no checkpoint to take the adapter from.
             DiskError: there is no room for a checkpoint.
         """
+        self._lasts = True
         self._job, self._course, self._belongs = job, course, belongs
         self._recipe, self._store = job.run.config.train, job.run.checkpoints
         self._returns = _number(self._store / RETURNS)
@@ -107,11 +110,13 @@ class LastingTrainer(SFTTrainer):
 
     def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
         super()._maybe_log_save_evaluate(*args, **kwargs)
-        if self._is_due():
+        if self._lasts and self._is_due():
             self._write()
 
     def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
         """A validation, which draws none of the training's random numbers, and what follows from it."""
+        if not self._lasts:
+            return super()._evaluate(trial, ignore_keys_for_eval, skip_scheduler)
         course, step = self._course, self.state.global_step
         with undisturbed():
             skip = skip_scheduler and not course.unmeasured
@@ -125,10 +130,10 @@ class LastingTrainer(SFTTrainer):
         return metrics
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        if self.state.global_step >= self.state.max_steps or self._course.out_of_patience:
+        if self._lasts and (self.state.global_step >= self.state.max_steps or self._course.out_of_patience):
             self.control.should_training_stop = True
             return
-        if self._recipe.on_divergence == "rollback" and not checkpoints.steps(self._store):
+        if self._lasts and self._recipe.on_divergence == "rollback" and not checkpoints.steps(self._store):
             self._write()
         super()._run_epoch(*args, **kwargs)
 
