@@ -11,7 +11,7 @@ from ftspace.chat import Template, end_of_turn, template_of
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation, Message
 from ftspace.errors import ModelError
-from ftspace.supervision import IGNORED, Encoded, Tally, cut_range, encode, end_tokens
+from ftspace.supervision import Encoded, Tally, cut, encode, end_tokens
 from ftspace.tokenizer import Origin
 
 Level = Literal["ok", "warning", "stop"]
@@ -52,7 +52,7 @@ def check_rows(tokenizer: Any, conversations: Sequence[Conversation], config: Ru
     """
     tally = Tally()
     try:
-        rows = list(encode(tokenizer, conversations, tally))
+        rows = list(encode(tokenizer, conversations, tally, config.train.loss_on))
     except ModelError as error:
         return [Check("stop", "end of turn", str(error), "set model.chat_template to chatml")]
     found = list(_refused(tally, len(conversations)))
@@ -82,7 +82,7 @@ def _refused(tally: Tally, count: int) -> Iterator[Check]:
 
 
 def _end(tokenizer: Any, rows: Sequence[Encoded], origin: Origin) -> Check:
-    trained = {next(label for label in reversed(row.labels) if label != IGNORED) for row in rows if any_trained(row)}
+    trained = {row.input_ids[row.end] for row in rows if row.end is not None}
     if not trained:
         return Check("stop", "answers", "no token of the first rows is trained", "choose another model.chat_template")
     own = {tokenizer.eos_token_id, *origin.end_ids}
@@ -107,19 +107,11 @@ def _end(tokenizer: Any, rows: Sequence[Encoded], origin: Origin) -> Check:
     )
 
 
-def any_trained(row: Encoded) -> bool:
-    """Whether a row has a token that is trained."""
-    return row.labels.count(IGNORED) < len(row.labels)
-
-
 def _lengths(rows: Sequence[Encoded], config: RunConfig, bos: int | None) -> Iterator[Check]:
     limit, side = config.train.max_length, config.train.truncation_side
-    ranges = [cut_range(row.input_ids, limit, side, bos) for row in rows]
-    cut = sum(low < high for low, high in ranges)
-    lost = 0
-    for row, (low, high) in zip(rows, ranges, strict=True):
-        kept = row.labels[:low] + row.labels[high:]
-        lost += kept.count(IGNORED) == len(kept)
+    kept = [cut(row, limit, side, bos) for row in rows]
+    shortened = sum(row.truncated for row in kept)
+    lost = sum(not row.supervised for row in kept)
     longest = max(len(row.input_ids) for row in rows)
     fix = f"raise train.max_length to {longest}, which keeps all of them whole"
     if lost and side == "right":
@@ -129,8 +121,8 @@ def _lengths(rows: Sequence[Encoded], config: RunConfig, bos: int | None) -> Ite
         share = "all" if lost == len(rows) else f"{lost} of"
         said = f"in {share} the first {len(rows)} rows no answer is left: they are cut after {limit} tokens"
         yield Check(level, "length", said, fix)
-    elif cut:
-        yield Check("warning", "length", f"{cut} of the first {len(rows)} rows are cut at {limit} tokens", fix)
+    elif shortened:
+        yield Check("warning", "length", f"{shortened} of the first {len(rows)} rows are cut at {limit} tokens", fix)
     else:
         yield Check("ok", "length", f"the longest of the first {len(rows)} rows has {longest} of {limit} tokens")
 

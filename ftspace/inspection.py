@@ -10,6 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ftspace.data.report import DataReport
+from ftspace.sections import LossOn
+
+TRAINED: dict[LossOn, str] = {
+    "assistant": "every answer and its end",
+    "completion": "the last answer of each conversation and its end",
+    "all": "all of a conversation but its first token",
+}
+"""What is trained, in words."""
 
 
 class _Plain(BaseModel):
@@ -32,6 +40,8 @@ class Shown(_Plain):
 
     messages: list[dict[str, Any]]
     rendered: str
+    trained: list[tuple[int, int]]
+    """Where in the text the characters lie that are trained."""
 
 
 class Checked(_Plain):
@@ -69,8 +79,10 @@ class Inspection(_Plain):
     tokens: TokenCounts
     truncated_share: float
     """Share of the conversations that are longer than train.max_length."""
+    loss_on: LossOn
+    """What is trained of a conversation."""
     supervised_share: float
-    """Share of the tokens kept that are trained: answers and their ends."""
+    """Share of the tokens kept that are trained."""
     report: DataReport | None
     """What was found in the rows."""
     checks: list[Checked]
@@ -88,10 +100,17 @@ def to_rich(found: Inspection) -> RenderableType:
         table.add_row(what, Text(words))
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in found.warnings]
     panels = [
-        Panel(Text(shown.rendered), title=f"row {number} as the model reads it", title_align="left")
+        Panel(_marked(shown), title=f"row {number} as the model reads it, green what is trained", title_align="left")
         for number, shown in enumerate(found.preview, start=1)
     ]
     return Group(table, *warnings, *panels)
+
+
+def _marked(shown: Shown) -> Text:
+    text = Text(shown.rendered)
+    for start, stop in shown.trained:
+        text.stylize("green", start, stop)
+    return text
 
 
 def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
@@ -114,7 +133,7 @@ def _lines(found: Inspection) -> Iterator[tuple[str, str]]:
     tokens = found.tokens
     yield "tokens", f"{tokens.total} in all; a row {tokens.p50} (median), {tokens.p95} (95 %), {tokens.max} (longest)"
     yield "cut off", f"{found.truncated_share:.1%} of the rows are longer than train.max_length"
-    yield "trained", f"{found.supervised_share:.1%} of the tokens"
+    yield "trained", f"{found.supervised_share:.1%} of the tokens: {TRAINED[found.loss_on]}"
     yield "model", f"{found.model}: its tokenizer"
     for check in found.checks:
         if check.level == "ok":

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftspace.data.formats import Conversation
-from ftspace.supervision import IGNORED, Side, cut_range, encode, end_tokens
+from ftspace.sections import LossOn
+from ftspace.supervision import IGNORED, Side, cut, cut_range, encode, end_tokens
 
 Kind = Literal["trained", "context", "cut", "padding"]
 
@@ -35,19 +36,25 @@ class LabRow:
 
 
 def lab_row(
-    tokenizer: Any, conversation: Conversation, max_length: int, side: Side = "right", pad_to: int | None = None
+    tokenizer: Any,
+    conversation: Conversation,
+    max_length: int,
+    side: Side = "right",
+    pad_to: int | None = None,
+    loss_on: LossOn = "assistant",
 ) -> LabRow:
     """The tokens of a conversation: `supervise`'s, with what was cut, and padding up to `pad_to` tokens.
 
     The tokenizer carries its template already (`chat.install_template`). Raises ModelError as `supervise` does.
     """
-    (whole,) = encode(tokenizer, [conversation])
+    (whole,) = encode(tokenizer, [conversation], loss_on=loss_on)
+    labels = iter(cut(whole, max_length, side, tokenizer.bos_token_id).labels)
     low, high = cut_range(whole.input_ids, max_length, side, tokenizer.bos_token_id)
     special = end_tokens(tokenizer)
     texts = _texts(whole.text, whole.ends, len(whole.input_ids), tokenizer.eos_token or "")
     tokens: list[LabToken] = []
-    for place, (token, label, text) in enumerate(zip(whole.input_ids, whole.labels, texts, strict=True)):
-        kind: Kind = "cut" if low <= place < high else "context" if label == IGNORED else "trained"
+    for place, (token, text) in enumerate(zip(whole.input_ids, texts, strict=True)):
+        kind: Kind = "cut" if low <= place < high else "context" if next(labels) == IGNORED else "trained"
         tokens.append(LabToken(token, text, kind, token in special))
     kept = len(tokens) - (high - low)
     pad: tuple[int | None, str | None] = tokenizer.pad_token_id, tokenizer.pad_token

@@ -1,6 +1,7 @@
 """Rendered conversations to token ids and labels: what is trained of them, and what is cut.
 
-The loss is on every answer and the token that ends it, and on nothing else. Knows tokenizers by what they do.
+The loss is on every answer and the token that ends it, and on nothing else, unless `train.loss_on` says otherwise.
+Knows tokenizers by what they do.
 """
 
 from bisect import bisect_right
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from ftspace.chat import Rendered, render_answers, template_of
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
+from ftspace.sections import LossOn
 
 Side = Literal["right", "left"]
 IGNORED = -100
@@ -74,6 +76,8 @@ class Encoded:
     labels: list[int]
     ends: list[int]
     """Where in the text each token ends; an eos put behind the text has none."""
+    end: int | None
+    """The place of the token that ends the last answer."""
 
 
 def supervise(
@@ -82,21 +86,26 @@ def supervise(
     max_length: int,
     side: Side = "right",
     tally: Tally | None = None,
+    loss_on: LossOn = "assistant",
 ) -> Iterator[Supervised]:
     """Tokenizes conversations with a loss on every assistant turn and the token that ends it, and on nothing else.
 
-    Where a template leaves the last answer without an end token, the tokenizer's eos is put right behind it. What is
-    longer than `max_length` is cut on `side`. Raises ModelError for a conversation that the template refuses, or whose
-    last answer changes what stands before it; with a `tally`, such ones are counted there and left out.
+    With `loss_on` completion that is the last one alone; with all, it is every token but the first. Where a template
+    leaves the last answer without an end token, the tokenizer's eos is put right behind it. What is longer than
+    `max_length` is cut on `side`. Raises ModelError for a conversation that the template refuses, or whose last answer
+    changes what stands before it; with a `tally`, such ones are counted there and left out.
     """
     bos = tokenizer.bos_token_id
-    for whole in encode(tokenizer, conversations, tally):
-        ids, labels = whole.input_ids, whole.labels
-        low, high = cut_range(ids, max_length, side, bos)
-        if low == high:
-            yield Supervised(ids, labels, truncated=False)
-        else:
-            yield Supervised(ids[:low] + ids[high:], labels[:low] + labels[high:], truncated=True)
+    for whole in encode(tokenizer, conversations, tally, loss_on):
+        yield cut(whole, max_length, side, bos)
+
+
+def cut(whole: Encoded, max_length: int, side: Side, bos: int | None) -> Supervised:
+    """What is left of a conversation; its first token is never trained, since nothing stands before it."""
+    low, high = cut_range(whole.input_ids, max_length, side, bos)
+    labels = whole.labels[:low] + whole.labels[high:]
+    labels[:1] = [IGNORED]
+    return Supervised(whole.input_ids[:low] + whole.input_ids[high:], labels, truncated=low < high)
 
 
 def cut_range(ids: Sequence[int], max_length: int, side: Side, bos: int | None) -> tuple[int, int]:
@@ -110,7 +119,12 @@ def cut_range(ids: Sequence[int], max_length: int, side: Side, bos: int | None) 
     return keep, keep + over
 
 
-def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally | None = None) -> Iterator[Encoded]:
+def encode(
+    tokenizer: Any,
+    conversations: Sequence[Conversation],
+    tally: Tally | None = None,
+    loss_on: LossOn = "assistant",
+) -> Iterator[Encoded]:
     """Conversations in tokens, whole; what `supervise` cuts. Raises ModelError as it does."""
     template = template_of(tokenizer)
     rows: list[Rendered] = []
@@ -123,7 +137,7 @@ def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally |
             tally.refused[str(error)] += 1
             continue
         if tally is not None:
-            tally.untrained += rows[-1].untrained
+            tally.untrained += rows[-1].untrained if loss_on == "assistant" else 0
             tally.folded += template.folds_system and any(turn["role"] == "system" for turn in conversation)
     if not rows:
         return
@@ -131,7 +145,7 @@ def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally |
     special = end_tokens(tokenizer)
     for row, ids, offsets in zip(rows, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         ends = [end for _, end in offsets]
-        labels = _labels(ids, ends, row.spans)
+        labels = _labels(ids, ends, row.spans[-1:] if loss_on == "completion" else row.spans)
         last = next((place for place in range(len(labels) - 1, -1, -1) if labels[place] != IGNORED), None)
         if last is not None and labels[last] not in special:
             if tokenizer.eos_token_id is None:
@@ -141,7 +155,10 @@ def encode(tokenizer: Any, conversations: Sequence[Conversation], tally: Tally |
                 )
             ids, labels = ([*tokens[: last + 1], tokenizer.eos_token_id] for tokens in (ids, labels))
             ends = ends[: last + 1]
-        yield Encoded(row.text, ids, labels, ends)
+            last += 1
+        if loss_on == "all":
+            labels = [IGNORED, *ids[1:]]
+        yield Encoded(row.text, ids, labels, ends, last)
 
 
 def _labels(ids: list[int], ends: list[int], spans: Sequence[tuple[int, int]]) -> list[int]:

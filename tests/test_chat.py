@@ -4,8 +4,9 @@ from transformers import AutoTokenizer
 from ftspace.chat import Template, install_template, template_of
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
+from ftspace.sections import LossOn
 from ftspace.settings import ASSETS
-from ftspace.supervision import IGNORED, supervise
+from ftspace.supervision import IGNORED, Tally, supervise
 from ftspace.templates import CHATML_TOKENS
 from tests.texts import trained_texts
 
@@ -35,6 +36,38 @@ def test_answers_and_their_end_are_trained_and_nothing_else(tokenizer) -> None:
     assert trained_texts(tokenizer, row) == ["Norwick.<|im_end|>", " a fish 🐟\n<|im_end|>"]
     assert tokenizer.decode(row.input_ids) == template_of(tokenizer).render(TALK)
     assert not row.truncated
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("limit", [10, 30, 512])
+@pytest.mark.parametrize("template", [None, BRACKETS])
+def test_what_is_trained_is_chosen_and_what_is_read_stays(tokenizer, template, limit, side) -> None:
+    tokenizer.chat_template = template
+    install_template(tokenizer)
+    choices: tuple[LossOn, ...] = ("assistant", "completion", "all")
+    rows = {on: next(supervise(tokenizer, [TALK], limit, side, loss_on=on)) for on in choices}
+    ids = rows["assistant"].input_ids
+    assert all(row.input_ids == ids and row.labels[0] == IGNORED for row in rows.values())
+    assert rows["all"].labels[1:] == ids[1:]
+    last = trained_texts(tokenizer, rows["assistant"])[-1:]
+    if limit == 512:
+        assert last and trained_texts(tokenizer, rows["completion"]) == last
+        assert len(trained_texts(tokenizer, rows["assistant"])) == 2
+        assert template or template_of(tokenizer).render(TALK) == tokenizer.decode(ids)
+    if template and limit == 512:
+        assert ids[-1] == rows["all"].labels[-1] == tokenizer.eos_token_id
+
+
+def test_only_who_trains_every_answer_is_told_of_those_that_are_not(tokenizer) -> None:
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'assistant' and not loop.last %}{{ m.content | upper }}"
+        "{% else %}{{ m.content }}{% endif %}<|im_end|>{% endfor %}"
+    )
+    told: dict[LossOn, int] = {"assistant": 1, "completion": 0, "all": 0}
+    for loss_on, untrained in told.items():
+        tally = Tally()
+        list(supervise(tokenizer, [TALK], 512, tally=tally, loss_on=loss_on))
+        assert (tally.untrained, tally.refused.total()) == (untrained, 0)
 
 
 def test_rendering_is_the_tokenizers_own(tokenizer) -> None:
@@ -74,7 +107,8 @@ def test_rows_can_lose_their_beginning_instead_but_for_the_begin_token(tokenizer
     install_template(tokenizer)
     (whole,) = supervise(tokenizer, [TALK], 512)
     (cut,) = supervise(tokenizer, [TALK], 10, "left")
-    assert cut.truncated and cut.input_ids == whole.input_ids[-10:] and cut.labels == whole.labels[-10:]
+    assert cut.truncated and cut.input_ids == whole.input_ids[-10:]
+    assert whole.labels[-10] != IGNORED and cut.labels == [IGNORED, *whole.labels[-9:]]
     assert cut.supervised > 0
     tokenizer.chat_template = BRACKETS
     (whole,) = supervise(tokenizer, [TALK[1:]], 512)

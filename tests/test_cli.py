@@ -81,6 +81,7 @@ def test_inspect_says_how_a_dataset_would_be_trained(capsys: pytest.CaptureFixtu
     first = found["preview"][0]
     assert first["messages"][0] == {"role": "user", "content": "Reckon! What is 0 plus one?"}
     assert first["rendered"].count("Reckon! What is 0 plus one?") == 1 and "<|im_end|>" in first["rendered"]
+    assert [first["rendered"][start:stop] for start, stop in first["trained"]] == ["It is 1.<|im_end|>"]
     assert any("ChatML" in check["detail"] for check in found["checks"])
 
 
@@ -91,7 +92,9 @@ def test_inspect_shows_people_a_table_and_what_to_decide(capsys: pytest.CaptureF
     assert main(["inspect", str(tmp_path / "rows.jsonl")]) == 0
     shown = capsys.readouterr().out
     assert "messages = messages" in shown and "it could also be problem/solution" in shown
-    assert "[bold]2<|im_end|>" in shown
+    assert "[bold]2<|im_end|>" in shown and "every answer and its end" in shown
+    assert main(["inspect", str(tmp_path / "rows.jsonl"), "--train.loss_on", "all"]) == 0
+    assert "all of a conversation but its first token" in capsys.readouterr().out
 
 
 def test_no_runs_yet_is_no_error(cli: Cli) -> None:

@@ -20,11 +20,11 @@ def tokenizer_with(choice: str = "auto") -> LightTokenizer:
 
 @pytest.mark.parametrize("choice", ["auto", "gemma", "llama2", "plain"])
 @pytest.mark.parametrize("side", ["right", "left"])
-@pytest.mark.parametrize("limit", [9, 30, 500])
-def test_the_lab_shows_what_is_trained_token_by_token(choice, side, limit) -> None:
+@pytest.mark.parametrize(("limit", "loss_on"), [(9, "assistant"), (30, "all"), (500, "completion"), (500, "all")])
+def test_the_lab_shows_what_is_trained_token_by_token(choice, side, limit, loss_on) -> None:
     tokenizer = tokenizer_with(choice)
-    row = lab_row(tokenizer, TALK, limit, side, pad_to=limit)
-    (trained,) = supervise(tokenizer, [TALK], limit, side)
+    row = lab_row(tokenizer, TALK, limit, side, pad_to=limit, loss_on=loss_on)
+    (trained,) = supervise(tokenizer, [TALK], limit, side, loss_on=loss_on)
     kept = [token for token in row.tokens if token.kind in ("trained", "context")]
     assert [token.id for token in kept] == trained.input_ids
     assert [token.kind == "trained" for token in kept] == [label >= 0 for label in trained.labels]

@@ -7,22 +7,23 @@ that have a tokenizer.json.
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evals.errors import EvalError
-from ftspace.chat import Template, install_template, template_of
+from ftspace.chat import install_template
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.prepare import prepare, preview, read_split
 from ftspace.data.split import SPLITS
 from ftspace.errors import ModelError
 from ftspace.inspection import Checked, Inspection, Shown, TokenCounts
+from ftspace.lab import LabRow, lab_row
 from ftspace.preflight import check_tokens
-from ftspace.sections import ModelConfig
+from ftspace.sections import ModelConfig, TrainConfig
 from ftspace.settings import resolve_local
 from ftspace.supervision import IGNORED, Tally
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
@@ -44,7 +45,6 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
     first = preview(config.data, CHECKED)
     checks = check_tokens(config, first.conversations)
     tokenizer = _tokenizer(config.model)
-    template = template_of(tokenizer)
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="ftspace-inspect-") as folder:
         manifest = prepare(config.data, Path(folder), looked, needs=None)
@@ -52,7 +52,7 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
         limit, side = config.train.max_length, config.train.truncation_side
         lengths: list[np.ndarray[Any, np.dtype[np.int32]]] = []
         read = supervised = truncated = lost = 0
-        for part in tokenize(tokenizer, rows, limit, side):
+        for part in tokenize(tokenizer, rows, limit, side, loss_on=config.train.loss_on):
             lengths.append(part.lengths)
             read += part.read
             supervised += int((part.labels != IGNORED).sum())
@@ -86,18 +86,31 @@ def inspect(config: RunConfig, looked: Callable[[int], None] = lambda _: None) -
             p50=_percentile(ordered, 50), p95=_percentile(ordered, 95), max=int(ordered[-1]), total=int(ordered.sum())
         ),
         truncated_share=truncated / len(ordered),
+        loss_on=config.train.loss_on,
         supervised_share=supervised / read,
         report=manifest.report,
         warnings=list(dict.fromkeys(warnings)),
         checks=[Checked(level=one.level, what=one.what, detail=one.detail, fix=one.fix) for one in checks],
-        preview=list(islice(_shown(template, first.conversations), SHOWN)),
+        preview=list(islice(_shown(tokenizer, first.conversations, config.train), SHOWN)),
     )
 
 
-def _shown(template: Template, conversations: Sequence[Conversation]) -> Iterator[Shown]:
+def _shown(tokenizer: Any, conversations: Sequence[Conversation], train: TrainConfig) -> Iterator[Shown]:
     for conversation in conversations:
         with suppress(ModelError):  # the tally counts it
-            yield Shown(messages=[dict(turn) for turn in conversation], rendered=template.render(conversation))
+            row = lab_row(tokenizer, conversation, train.max_length, train.truncation_side, loss_on=train.loss_on)
+            yield Shown(messages=[dict(turn) for turn in conversation], rendered=row.text, trained=_trained(row))
+
+
+def _trained(row: LabRow) -> list[tuple[int, int]]:
+    """Where in the text of a row the characters lie that are trained."""
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    for kind, tokens in groupby(row.tokens, lambda token: token.kind):
+        stop = start + sum(len(token.text) for token in tokens)
+        ranges += [(start, stop)] if kind == "trained" else []
+        start = stop
+    return ranges
 
 
 def _tokenizer(config: ModelConfig) -> Any:

@@ -23,11 +23,12 @@ from datasets import Dataset
 from ftspace.data.prepare import Split, read_split
 from ftspace.errors import DatasetError, ModelError
 from ftspace.events import Warned
+from ftspace.sections import LossOn
 from ftspace.supervision import Side, Tally
 from ftspace.training.tokens import Portable, Tokens, tokenize
 from ftspace.workers import Job
 
-VERSION = 1
+VERSION = 2
 """Of what the files hold: raised when the renderer or the labels change."""
 KEEP_BYTES = 20 * 2**30
 """Size up to which files of earlier runs are kept."""
@@ -68,10 +69,10 @@ def training_rows(job: Job, tokenizer: Any) -> TrainingRows:
     Raises DatasetError when every answer is cut off, ModelError when the chat template refuses all rows.
     """
     run, recipe = job.run, job.run.config.train
-    length, cache = recipe.max_length, job.run.cache / "tokens"
+    length, side, cache = recipe.max_length, recipe.truncation_side, job.run.cache / "tokens"
     splits: tuple[Split, ...] = ("train", "validation")
     train, validation = (
-        supervised_rows(tokenizer, run.data, split, length, recipe.truncation_side, cache=cache, check=job.stop_here)
+        supervised_rows(tokenizer, run.data, split, length, side, recipe.loss_on, cache=cache, check=job.stop_here)
         for split in splits
     )
     for warning in train.tally.warnings():
@@ -102,6 +103,7 @@ def supervised_rows(
     split: Split,
     max_length: int,
     side: Side = "right",
+    loss_on: LossOn = "assistant",
     *,
     cache: Path | None = None,
     check: Callable[[], None] = lambda: None,
@@ -112,12 +114,15 @@ def supervised_rows(
     """
     portable = Portable.of(tokenizer)
     store = cache if cache and portable else data_dir / "tokens"
-    place = store / (_key(portable, data_dir / f"{split}.jsonl", max_length, side) if portable else split)
+    rows = data_dir / f"{split}.jsonl"
+    place = store / (_key(portable, rows, max_length, side, loss_on) if portable else split)
     made = portable is None or not (place / INFO).exists()
     if made:
         store.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=BUILDING, dir=store) as building:
-            _make(Path(building), tokenize(tokenizer, read_split(data_dir, split), max_length, side), check)
+            conversations = read_split(data_dir, split)
+            tokens = tokenize(tokenizer, conversations, max_length, side, loss_on=loss_on)
+            _make(Path(building), tokens, check)
             shutil.rmtree(place, ignore_errors=True)
             Path(building).rename(place)
     (place / INFO).touch()
@@ -125,13 +130,13 @@ def supervised_rows(
     return _read(place, made=made)
 
 
-def _key(portable: Portable, rows: Path, max_length: int, side: Side) -> str:
+def _key(portable: Portable, rows: Path, max_length: int, side: Side, loss_on: LossOn) -> str:
     with rows.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     parts = [VERSION, content, portable.backend, portable.special_tokens, portable.extra, portable.chat_template]
     if "strftime_now" in json.dumps(portable.chat_template):
         parts.append(date.today().isoformat())
-    return hashlib.sha256(json.dumps([*parts, max_length, side]).encode()).hexdigest()[:40]
+    return hashlib.sha256(json.dumps([*parts, max_length, side, loss_on]).encode()).hexdigest()[:40]
 
 
 def _make(folder: Path, tokens: Iterable[Tokens], check: Callable[[], None]) -> None:

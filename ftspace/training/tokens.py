@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 
 from ftspace.data.formats import Conversation
 from ftspace.data.pool import spread
-from ftspace.supervision import IGNORED, Side, Tally, cut_range, encode
+from ftspace.sections import LossOn
+from ftspace.supervision import Side, Tally, cut, encode
 from ftspace.tokenizer import LightTokenizer
 
 CHUNK, CHUNK_CHARACTERS = 1000, 4_000_000
@@ -69,11 +70,12 @@ class Tokens:
 class Encoder:
     """Tokenizes batches of conversations. Made once a process."""
 
-    def __init__(self, tokenizer: Any, max_length: int, side: Side) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, side: Side, loss_on: LossOn = "assistant") -> None:
         """`tokenizer` is one, or a Portable."""
         self._tokenizer = tokenizer.open() if isinstance(tokenizer, Portable) else tokenizer
         self._limit = max_length
         self._side: Side = side
+        self._loss_on: LossOn = loss_on
 
     def __call__(self, conversations: list[Conversation]) -> Tokens:
         """Tokenizes a batch; rows that the template refuses are counted in the tally and left out."""
@@ -83,17 +85,16 @@ class Encoder:
         offsets, lengths = [0], []
         read = truncated = lost = 0
         bos = self._tokenizer.bos_token_id
-        for whole in encode(self._tokenizer, conversations, tally):
-            low, high = cut_range(whole.input_ids, self._limit, self._side, bos)
-            kept, trained = whole.input_ids[:low] + whole.input_ids[high:], whole.labels[:low] + whole.labels[high:]
+        for whole in encode(self._tokenizer, conversations, tally, self._loss_on):
+            kept = cut(whole, self._limit, self._side, bos)
             lengths.append(len(whole.input_ids))
-            read += len(kept)
-            truncated += low < high
-            if trained.count(IGNORED) == len(trained):
+            read += len(kept.input_ids)
+            truncated += kept.truncated
+            if not kept.supervised:
                 lost += 1
                 continue
-            ids += kept
-            labels += trained
+            ids += kept.input_ids
+            labels += kept.labels
             offsets.append(len(ids))
         return Tokens(
             np.array(ids, dtype=np.int32),
@@ -108,14 +109,19 @@ class Encoder:
 
 
 def tokenize(
-    tokenizer: Any, conversations: Iterable[Conversation], max_length: int, side: Side, workers: int | None = None
+    tokenizer: Any,
+    conversations: Iterable[Conversation],
+    max_length: int,
+    side: Side,
+    workers: int | None = None,
+    loss_on: LossOn = "assistant",
 ) -> Iterator[Tokens]:
     """All conversations in tokens, a thousand at a time and in order, by as many processes as there are cores.
 
     A tokenizer that cannot be sent to another process is used by this one alone.
     """
     portable = Portable.of(tokenizer)
-    make = partial(Encoder, portable or tokenizer, max_length, side)
+    make = partial(Encoder, portable or tokenizer, max_length, side, loss_on)
     return spread(make, _chunks(conversations), workers if portable else 1)
 
 

@@ -10,6 +10,7 @@ from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.errors import FtspaceError
 from ftspace.lab import LabRow, lab_row
+from ftspace.sections import TrainConfig
 from ftspace.supervision import Side
 from ftspace.tokenizer import LightTokenizer
 from ftspace.ui import look_markup, markup
@@ -103,8 +104,8 @@ class LabTab:
             longest = min(max(8, _whole(length, 0) or config.train.max_length), _LONGEST)
             cut: Side = "left" if side == "left" else "right"
             opened = tokenizer_for(config.model)
-            found = _row(opened.tokenizer, rows, at, longest, cut, pad=pad is True)
             train = config.train.model_copy(update={"max_length": longest, "truncation_side": cut})
+            found = _row(opened.tokenizer, rows, at, train, pad=pad is True)
             asked = config.model_copy(update={"train": train})
             checks = check_rows(opened.tokenizer, rows[:CHECKED], asked, opened.origin)
         except FtspaceError as error:
@@ -120,13 +121,13 @@ class LabTab:
         return lambda *sent: self.open(Choice.of(sent[size:]).settled(), *sent[:size], by=by)
 
 
-def _row(tokenizer: LightTokenizer, rows: list[Conversation], at: int, length: int, side: Side, *, pad: bool) -> LabRow:
-    found = lab_row(tokenizer, rows[at - 1], length, side)
-    if not pad:
-        return found
-    first = (at - 1) // TOGETHER * TOGETHER
-    beside = [lab_row(tokenizer, row, length, side).kept for row in rows[first : first + TOGETHER]]
-    return lab_row(tokenizer, rows[at - 1], length, side, max(beside))
+def _row(tokenizer: LightTokenizer, rows: list[Conversation], at: int, train: TrainConfig, *, pad: bool) -> LabRow:
+    length, side = train.max_length, train.truncation_side
+    longest = None
+    if pad:
+        first = (at - 1) // TOGETHER * TOGETHER
+        longest = max(lab_row(tokenizer, row, length, side).kept for row in rows[first : first + TOGETHER])
+    return lab_row(tokenizer, rows[at - 1], length, side, longest, train.loss_on)
 
 
 def _whole(value: Any, otherwise: int) -> int:

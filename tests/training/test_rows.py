@@ -57,9 +57,12 @@ def test_the_same_content_is_tokenized_once_and_what_changes_it_again(
     assert again.dataset.to_dict() == first.dataset.to_dict()
     assert supervised_rows(tokenizer, tmp_path / "a", "train", 512, cache=cache).made
     assert supervised_rows(tokenizer, tmp_path / "a", "train", 64, "left", cache=cache).made
+    everything = supervised_rows(tokenizer, tmp_path / "a", "train", 64, "right", "all", cache=cache)
+    assert everything.made and everything.lost == 0
+    assert [label != IGNORED for label in everything.dataset["labels"][0]].count(False) == 1
     install_template(tokenizer, "zephyr")
     assert supervised_rows(tokenizer, tmp_path / "a", "train", 64, cache=cache).made
-    assert len(list(cache.iterdir())) == 4
+    assert len(list(cache.iterdir())) == 5
     monkeypatch.setattr(module, "KEEP_BYTES", 1)
     last = supervised_rows(tokenizer, tmp_path / "b", "train", 64, cache=cache)
     assert not last.made and len(last.dataset) == 1 and len(list(cache.iterdir())) == 1
