@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, estimation
+from ftspace import __version__, commands, estimation, merging
 from ftspace.answers import measured
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
@@ -83,6 +83,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     prepared = commands.add_prepare(parsers)
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
+    merging.add_merge(parsers, where)
 
     runs = parsers.add_parser("runs", help="list, show, stop, resume and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -109,6 +110,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "prepare": lambda parsed, _: commands.prepare(parsed, overrides(prepared, parsed)),
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
+        "merge": merging.merge,
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,
     }
