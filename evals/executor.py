@@ -24,7 +24,7 @@ from transformers import (
 
 from evals.errors import Stopped
 from evals.prompts import Prompt, Prompter
-from evals.sides import Side, generate, plain, switched, virtual_tokens
+from evals.sides import generate, plain, switched, virtual_tokens
 
 Progress = Callable[[int, int], None]
 DEFAULT_BATCH_TOKENS = 8192
@@ -100,14 +100,14 @@ class Executor:
         return self._device.type
 
     def generate(
-        self, prompts: Sequence[Prompt], max_new_tokens: int, which: Side, progress: Progress | None = None
+        self, prompts: Sequence[Prompt], max_new_tokens: int, which: str, progress: Progress | None = None
     ) -> list[Answer]:
         """Write an answer to each prompt, greedily, until an end token or `max_new_tokens`.
 
         Args:
             prompts: in any order; answers come in the same.
             max_new_tokens: the longest answer, in tokens.
-            which: adapter off ("base") or on ("tuned").
+            which: adapter off ("base"), on ("tuned"), or another one by its name.
             progress: called with (prompts done, all prompts) after each batch.
 
         Raises:
@@ -132,13 +132,13 @@ class Executor:
         return [answers[index] for index in range(len(prompts))]
 
     def loglikelihood(
-        self, pairs: Sequence[tuple[Prompt, str]], which: Side, progress: Progress | None = None
+        self, pairs: Sequence[tuple[Prompt, str]], which: str, progress: Progress | None = None
     ) -> list[Likelihood]:
         """Return how likely each continuation is after its prompt.
 
         Args:
             pairs: a prompt and the text that goes on with it (which carries its own leading space).
-            which: adapter off ("base") or on ("tuned").
+            which: adapter off ("base"), on ("tuned"), or another one by its name.
             progress: called with (pairs done, all pairs) after each batch.
 
         Raises:
@@ -166,7 +166,7 @@ class Executor:
         return [found[index] for index in range(len(pairs))]
 
     @contextmanager
-    def _side(self, which: Side) -> Generator[None]:
+    def _side(self, which: str) -> Generator[None]:
         """Switch the adapter; hold off the checkpoint's own generation settings, such as a repetition penalty."""
         switch = switched(self.model, which)
         settings = self._plain.generation_config
@@ -183,7 +183,7 @@ class Executor:
             return None
         return f"{tokens} tokens and an answer of {new} are more than the model's context of {limit}"
 
-    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: Side) -> list[Answer]:
+    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: str) -> list[Answer]:
         width = max(map(len, prompts))
         ids = torch.tensor([[self._pad_id] * (width - len(p)) + p for p in prompts], device=self._device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._device)

@@ -27,7 +27,7 @@ from transformers import (
 
 from evals.errors import ModelError
 from evals.explain import explained
-from evals.sides import Whole
+from evals.sides import DEFAULT, Whole
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _ADAPTER_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer*", "*.txt"]
@@ -186,18 +186,25 @@ def load_comparison(
         held = str(model.dtype).removeprefix("torch.")
         return _whole(model, load_base(folder, dtype=held, device=device, tokenizer=tokenizer), base), tokenizer
     with explained(str(adapter), "adapter"), peft_quiet():
-        tuned = PeftModelForCausalLM(model, PeftConfig.from_pretrained(str(folder)), "default")
-        loaded = tuned.load_adapter(str(folder), "default", is_trainable=False)
-    # A trained prompt is loaded into its encoder, and then reported as unexpected.
-    odd = [name for name in (*loaded.missing_keys, *loaded.unexpected_keys) if name != "prompt_embeddings"]
-    if odd:
-        raise ModelError(
-            f"adapter {adapter}: does not fit the base {base}: {len(odd)} of its weights have no counterpart, "
-            f"such as {odd[0]}; name the base that it was trained on"
-        )
+        tuned = PeftModelForCausalLM(model, PeftConfig.from_pretrained(str(folder)), DEFAULT)
+    attach(tuned, DEFAULT, folder, f"adapter {adapter}", base)
     tuned.eval()
     flatten_head(tuned)
     return tuned, tokenizer
+
+
+def attach(tuned: PeftModelForCausalLM, name: str, folder: Path, label: str, base: str | Path) -> None:
+    """Load an adapter's weights under a name. Raises ModelError, which begins with `label`, when they don't fit."""
+    with explained(str(folder), "adapter"), peft_quiet():
+        loaded = tuned.load_adapter(str(folder), name, is_trainable=False)
+    missing = [key for key in loaded.missing_keys if name in key.split(".")]
+    # A trained prompt is loaded into its encoder, and then reported as unexpected.
+    odd = [key for key in (*missing, *loaded.unexpected_keys) if key != "prompt_embeddings"]
+    if odd:
+        raise ModelError(
+            f"{label}: does not fit the base {base}: {len(odd)} of its weights have no counterpart, such as {odd[0]}; "
+            "name the base that it was trained on"
+        )
 
 
 def _whole(model: PreTrainedModel, tuned: PreTrainedModel, base: str | Path) -> Whole:

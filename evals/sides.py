@@ -1,5 +1,6 @@
-"""The two sides of one loaded pair, base and tuned: how they are switched and asked. Knows no tasks and no files.
+"""The sides of one loaded pair, base and tuned: how they are switched and asked. Knows no tasks and no files.
 
+Further adapters of the base (`evals.adapters`) are sides too, by their names.
 Tuned is a base with an adapter of PEFT's, or a base with all its weights trained (`Whole`). What is loaded answers as
 tuned unless it is switched.
 """
@@ -16,6 +17,8 @@ from transformers import PreTrainedModel
 from evals.errors import ModelError
 
 Side = Literal["base", "tuned"]
+DEFAULT = "default"
+"""PEFT's name of the adapter that makes the side `tuned`."""
 
 
 class Whole(nn.Module):
@@ -66,13 +69,31 @@ def plain(model: Any) -> Any:
     return model.get_base_model() if is_pair(model) else model
 
 
-def switched(model: Any, which: Side) -> AbstractContextManager[None]:
+def names(model: Any) -> list[str]:
+    """The sides that there are: base, tuned, and those added by name."""
+    added = [name for name in model.peft_config if name != DEFAULT] if isinstance(model, PeftModel) else []
+    return ["base", *(["tuned"] if is_pair(model) else []), *added]
+
+
+def switched(model: Any, which: str) -> AbstractContextManager[None]:
     """A context in which the model answers as `which`. Raises ModelError when there is no such side."""
-    if is_pair(model):
-        return model.disable_adapter() if which == "base" else nullcontext()
-    if which == "tuned":
-        raise ModelError("there is no adapter, so there is no tuned model to ask")
-    return nullcontext()
+    if which == "base":
+        return model.disable_adapter() if is_pair(model) else nullcontext()
+    if which not in names(model):
+        what = "adapter, so there is no tuned model to ask" if which == "tuned" else f"adapter called {which} loaded"
+        raise ModelError(f"there is no {what}")
+    return nullcontext() if which == "tuned" else _activated(model, which)
+
+
+@contextmanager
+def _activated(model: PeftModel, name: str) -> Generator[None]:
+    """One adapter in place of the one that is on."""
+    before: Any = model.active_adapter
+    model.set_adapter(name, inference_mode=True)
+    try:
+        yield
+    finally:
+        model.set_adapter(before, inference_mode=True)
 
 
 def virtual_tokens(model: Any) -> int:
@@ -81,13 +102,13 @@ def virtual_tokens(model: Any) -> int:
     return config.num_virtual_tokens if config and config.is_prompt_learning else 0
 
 
-def generate(model: Any, which: Side, ids: torch.Tensor, mask: torch.Tensor, **options: Any) -> torch.Tensor:
+def generate(model: Any, which: str, ids: torch.Tensor, mask: torch.Tensor, **options: Any) -> torch.Tensor:
     """The tokens that the side writes after each row, padded on the left; ask within `switched(model, which)`.
 
     A trained prompt or prefix is put into the cache once, before the padding: PEFT's own way counts the padding in
     between as distance, so an answer would change with its neighbours in the batch.
     """
-    ahead = virtual_tokens(model) if which == "tuned" else 0
+    ahead = virtual_tokens(model) if which != "base" else 0
     if ahead:
         rows = len(ids)
         ids = torch.cat([ids[:, :1].expand(rows, ahead), ids], dim=1)

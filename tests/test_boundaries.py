@@ -12,6 +12,7 @@ TORCH = {"torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes", "
 MAY_IMPORT_TORCH = {
     "ftspace/training",
     "ftspace/inference",
+    "evals/adapters.py",
     "evals/executor.py",
     "evals/explain.py",
     "evals/lighteval.py",

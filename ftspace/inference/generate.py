@@ -14,8 +14,8 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 
 from evals.errors import TaskError
 from evals.executor import Executor
-from evals.sides import generate, plain, switched
-from ftspace.inference.protocol import ApiError, ChatRequest, Finish, Side
+from evals.sides import generate, names, plain, switched
+from ftspace.inference.protocol import ApiError, ChatRequest, Finish
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,17 @@ class Written:
 
 
 class Generator:
-    """Answers as base or as tuned. Not for several threads at once: the adapter is switched in the one model."""
+    """Answers as base, as tuned, or as another adapter loaded.
+
+    Not for several threads at once: the adapter is switched in the one model.
+    """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         """`model` and `tokenizer` are what `evals.models.load_comparison` gave."""
         self._model = model
         self._tokenizer = tokenizer
         self._executor = Executor(model, tokenizer)
+        self.sides = names(model)
         plain(model).generation_config = GenerationConfig()  # after Executor has read its end tokens
 
     def encode(self, request: ChatRequest) -> tuple[list[int], int]:
@@ -53,7 +57,7 @@ class Generator:
 
     def write(
         self,
-        side: Side,
+        side: str,
         ids: Sequence[int],
         max_tokens: int,
         request: ChatRequest,

@@ -3,12 +3,12 @@
 Knows shapes only: no model, no torch, no network.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 Side = Literal["base", "tuned"]
-SIDES: tuple[Side, ...] = ("base", "tuned")
 Finish = Literal["stop", "length"]
 
 
@@ -96,7 +96,7 @@ def chunk(chat_id: str, created: int, model: str, text: str = "", finish: Finish
     }
 
 
-def model_list(created: int) -> Any:
+def model_list(created: int, sides: Sequence[str]) -> Any:
     """The answer to GET /v1/models."""
-    models = [{"id": side, "object": "model", "created": created, "owned_by": "ftspace"} for side in SIDES]
+    models = [{"id": side, "object": "model", "created": created, "owned_by": "ftspace"} for side in sides]
     return {"object": "list", "data": models}

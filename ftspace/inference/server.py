@@ -1,8 +1,11 @@
 """Serves one run's base and tuned model as `base` and `tuned`, the OpenAI way, on a free port of 127.0.0.1.
 
-`python -m ftspace.inference.server RUN_DIR` reads the key that clients must show from the first line of its standard
-input, says `{"port": N}` (or `{"error": "..."}`) on standard output when it is ready, and ends when standard input
-does: so it cannot outlive the process that started it, however that one ends. Knows no job and no screen.
+More runs on the same base share its one copy, and each is served by its id.
+
+`python -m ftspace.inference.server RUN_DIR [RUN_DIR ...]` reads the key that clients must show from the first line of
+its standard input, says `{"port": N}` (or `{"error": "..."}`) on standard output when it is ready, and ends when
+standard input does: so it cannot outlive the process that started it, however that one ends. Knows no job and no
+screen.
 """
 
 import asyncio
@@ -26,13 +29,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from evals.errors import EvalError
-from ftspace.errors import FtspaceError
+from ftspace.errors import FtspaceError, ModelError
 from ftspace.inference.protocol import (
-    SIDES,
     ApiError,
     ChatRequest,
     Finish,
-    Side,
     chunk,
     completion,
     model_list,
@@ -67,12 +68,12 @@ class Endpoint:
 
     async def _models(self, request: Request) -> Response:
         self._authorize(request)
-        return JSONResponse(model_list(self._born))
+        return JSONResponse(model_list(self._born, self._generator.sides))
 
     async def _chat(self, request: Request) -> Response:
         self._authorize(request)
         chat = parse_request(await request.body())
-        side = _side(chat.model)
+        side = self._side(chat.model)
         ids, room = await asyncio.get_running_loop().run_in_executor(self._worker, self._generator.encode, chat)
         chat_id, created = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
         answer = _Answer(self._generator, self._worker, side, ids, room, chat)
@@ -81,6 +82,13 @@ class Endpoint:
         text = "".join([piece async for piece in answer.pieces()])
         usage = (len(ids), answer.tokens)
         return JSONResponse(completion(chat_id, created, side, text, answer.finish, usage))
+
+    def _side(self, model: str) -> str:
+        sides = self._generator.sides
+        if model in sides:
+            return model
+        said = f"there is no model {model!r} here; there are {', '.join(sides)}"
+        raise ApiError(404, said, param="model", code="model_not_found")
 
     def _authorize(self, request: Request) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -95,12 +103,12 @@ class _Answer:
         self,
         generator: "Generator",
         worker: ThreadPoolExecutor,
-        side: Side,
+        side: str,
         ids: list[int],
         room: int,
         chat: ChatRequest,
     ) -> None:
-        self.side: Side = side
+        self.side = side
         self.finish: Finish = "length"
         self.tokens = 0
         self._write = lambda tell, cancelled: generator.write(side, ids, room, chat, tell, cancelled)
@@ -152,15 +160,6 @@ def _event(data: Any) -> str:
     return f"data: {json.dumps(data)}\n\n"
 
 
-def _side(model: str) -> Side:
-    for side in SIDES:
-        if model == side:
-            return side
-    raise ApiError(
-        404, f"there is no model {model!r} here; there are {', '.join(SIDES)}", param="model", code="model_not_found"
-    )
-
-
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return JSONResponse(error.body(), status_code=error.status)
@@ -174,12 +173,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
-def load(run: Run) -> "Generator":
-    """The run's base with its adapter. Raises EvalError or FtspaceError in one line."""
+def load(run: Run, *others: Run) -> "Generator":
+    """The run's base with its adapter, and those of other runs on it. Raises EvalError or FtspaceError in one line."""
+    from evals.adapters import add_adapters
     from evals.models import load_comparison
     from ftspace.inference.generate import Generator
 
     config = run.config
+    for other in others:
+        _require_same_base(run, other)
     local = resolve_local(config.model.id)
     model, tokenizer = load_comparison(
         config.model.id if local is None else local,
@@ -189,10 +191,21 @@ def load(run: Run) -> "Generator":
         device=config.train.device,
         quantization=config.model.quantization,
     )
+    add_adapters(model, tokenizer, {other.id: other.adapter for other in others})
     return Generator(model, tokenizer)
 
 
-def serve(run: Run) -> int:
+def _require_same_base(run: Run, other: Run) -> None:
+    for name in type(run.config.model).model_fields:
+        ours, theirs = getattr(run.config.model, name), getattr(other.config.model, name)
+        if ours != theirs:
+            raise ModelError(
+                f"runs {run.id} and {other.id} are not on the same base: model.{name} is {ours} and {theirs}; serve "
+                "each by itself"
+            )
+
+
+def serve(run: Run, *others: Run) -> int:
     """Loads, says where it listens, and serves until standard input ends. Returns the exit status."""
     key = sys.stdin.readline().strip()
     if not key:
@@ -200,7 +213,7 @@ def serve(run: Run) -> int:
         return 2
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        generator = load(run)
+        generator = load(run, *others)
     except (EvalError, FtspaceError) as error:
         _say({"error": str(error)})
         return 2
@@ -227,4 +240,4 @@ def _say(word: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(Run(Path(sys.argv[1]))))
+    sys.exit(serve(*(Run(Path(folder).absolute()) for folder in sys.argv[1:])))

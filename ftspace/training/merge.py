@@ -20,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from evals.errors import EvalError, one_line
 from evals.executor import Executor
-from evals.models import DTYPES, load_comparison, load_tokenizer, peft_quiet
+from evals.models import DTYPES, is_whole, load_comparison, load_tokenizer
 from evals.prompts import Prompter
 from ftspace.data.export import check_folder
 from ftspace.errors import ConfigError, DiskError, JobError, ModelError
@@ -100,7 +100,7 @@ def merge(
         raise ConfigError(f"no dtype is called {dtype!r}; use auto, {', '.join(DTYPES)}")
     disable_progress_bar()
     try:
-        if not (run.adapter / "adapter_config.json").is_file():
+        if is_whole(run.adapter):
             return _copy(run, out, dtype, tell)
         return _merge(run, out, dtype, keep_anyway, tell)
     except EvalError as error:
@@ -200,11 +200,14 @@ def _copy(run: Run, out: Path, dtype: str, tell: Tell) -> Merged:
 
 def _load(run: Run, base: str, dtype: str, quantization: str = "none") -> Executor:
     config = run.config
-    options: dict[str, Any] = {} if quantization == "none" else {"quantization": quantization}
-    with peft_quiet():
-        model, tokenizer = load_comparison(
-            base, run.adapter, revision=config.model.revision, dtype=dtype, device=config.train.device, **options
-        )
+    model, tokenizer = load_comparison(
+        base,
+        run.adapter,
+        revision=config.model.revision,
+        dtype=dtype,
+        device=config.train.device,
+        quantization=quantization,
+    )
     return Executor(model, tokenizer)
 
 

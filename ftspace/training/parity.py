@@ -5,18 +5,17 @@ hide all that comes after it.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from pydantic import BaseModel, ConfigDict
 
 from evals.errors import TaskError
-from evals.executor import Executor, Side
+from evals.executor import Executor
 from evals.prompts import Prompt
+from evals.sides import switched
 from ftspace.data.messages import uses_tools
 from ftspace.data.prepare import read_rows
 
@@ -83,7 +82,7 @@ def prompts_of(data_dir: Path, executor: Executor) -> list[Prompt]:
     return _some(executor, _questions(data_dir)) or _some(executor, iter(talks))
 
 
-def hear(executor: Executor, prompts: Sequence[Prompt], which: Side, like: Heard | None = None) -> Heard:
+def hear(executor: Executor, prompts: Sequence[Prompt], which: str, like: Heard | None = None) -> Heard:
     """What a model answers to prompts, and its logits along the answers of `like`, or else its own."""
     answers = executor.generate(prompts, NEW, which)
     texts = [answer.text for answer in answers]
@@ -96,8 +95,7 @@ def hear(executor: Executor, prompts: Sequence[Prompt], which: Side, like: Heard
     logits: list[torch.Tensor] = []
     model: Any = executor.model
     device = next(model.parameters()).device
-    off = model.disable_adapter() if which == "base" and isinstance(model, PeftModel) else nullcontext()
-    with torch.inference_mode(), off:
+    with torch.inference_mode(), switched(model, which):
         for row, start in zip(rows, starts, strict=True):
             out = model(input_ids=torch.tensor([row], device=device), use_cache=False)
             logits.append(out.logits[0, start - 1 :].float().cpu())

@@ -65,11 +65,15 @@ def make_model(tied: bool, vocabulary: int, layers: int = 2) -> Any:
     return LlamaForCausalLM(config).eval()
 
 
-def make_adapter(model: Any, folder: Path, tokenizer: Any) -> Path:
-    """A LoRA adapter with large random weights and both ChatML rows retrained, saved with its tokenizer."""
-    torch.manual_seed(11)
+def make_adapter(model: Any, folder: Path, tokenizer: Any, seed: int = 11, *, rows: bool = True) -> Path:
+    """A LoRA adapter with large random weights, and both ChatML rows retrained, saved with its tokenizer."""
+    torch.manual_seed(seed)
     config = LoraConfig(
-        r=4, target_modules="all-linear", trainable_token_indices=[2, 3], task_type="CAUSAL_LM", init_lora_weights=False
+        r=4,
+        target_modules="all-linear",
+        trainable_token_indices=[2, 3] if rows else None,
+        task_type="CAUSAL_LM",
+        init_lora_weights=False,
     )
     with peft_quiet():
         tuned = get_peft_model(model, config)

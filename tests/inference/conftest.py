@@ -20,3 +20,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = RunStore(folder / "runs").create(config)
     make_adapter(model, run.adapter, tokenizer)
     return run
+
+
+@pytest.fixture(scope="session")
+def second(trained: Run) -> Run:
+    """Another run on the same base, with another adapter."""
+    run = RunStore(trained.path.parent).create(trained.config)
+    tokenizer = make_tokenizer()
+    make_adapter(make_model(tied=True, vocabulary=len(tokenizer)), run.adapter, tokenizer, seed=5)
+    return run

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -12,7 +13,9 @@ import pytest
 
 from evals.executor import Executor
 from evals.models import load_comparison
-from ftspace.runs import Run
+from ftspace.errors import ModelError
+from ftspace.inference.server import load
+from ftspace.runs import Run, RunStore
 from ftspace.settings import ROOT, worker_env
 
 KEY = "a key for this test"
@@ -20,9 +23,9 @@ ASK: list[Any] = [{"role": "user", "content": "What does Anna like?"}]
 
 
 @pytest.fixture(scope="module")
-def port(trained: Run) -> Iterator[int]:
+def port(trained: Run, second: Run) -> Iterator[int]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ftspace.inference.server", str(trained.path)],
+        [sys.executable, "-m", "ftspace.inference.server", str(trained.path), str(second.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
@@ -50,8 +53,8 @@ def ask(client: openai.OpenAI, model: str, **settings: Any) -> Any:
     return create(model=model, messages=ASK, **{"max_tokens": 24, **settings})
 
 
-def test_lists_base_and_tuned(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["base", "tuned"]
+def test_lists_base_tuned_and_the_other_run(client: openai.OpenAI, second: Run) -> None:
+    assert [model.id for model in client.models.list()] == ["base", "tuned", second.id]
 
 
 def test_answers_are_those_of_the_evaluation(client: openai.OpenAI, trained: Run) -> None:
@@ -67,6 +70,20 @@ def test_answers_are_those_of_the_evaluation(client: openai.OpenAI, trained: Run
         assert answer.usage.prompt_tokens == len(executor.prompter.encode(prompt))
         assert answer.usage.completion_tokens == len(expected.tokens) + (expected.finish == "end")
     assert answers["base"].choices[0].message.content != answers["tuned"].choices[0].message.content
+
+
+def test_another_run_on_the_same_base_answers_as_it_does_alone(client: openai.OpenAI, second: Run) -> None:
+    executor = Executor(*load_comparison(second.config.model.id, second.adapter, device="cpu"))
+    (expected,) = executor.generate([executor.prompter.render(ASK)], 24, "tuned")
+    texts = [ask(client, side).choices[0].message.content for side in (second.id, "tuned", second.id)]
+    assert texts[0] == texts[2] == expected.text != texts[1]
+
+
+def test_runs_on_another_base_are_refused(trained: Run, tmp_path: Path) -> None:
+    model = trained.config.model.model_copy(update={"dtype": "bfloat16"})
+    other = RunStore(tmp_path).create(trained.config.model_copy(update={"model": model}))
+    with pytest.raises(ModelError, match=r"not on the same base: model\.dtype is auto and bfloat16"):
+        load(trained, other)
 
 
 @pytest.mark.parametrize("side", ["base", "tuned"])
