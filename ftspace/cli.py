@@ -211,6 +211,7 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
     if reader.state.prepared and reader.state.steps:
         last = reader.state.steps[-1]
         stdout.print(f"step {last.step} of {reader.state.prepared.total_steps}, loss {last.loss:.3f}", highlight=False)
+        stdout.print(commands.diagnosis_line(reader), markup=False, highlight=False)
     print_results(run)
     return 0
 

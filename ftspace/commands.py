@@ -104,10 +104,24 @@ def watch(reader: RunReader) -> bool:
 
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        show(jobs.follow(reader), stderr)
+        show(jobs.follow(reader), stderr, lambda: diagnosis_line(reader))
     finally:
         signal.signal(signal.SIGINT, previous)
     return stopped
+
+
+def diagnosis(reader: RunReader) -> dict[str, Any] | None:
+    """What the curves of a run say, for JSON; None before its first step."""
+    from ftspace.training.diagnosis import diagnose
+
+    return dataclasses.asdict(diagnose(reader.state, reader.run.config)) if reader.state.steps else None
+
+
+def diagnosis_line(reader: RunReader) -> str:
+    """What the curves of a run say, in a line; "" before its first step."""
+    from ftspace.training.diagnosis import diagnose
+
+    return str(diagnose(reader.state, reader.run.config)) if reader.state.steps else ""
 
 
 def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:

@@ -34,8 +34,8 @@ LINE_EVERY = 0.1
 """Where nothing can move, a line is printed each time so large a share of a job is done."""
 
 
-def show(events: Iterable[Event], console: Console) -> None:
-    """Prints a run's events as they come, until there are no more."""
+def show(events: Iterable[Event], console: Console, diagnosis: Callable[[], str] = str) -> None:
+    """Prints a run's events as they come, until there are no more; with the training's end what its curves say."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(
         *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
@@ -43,6 +43,8 @@ def show(events: Iterable[Event], console: Console) -> None:
         view = _View(console, bars)
         for event in events:
             view.take(event)
+            if isinstance(event, Finished) and event.job == "train" and (said := diagnosis()):
+                console.print(f"  {_plain(said)}", highlight=False)
 
 
 class _View:

@@ -61,6 +61,7 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         "rows": results["rows"] if results else [],
         "verdict": results["verdict"] if results else None,
         "adapter_path": str(run.adapter) if run.adapter.exists() else None,
+        "diagnosis": commands.diagnosis(reader),
     }
 
 

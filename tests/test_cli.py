@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from ftspace.cli import main
+from ftspace.config import RunConfig
+from ftspace.events import EventLog
 from ftspace.flags import spell_out, unknown_flags
+from ftspace.runs import RunStore
 from ftspace.settings import ROOT
 from tests.conftest import Cli
+from tests.training.simulated import overfitting
 
 EMPTY, QA = "EMPTY.jsonl", "assets/datasets/people_alpaca.jsonl"
 BAD = [
@@ -61,6 +65,19 @@ def test_a_dataset_that_fails_only_when_read_whole_ends_the_run_with_status_2(cl
     document = json.loads(done.stdout)
     assert (document["status"], document["rows"], document["adapter_path"]) == ("failed", [], None)
     assert "cannot read the dataset" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_run_is_shown_with_what_its_curves_say(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create(RunConfig())
+    log = EventLog(run.events)
+    for event in overfitting(1):
+        log.append(event)
+    show = ["runs", "show", run.id, "--data-dir", str(store.runs_dir.parent)]
+    assert main([*show, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["diagnosis"]
+    assert (found["kind"], len(found["evidence"])) == ("overfitting", 2)
+    assert main(show) == 0
+    assert found["words"] in " ".join(capsys.readouterr().out.split())
 
 
 def test_inspect_says_how_a_dataset_would_be_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

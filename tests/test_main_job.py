@@ -19,7 +19,7 @@ FILES = ["config.json", "events.jsonl", "worker.log", "data/manifest.json", "res
 
 def test_prints_one_json_document_and_nothing_else(main_job: MainJob) -> None:
     document = main_job.document
-    assert list(document) == ["run_id", "status", "seconds", "rows", "verdict", "adapter_path"]
+    assert list(document) == ["run_id", "status", "seconds", "rows", "verdict", "adapter_path", "diagnosis"]
     assert document["status"] == "finished"
     assert set(document["seconds"]) == {"train", "evaluate"}
     assert all(list(row) == ROW_KEYS for row in document["rows"])

@@ -86,10 +86,11 @@ def live(view: Live) -> str:
     )
     facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in view.facts)
     warnings = "".join(note(warning) for warning in view.warnings)
+    diagnosis = note(*view.diagnosis) if view.diagnosis else ""
     return (
         f'<section class="ft-live ft-{view.tone}"><ol class="ft-phases">{phases}</ol>'
         f'<h2 role="status">{escape(view.headline)}</h2><p class="ft-detail">{escape(view.detail)}</p>'
-        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{warnings}{_answered(view.answers)}</section>'
+        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{diagnosis}{warnings}{_answered(view.answers)}</section>'
     )
 
 

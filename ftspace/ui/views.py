@@ -16,6 +16,7 @@ from evals.log import Verdict as RowVerdict
 from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
 from ftspace.runs import TERMINAL, RunState, Status
+from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.footprint import footprint
 
 Tone = Literal["idle", "busy", "good", "warn", "bad"]
@@ -57,6 +58,8 @@ class Live:
     warnings: list[str]
     answers: list[Answered] = field(default_factory=list[Answered])
     """The sample questions with the newest answers."""
+    diagnosis: tuple[str, Tone] | None = None
+    """What the curves say; None before the first step."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,14 @@ def live(state: RunState, status: Status, config: RunConfig, now: float) -> Live
         facts=_facts(state, status, now),
         warnings=list(dict.fromkeys(state.warnings)),
         answers=answered(state),
+        diagnosis=_diagnosis(diagnose(state, config)) if state.steps else None,
     )
+
+
+def _diagnosis(found: Diagnosis) -> tuple[str, Tone]:
+    tones: dict[Kind, Tone] = {"early": "idle", "falling": "good", "converged": "good"}
+    tones |= {"diverged": "bad", "unsupervised": "bad"}
+    return str(found), tones.get(found.kind, "warn")
 
 
 def _words(state: RunState, status: Status, config: RunConfig) -> tuple[str, str, float | None]:

@@ -17,8 +17,8 @@ HTML = [
     markup.empty(EVIL, EVIL),
     markup.runs([RunLine(EVIL, EVIL, EVIL, EVIL, "busy")]),
     markup.preview([(EVIL, [(2, 9)])], EVIL),
-    markup.live(Live(EVIL, EVIL, "busy", 0.5, [(EVIL, "now")], [(EVIL, EVIL)], [EVIL])),
-    markup.live(Live("h", "d", "busy", 0.5, [], [], [], [Answered(EVIL, EVIL, EVIL, EVIL, 1)])),
+    markup.live(Live("h", "d", "busy", 0.5, [], [], [], answers=[Answered(EVIL, EVIL, EVIL, EVIL, 1)])),
+    markup.live(Live(EVIL, EVIL, "busy", 0.5, [(EVIL, "now")], [(EVIL, EVIL)], [EVIL], diagnosis=(EVIL, "bad"))),
     markup.results(
         EVIL, "good", [ResultLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "better", "good", (0, 0, 1))]
     ),

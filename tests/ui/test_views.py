@@ -281,3 +281,14 @@ def test_samples_are_paired_and_told_apart() -> None:
 )
 def test_the_frame_around_questions_is_taken_off(prompts: list[str], questions: list[str]) -> None:
     assert samples.strip_frame(prompts) == questions
+
+
+def test_what_the_curves_say_is_shown_from_the_first_step_on() -> None:
+    assert live([STARTED, PREPARED], "running").diagnosis is None
+    early = live([STARTED, PREPARED, step(1)], "running").diagnosis
+    assert early is not None
+    assert early[0].startswith("Too early to tell")
+    assert early[1] == "idle"
+    broken = live([STARTED, PREPARED, step(1), step(2, math.nan)], "failed").diagnosis
+    assert broken is not None
+    assert broken[1] == "bad"
