@@ -1,7 +1,12 @@
 """The base model and its tokenizer as a run's config asks for them. Knows models, no data and no trainer."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import torch
 
 from evals.errors import EvalError
 from evals.models import load_base, load_tokenizer
@@ -46,3 +51,27 @@ def load(config: RunConfig) -> Loaded:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model, tokenizer, untrained)
+
+
+@cache
+def fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 clearly faster than float32, as those with AMX or AVX512-BF16 do: measured.
+
+    The product is of a size that a small model's layers have; the best of some tries counts, since others are at work.
+    """
+    rows, width = 128, 1024
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(rows, width, dtype=dtype), torch.ones(width, width, dtype=dtype)
+        seconds[dtype] = _best_of(3, lambda left=left, right=right: torch.nn.functional.linear(left, right))
+    return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]
+
+
+def _best_of(times: int, work: Callable[[], object]) -> float:
+    work()
+    taken: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return min(taken)

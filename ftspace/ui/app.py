@@ -94,6 +94,7 @@ class _Page:
             [*(tune.fields[name] for name in form.SUITED), tune.trouble],
             **_PRIVATE,
         )
+        tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, None, js=_RUN_INTO_ADDRESS, **_PRIVATE
         )

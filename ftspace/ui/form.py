@@ -47,23 +47,21 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of settings, relative to the embedded default, which is the balanced one."""
+    """A named choice of settings, relative to the balanced one."""
 
     name: str
     words: str
     max_steps: int | None = None
     times: int = 1
-    """So many times the default's epochs and rank."""
+    """So many times the balanced epochs and rank."""
     max_samples: int | None = None
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """What it sets, by dotted field name."""
-        default = default_config()
+    def values(self, epochs: float | None) -> dict[str, Any]:
+        """What it sets, by dotted field name; `epochs` are the balanced ones, None where the run chooses them."""
         return {
             "train.max_steps": self.max_steps,
-            "train.epochs": (default.train.epochs or 1) * self.times,
-            "lora.r": default.lora.r * self.times,
+            "train.epochs": epochs and epochs * self.times,
+            "lora.r": default_config().lora.r * self.times,
             "eval.max_samples": self.max_samples,
         }
 
@@ -84,11 +82,16 @@ PRESETS = [
     ),
     Preset(
         "Thorough",
-        "Twice the training, an adapter twice the size, and every question there is. For when Balanced looked good.",
+        "An adapter twice the size, every question there is, and for the bundled example twice the training; with your "
+        "own data set Epochs to twice what Balanced took. For when Balanced looked good.",
         times=2,
     ),
 ]
 BALANCED = PRESETS[1]
+
+
+SET = list(BALANCED.values(None))
+"""The fields that a preset sets."""
 
 
 def preset(name: str | None) -> Preset:
@@ -147,6 +150,12 @@ def suiting(draft: RunConfig, model: str, dataset: str) -> list[Any]:
     """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only."""
     same = (model, dataset) == (draft.model.id, draft.data.id)
     return [value_of(draft if same else RunConfig(), name) for name in SUITED]
+
+
+def balanced_epochs(model: str, dataset: str) -> float | None:
+    """The epochs of the bundled pair; None for any other choice, where the run chooses them by its rows."""
+    default = default_config()
+    return default.train.epochs if (model, dataset) == (default.model.id, default.data.id) else None
 
 
 def task_choices(also: list[str]) -> list[tuple[str, str]]:

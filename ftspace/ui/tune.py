@@ -76,7 +76,7 @@ class Tune:
                 self.log = gr.Textbox(
                     show_label=False, lines=10, max_lines=20, interactive=False, elem_classes="ft-log"
                 )
-        self.preset.change(self._apply, self.preset, [self.words, *self._preset_fields()], api_visibility="private")
+        self.paced: list[Any] = [self.words, *(self.fields[name] for name in form.SET)]
         self.outputs: list[Any] = [self.form, self.live, *self._values(), self.trouble]
         self.live_outputs: list[Any] = [self.state, self.curve, self.stop, self.see, self.ask, self.log_box, self.log]
 
@@ -92,6 +92,11 @@ class Tune:
             choices=form.task_choices(draft.eval.tasks), value=draft.eval.tasks
         )
         return [gr.update(visible=run is None), gr.update(visible=run is not None), *values, ""]
+
+    def pace(self, name: str | None, model: str, dataset: str) -> list[Any]:
+        """Updates for `paced`: what a preset sets for a choice of model and dataset."""
+        chosen = form.preset(name)
+        return [markup.note(chosen.words), *chosen.values(form.balanced_epochs(model, dataset)).values()]
 
     def look(self, watch: Watch) -> list[Any]:
         """Updates for `live_outputs` with what is new since the last look."""
@@ -146,13 +151,6 @@ class Tune:
 
     def _values(self) -> list[Any]:
         return [self.fields[name] for name in form.NAMES]
-
-    def _preset_fields(self) -> list[Any]:
-        return [self.fields[name] for name in form.BALANCED.values]
-
-    def _apply(self, name: str | None) -> list[Any]:
-        chosen = form.preset(name)
-        return [markup.note(chosen.words), *chosen.values.values()]
 
 
 def _log_tail(run: Run) -> str:

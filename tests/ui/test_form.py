@@ -41,8 +41,17 @@ def test_the_bundled_tasks_are_asked_of_the_bundled_pair_only() -> None:
 def test_every_field_and_preset_names_what_the_config_has() -> None:
     assert set(form.NAMES) <= set(field_names())
     for preset in form.PRESETS:
-        composed(preset.values)
-    assert composed(form.BALANCED.values) == DEFAULT
+        composed(preset.values(2.0))
+    assert composed(form.BALANCED.values(form.balanced_epochs(DEFAULT.model.id, DEFAULT.data.id))) == DEFAULT
+
+
+def test_a_preset_leaves_the_epochs_open_for_data_of_ones_own() -> None:
+    bundled = form.balanced_epochs(DEFAULT.model.id, DEFAULT.data.id)
+    own = form.balanced_epochs(DEFAULT.model.id, "owner/data")
+    thorough = form.preset("Thorough")
+    assert bundled is not None
+    assert thorough.values(bundled)["train.epochs"] == 2 * bundled
+    assert composed(thorough.values(own)).train.epochs is None
 
 
 def test_tasks_to_choose_from_hold_those_of_the_draft() -> None:
