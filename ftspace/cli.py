@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, estimation, merging
+from ftspace import __version__, commands, estimation, merging, recipes
 from ftspace.answers import measured
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
@@ -26,7 +26,7 @@ from ftspace.settings import Settings, go_offline, read_settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"]):
+    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"], ["lr-find"]):
         words = spell_out(words)
     parser, functions = build_parser()
     parsed, unknown = parser.parse_known_args(words)
@@ -84,6 +84,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
     merging.add_merge(parsers, where)
+    rates = recipes.add_lr_find(parsers, where)
 
     runs = parsers.add_parser("runs", help="list, show, stop, resume and delete runs").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -111,6 +112,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "merge": merging.merge,
+        "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,
     }

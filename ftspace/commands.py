@@ -87,7 +87,7 @@ def check(config: RunConfig, settings: Settings) -> None:
     _warn(preflight.check(config, settings.runs_dir).warnings)
 
 
-def watch(reader: RunReader) -> bool:
+def watch(reader: RunReader, *, diagnosed: bool = True) -> bool:
     """Shows a run until it is over; whether a Ctrl-C ended it. The first one stops the run, a second one lets it be."""
     from ftspace import jobs
     from ftspace.console import show
@@ -100,11 +100,12 @@ def watch(reader: RunReader) -> bool:
             raise SystemExit(130)
         stopped = True
         reader.run.stop_flag.touch()
-        stderr.print("stopping at the next step, the adapter will be saved (Ctrl-C again: don't wait)")
+        saved = ", the adapter will be saved" if diagnosed else ""
+        stderr.print(f"stopping at the next step{saved} (Ctrl-C again: don't wait)")
 
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        show(jobs.follow(reader), stderr, lambda: diagnosis_line(reader))
+        show(jobs.follow(reader), stderr, lambda: diagnosis_line(reader) if diagnosed else "")
     finally:
         signal.signal(signal.SIGINT, previous)
     return stopped

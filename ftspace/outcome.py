@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ftspace.commands import PROGRAM_FAULTS, watch
+from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.errors import JobError
 from ftspace.runs import Run, RunReader, RunStore
@@ -61,7 +61,7 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         "rows": results["rows"] if results else [],
         "verdict": results["verdict"] if results else None,
         "adapter_path": str(run.adapter) if run.adapter.exists() else None,
-        "diagnosis": commands.diagnosis(reader),
+        "diagnosis": diagnosis(reader),
     }
 
 

@@ -6,9 +6,10 @@ Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing 
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
@@ -21,9 +22,10 @@ SECONDS = 1.0
 """At least so long lies between two words about the preparation."""
 
 
-def train(job: Job) -> EndStatus:
+def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     """Fine-tunes the run's base on the run's dataset, from its newest checkpoint on; the adapter appears when whole.
 
+    `callbacks` are given to the trainer beside its own.
     Raises FtspaceError when the data or the model cannot be used, or the training diverges.
     """
     run, config = job.run, job.run.config
@@ -129,7 +131,8 @@ def train(job: Job) -> EndStatus:
         ),
         course,
     )
-    trainer.add_callback(events)
+    for callback in (events, *callbacks):
+        trainer.add_callback(callback)
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
 

@@ -1,0 +1,153 @@
+"""The command `lr-find`: a sweep over learning rates in a process of its own. Parses, starts, prints; keeps nothing."""
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic_settings import CliSettingsSource
+from rich.table import Table
+
+from ftspace import commands
+from ftspace.config import RunConfig, anchor
+from ftspace.console import stderr, stdout
+from ftspace.errors import ConfigError, JobError
+from ftspace.flags import add_flags
+from ftspace.runs import Run, RunReader, RunStore
+from ftspace.settings import ROOT, Settings, go_offline, worker_env
+
+if TYPE_CHECKING:
+    from ftspace.training.lr_find import Found
+
+STEPS = 60
+ROWS = 16
+"""Lines of the table that is shown."""
+GRACE_SECONDS = 20.0
+"""How long the process may take to end before it is killed."""
+
+
+def add_lr_find(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource[Any]:
+    """Adds the parser of `lr-find`; gives what `overrides` reads its flags with."""
+    parser = parsers.add_parser(
+        "lr-find",
+        help="look for a learning rate: some steps at growing rates",
+        usage=f"%(prog)s [CONFIG.yaml] [--steps {STEPS}] [--SECTION.FIELD VALUE ...] [--json]",
+        description="Trains some steps on the real rows while the learning rate grows from step to step, until the "
+        "loss explodes, and says which rate the curve suggests. Nothing is kept. Its other flags are those of ftspace "
+        "run.",
+        allow_abbrev=False,
+        parents=[where],
+    )
+    parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"steps to make (default: {STEPS})")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
+    return add_flags(parser)
+
+
+def lr_find(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
+    """`ftspace lr-find`: the sweep, the table, the rate that it suggests."""
+    from ftspace.training.lr_find import FEWEST, suggest
+
+    if parsed.steps < FEWEST:
+        raise ConfigError(f"--steps {parsed.steps}: a sweep needs {FEWEST} steps to show anything")
+    config = anchor(commands.configured(parsed.config, given))
+    if config.hub.offline:
+        go_offline()
+    commands.check(config, settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with tempfile.TemporaryDirectory(prefix="ftspace-lr-find-") as folder, _slot(settings.runs_dir) as slot:
+        run = RunStore(Path(folder) / "runs").create(sweeping(config, parsed.steps))
+        with _process(run, slot):
+            reader = RunReader(run)
+            stopped = commands.watch(reader, diagnosed=False)
+        end = reader.state.end(["train"])
+    if stopped:
+        return 130
+    steps = reader.state.steps
+    if not steps:
+        raise JobError(end.message if end and end.message else "the sweep ended without a step; try ftspace run")
+    found = suggest([one.learning_rate for one in steps], [one.loss for one in steps])
+    if parsed.json:
+        stdout.file.write(json.dumps(dataclasses.asdict(found), indent=2) + "\n")
+    else:
+        _print(found)
+    return 0
+
+
+def sweeping(config: RunConfig, steps: int) -> RunConfig:
+    """The config of a sweep: the recipe is the run's, the rate begins low, and nothing is measured or kept beside."""
+    from ftspace.training.lr_find import LOWEST
+
+    alone: dict[str, Any] = {"samples": 0, "best_by": "loss", "keep": "last", "patience": None, "report_to": []}
+    schedule: dict[str, Any] = {"learning_rate": LOWEST, "scheduler": "constant", "warmup": 0.0, "max_steps": steps}
+    data = config.data.model_copy(update={"validation_split": "none", "validation_fraction": 0.0})
+    train = config.train.model_copy(update=alone | schedule | {"on_divergence": "stop", "checkpoint_steps": None})
+    tasks = config.eval.model_copy(update={"tasks": []})
+    return config.model_copy(update={"data": data, "train": train, "eval": tasks})
+
+
+@contextmanager
+def _slot(runs_dir: Path) -> Generator[int]:
+    """The machine's slot, which one run at a time may hold: waits for it."""
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    slot = os.open(runs_dir / ".slot", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stderr.print("waiting for the machine: a run is at work")
+            fcntl.flock(slot, fcntl.LOCK_EX)
+        yield slot
+    finally:
+        os.close(slot)
+
+
+@contextmanager
+def _process(run: Run, slot: int) -> Generator[None]:
+    """The sweep's process, holding the run's lock and the slot; whatever happens, it is gone at the end."""
+    lock = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with run.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ftspace.training.sweep", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=worker_env(offline=run.config.hub.offline),
+            pass_fds=[lock, slot],
+            start_new_session=True,
+        )
+    os.close(lock)
+    try:
+        yield
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _print(found: "Found") -> None:
+    from ftspace.training.lr_find import sparkline
+
+    table = Table("rate", "loss", "smoothed")
+    every = -(-len(found.rates) // ROWS)
+    for rate, loss, smooth in list(zip(found.rates, found.losses, found.smooth, strict=True))[::every]:
+        table.add_row(f"{rate:.1e}", f"{loss:.3f}", f"{smooth:.3f}")
+    stdout.print(table)
+    stdout.print(sparkline(found.smooth), highlight=False)
+    stdout.print(found.words, highlight=False)
+    if found.suggestion is not None:
+        stderr.print(f"use it: ftspace run --train.learning_rate {found.suggestion:g}", highlight=False)
