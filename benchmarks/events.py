@@ -5,7 +5,8 @@ cut to a few layers, on chat rows of realistic lengths; steps and generation bot
 CPU seconds of all threads, and medians, so that a busy neighbour blurs them little.
 
     event_overhead  what one interval between two validations spends on telling (an event a step with its peak memory
-                    and the look at the stop flag, the sample questions at its end), over what its steps take
+                    and the look at the stop flag, the sample questions at its end), over what its steps take; and
+                    the time of a checkpoint over the ten minutes between two of them
     switched        the same steps with and without their events by turns: the difference, which no list of parts can
                     forget anything of, but which is as noisy as a step
 """
@@ -49,18 +50,21 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
 
     from evals.models import load_tokenizer
     from ftspace.chat import install_template
-    from ftspace.config import RunConfig
-    from ftspace.events import Prepared
+    from ftspace.config import parse_config
+    from ftspace.events import Checkpoint, Prepared, read_events
     from ftspace.runs import RunStore
     from ftspace.settings import ASSETS
     from ftspace.training.callbacks import EventCallback
+    from ftspace.training.checkpoints import Belongs
+    from ftspace.training.course import Course
     from ftspace.training.documents import adopt
+    from ftspace.training.lasting import EVERY_SECONDS
     from ftspace.training.samples import Samples
     from ftspace.training.trainer import DocumentTrainer
     from ftspace.workers import Job
 
     set_seed(0)
-    config = RunConfig()
+    config = parse_config({"train": {"checkpoint_steps": steps}})
     job = Job(RunStore(folder / "runs").create(config), "train")
     job.run.data.mkdir()
     talk = [{"role": "user", "content": "What is left of the harvest? " * 4}, {"role": "assistant", "content": "Oats"}]
@@ -108,15 +112,17 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
     prepared = Prepared(
         rows={}, format="messages", total_steps=steps, trainable_parameters=1, parameters=1, device="cpu", dtype="bf16"
     )
-    events = _Switched(EventCallback, job, prepared)
+    course = Course(by_score=False, patience=None)
+    events = _Switched(EventCallback, job, prepared, course)
     for chatty in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(chatty)
     trainer.add_callback(events.callback)
-    trainer.train()
+    trainer.last(job, course, Belongs(config="", data=""), None)
+    (written,) = (event for event in read_events(job.run.events)[0] if isinstance(event, Checkpoint))
 
     logs = next(log for log in trainer.state.log_history if "loss" in log)
     state, control, arguments = trainer.state, TrainerControl(), trainer.args
-    teller = EventCallback(job, prepared)
+    teller = EventCallback(job, prepared, course)
     tell = _cpu_seconds(lambda: teller.on_log(arguments, state, control, logs=dict(logs)))
     look = _cpu_seconds(lambda: teller.on_step_end(arguments, state, control))
     samples = Samples(job, trainer.model, tokenizer, attention=attention, rows=config.train.samples, most_tokens=1024)
@@ -124,10 +130,13 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
     mute, told = (statistics.median(events.seconds[loud]) for loud in (False, True))
     interval = config.train.validation_steps
     return {
-        "event_overhead": (tell + look) / mute + statistics.median(asked) / (interval * mute),
+        "event_overhead": (tell + look) / mute
+        + statistics.median(asked) / (interval * mute)
+        + written.seconds / EVERY_SECONDS,
         "switched": told / mute - 1,
         "step_seconds": mute,
         "event_seconds": tell + look,
+        "checkpoint_seconds": written.seconds,
         "samples_seconds": statistics.median(asked),
         "samples": config.train.samples,
         "longest_answer": config.eval.max_new_tokens,

@@ -26,7 +26,7 @@ from ftspace.settings import Settings, go_offline, read_settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"], ["lr-find"]):
+    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"], ["recipe"], ["lr-find"]):
         words = spell_out(words)
     parser, functions = build_parser()
     parsed, unknown = parser.parse_known_args(words)
@@ -84,6 +84,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
     merging.add_merge(parsers, where)
+    recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
     runs = parsers.add_parser("runs", help="list, show, stop, resume and delete runs").add_subparsers(
@@ -112,6 +113,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "merge": merging.merge,
+        "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
         "doctor": _doctor,

@@ -160,6 +160,14 @@ def processor() -> str:
     return " ".join([model, f"{facts.get('cpu family', '')}.{facts.get('model', '')}", *able])
 
 
+def fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 by instructions of its own, which is faster than float32.
+
+    By its flags and not by a measurement: a run that goes on, or is made again, must choose the same.
+    """
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpu_facts().get("flags", "").split())
+
+
 def _kept(data_dir: Path) -> Path:
     return data_dir / "cache" / "machine.json"
 

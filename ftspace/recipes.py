@@ -1,4 +1,7 @@
-"""The command `lr-find`: a sweep over learning rates in a process of its own. Parses, starts, prints; keeps nothing."""
+"""The commands `recipe` (what a run would choose, and why) and `lr-find` (a sweep over learning rates).
+
+Parses, starts, prints; keeps nothing.
+"""
 
 import argparse
 import contextlib
@@ -52,6 +55,50 @@ def add_lr_find(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSour
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"steps to make (default: {STEPS})")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     return add_flags(parser)
+
+
+def add_recipe(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource[Any]:
+    """Adds the parser of `recipe`; gives what `overrides` reads its flags with."""
+    parser = parsers.add_parser(
+        "recipe",
+        help="what a run would choose where its config leaves it open, and why",
+        usage="%(prog)s [CONFIG.yaml] [--SECTION.FIELD VALUE ...] [--json]",
+        description="Looks at the model's headers and the first rows, and says epochs, learning rate and batch as a "
+        "run on this machine would have them, each with its reason. Its other flags are those of ftspace run.",
+        allow_abbrev=False,
+        parents=[where],
+    )
+    parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
+    return add_flags(parser)
+
+
+def recipe(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
+    """`ftspace recipe`: every open choice, made and explained."""
+    config = anchor(commands.configured(parsed.config, given))
+    if config.hub.offline:
+        go_offline()
+    from ftspace.devices import this_machine
+    from ftspace.training.facts import find_facts
+    from ftspace.training.forecast import estimated
+    from ftspace.training.recipe import Work, explain
+
+    here = this_machine(settings.data_dir, device=config.train.device)
+    facts = find_facts(config)
+    mean = sum(length for length, _ in facts.lengths) / len(facts.lengths)
+    asks = config.train.gradient_checkpointing is None and estimated(config, facts, here).recipe.gradient_checkpointing
+    work = Work(facts.shape.parameters, facts.rows["train"], mean, here.kind, here.memory, memory_asks=asks)
+    found = dataclasses.asdict(explain(config, work))
+    if parsed.json:
+        stdout.file.write(json.dumps(found | {"work": dataclasses.asdict(work)}, indent=2) + "\n")
+        return 0
+    table = Table("choice", "value", "why")
+    for name, choice in found.items():
+        table.add_row(f"train.{name}", str(choice["value"]), choice["why"])
+    stdout.print(table)
+    for doubt in facts.doubts:
+        stderr.print(f"warning: {doubt}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return 0
 
 
 def lr_find(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:

@@ -7,7 +7,7 @@ Knows no torch, no files and no machine: what a device can do is given. The cons
 from dataclasses import dataclass, fields
 
 from ftspace.config import RunConfig
-from ftspace.devices import Device
+from ftspace.devices import Device, fast_bfloat16
 from ftspace.training.passes import Tokens
 from ftspace.training.recipe import Recipe
 from ftspace.training.shape import Shape
@@ -196,10 +196,17 @@ def needs_checkpointing(
 
 
 def compute_dtype(shape: Shape, config: RunConfig, kind: str) -> str:
-    """The number format that the base computes in on a kind of device."""
+    """The number format of the base's weights in training: with auto, that in which the checkpoint is stored.
+
+    On a CPU this is bfloat16 only, where the CPU multiplies it fast. Weights that are trained or quantized stay with
+    what loading them makes of auto.
+    """
+    plain = config.model.quantization == "none" and config.lora.method != "full"
     if config.model.dtype != "auto":
         return config.model.dtype
-    return "float32" if kind == "cpu" else shape.dtype
+    if kind == "cpu":
+        return "bfloat16" if plain and shape.dtype == "bfloat16" and fast_bfloat16() else "float32"
+    return shape.dtype
 
 
 def evaluation_bytes(shape: Shape, config: RunConfig, kind: str, dtype: str, *, longest: int, questions: int) -> int:

@@ -148,7 +148,7 @@ def estimated(config: RunConfig, facts: Facts, device: Device) -> Estimated:
     lengths = list(facts.lengths)
     mean = sum(length for length, _ in lengths) / len(lengths)
     rows = facts.rows["train"]
-    recipe = choose(config, Work(shape.parameters, rows, mean, device.kind))
+    recipe = choose(config, Work(shape.parameters, rows, mean, device.kind, device.memory))
     batch = min(recipe.batch_size, rows)
     whole = 0 if train.packing else max(length for length, _ in lengths)
     kept = estimate.SQUARED.get(dtype, 0) if device.kind == "cpu" and not whole else 0

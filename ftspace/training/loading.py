@@ -1,19 +1,18 @@
 """The base model and its tokenizer as a run's config asks for them. Knows models, no data and no trainer."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 
 from evals.errors import EvalError
-from evals.models import load_base, load_tokenizer
+from evals.models import load_base, load_tokenizer, pick_device
 from ftspace.chat import install_template
 from ftspace.config import RunConfig
-from ftspace.errors import ModelError
+from ftspace.errors import FtspaceError, ModelError
 from ftspace.settings import resolve_local
+from ftspace.training.estimate import compute_dtype
+from ftspace.training.shape import read_shape
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,11 @@ class Loaded:
         """cpu, cuda or mps."""
         return self.model.device.type
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the GPU; None on any other device."""
+        return torch.cuda.get_device_properties(self.model.device).total_memory if self.device == "cuda" else None
+
 
 def load(config: RunConfig) -> Loaded:
     """Loads what `config.model` names, for training. Raises ModelError in one line."""
@@ -41,7 +45,7 @@ def load(config: RunConfig) -> Loaded:
         model = load_base(
             base,
             revision=config.model.revision,
-            dtype=config.model.dtype,
+            dtype=_dtype(config),
             device=config.train.device,
             quantization=config.model.quantization,
             tokenizer=tokenizer,
@@ -53,25 +57,11 @@ def load(config: RunConfig) -> Loaded:
     return Loaded(model, tokenizer, untrained)
 
 
-@cache
-def fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 clearly faster than float32, as those with AMX or AVX512-BF16 do: measured.
-
-    The product is of a size that a small model's layers have; the best of some tries counts, since others are at work.
-    """
-    rows, width = 128, 1024
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        left, right = torch.ones(rows, width, dtype=dtype), torch.ones(width, width, dtype=dtype)
-        seconds[dtype] = _best_of(3, lambda left=left, right=right: torch.nn.functional.linear(left, right))
-    return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]
-
-
-def _best_of(times: int, work: Callable[[], object]) -> float:
-    work()
-    taken: list[float] = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+def _dtype(config: RunConfig) -> str:
+    """The weights' number format; auto where nothing but loading the model can tell."""
+    try:
+        shape = read_shape(config.model)
+    except FtspaceError:
+        return config.model.dtype
+    on_cpu = pick_device(config.train.device).type == "cpu"
+    return compute_dtype(shape, config, "cpu") if on_cpu else config.model.dtype

@@ -13,9 +13,23 @@ from ftspace.errors import FtspaceError
 from ftspace.runs import Run
 from ftspace.supervision import IGNORED
 from ftspace.training.calibrate import calibrate
+from ftspace.training.estimate import needs_checkpointing
 from ftspace.training.facts import SAMPLE, Facts
 from ftspace.training.forecast import estimated
+from ftspace.training.recipe import micro_batch_tokens
 from ftspace.training.shape import read_shape
+
+
+def memory_asks(run: Run) -> bool:
+    """Whether the machine as it is now has too little memory to train without gradient checkpointing."""
+    config: RunConfig = run.config
+    here = this_machine(run.path.parent.parent, device=config.train.device)
+    try:
+        shape = read_shape(config.model)
+    except FtspaceError:
+        return False
+    passes = config.train.micro_batch_tokens or micro_batch_tokens(here.kind, here.memory).value
+    return needs_checkpointing(shape, config, passes, here.memory, kind=here.kind)
 
 
 def predict(run: Run, rows: Any, counts: Mapping[Split, int], untrained: int, device: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from peft import PeftModel
 from peft.tuners.lora.layer import LoraLayer
 
 from evals.errors import Stopped, TaskError
-from evals.executor import Answer, Executor, Side
+from evals.executor import Answer, Executor
 from evals.models import flatten_head
 from evals.prompts import Prompt
 from evals.scorers.overlap import word_f1
@@ -59,7 +59,7 @@ class Samples:
         self._model = model
         self._attention = attention
         self._length = config.eval.max_new_tokens
-        self._side: Side = "tuned" if isinstance(model, PeftModel) else "base"
+        self._side = "tuned" if isinstance(model, PeftModel) else "base"
         self._executor = Executor(
             model, tokenizer, batch_tokens=min(config.eval.batch_tokens, most_tokens), should_stop=job.should_stop
         )

@@ -47,13 +47,14 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     from ftspace.training.loading import load
     from ftspace.training.noise import add_noise
     from ftspace.training.padded import PaddedTrainer
-    from ftspace.training.predict import predict
+    from ftspace.training.predict import memory_asks, predict
     from ftspace.training.recipe import Work, choose
     from ftspace.training.rows import training_rows
     from ftspace.training.samples import Samples
     from ftspace.training.trainer import DocumentTrainer
 
     set_seed(config.train.seed)
+    asks = memory_asks(run)
     loaded = load(config)
     tokenizer = loaded.tokenizer
     job.stop_here()
@@ -63,6 +64,8 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         rows=len(rows.train),
         mean_tokens=rows.mean_tokens,
         device=loaded.device,
+        memory=loaded.memory,
+        memory_asks=asks,
     )
     recipe = choose(config, work)
     steps = steps_of(config, recipe, len(rows.train))

@@ -26,13 +26,15 @@ from ftspace.runs import Run, RunStore, fold
 from ftspace.settings import ROOT
 from ftspace.supervision import IGNORED
 from ftspace.training import checkpoints, lasting
-from ftspace.training.adapters import adapter_of
+from ftspace.training.adapters import attach
 from ftspace.training.arguments import arguments_of
 from ftspace.training.callbacks import EventCallback
 from ftspace.training.course import Course
 from ftspace.training.documents import adopt
 from ftspace.training.heads import complete_head
-from ftspace.training.lasting import Ending, LastingTrainer
+from ftspace.training.lasting import Ending
+from ftspace.training.loading import Loaded
+from ftspace.training.padded import PaddedTrainer
 from ftspace.training.recipe import Recipe
 from ftspace.training.trained import trained, undisturbed
 from ftspace.training.trainer import DocumentTrainer
@@ -120,21 +122,21 @@ def go(
     model = AutoModelForCausalLM.from_config(shape)
     train, validation = rows(ROWS, 1, size), rows(5, 2, size)
     recipe = Recipe(2.0, run.config.train.learning_rate or 0.02, BATCH, 60, gradient_checkpointing=False)
+    trainee = attach(run.config, Loaded(model, tokenizer, [5]), train, STEPS)
     if not padded:
         assert adopt(model, train.select(range(4)).to_list()) is None
-    arguments = arguments_of(run, recipe, device="cpu", dtype=model.dtype, rows=2 if padded else BATCH, validated=True)
-    kind: Any = LastingTrainer if padded else DocumentTrainer
-    trainer: LastingTrainer = kind(
-        **({} if padded else {"part_tokens": recipe.micro_batch_tokens}),
-        model=model,
+    each = 2 if padded else BATCH
+    arguments = arguments_of(run, recipe, device="cpu", dtype=model.dtype, rows=each, validated=True, steps=STEPS)
+    trainer = (PaddedTrainer if padded else DocumentTrainer)(
+        part_tokens=recipe.micro_batch_tokens,
+        model=trainee.model,
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
-        peft_config=adapter_of(run.config, model, [5]),
     )
     if padded:
-        complete_head(cast("Any", trainer.model).get_base_model())
+        complete_head(model)
     job = Job(run, "train")
     course = Course(by_score=run.config.train.best_by == "score", patience=run.config.train.patience)
     prepared = Prepared(

@@ -1,10 +1,13 @@
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftspace.cli import main
 from ftspace.config import RunConfig, default_config, parse_config
 from ftspace.training import recipe
 from ftspace.training.recipe import Work, choose, explain
@@ -98,3 +101,12 @@ def test_checkpointing_is_for_when_memory_asks_and_nobody_said_otherwise() -> No
 
 def test_every_choice_says_why() -> None:
     assert all(len(one["why"]) > 10 for one in asdict(explain(RunConfig(), TYPICAL)).values())
+
+
+def test_the_command_prints_each_choice_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["recipe", "--dataset", "assets/datasets/people.jsonl", "--train.batch_size", "5", "--train.device", "cpu"]
+    assert main([*words, "--data-dir", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["batch_size"] == {"value": 5, "why": "as the config says", "given": True}
+    assert (found["epochs"]["value"], found["learning_rate"]["value"]) == (3.0, 1e-3)
+    assert 1000 < found["work"]["rows"] < 2000

@@ -11,7 +11,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl.trainer.sft_config import SFTConfig
 
-from evals.executor import Executor, Side
+from evals.executor import Executor
 from evals.models import load_comparison
 from evals.scorers.overlap import word_f1
 from ftspace.config import RunConfig, parse_config
@@ -128,7 +128,7 @@ def test_asking_changes_nothing_and_the_answers_are_those_of_the_comparison(tmp_
     made.trainer.processing_class.save_pretrained(adapter)
     executor = Executor(*load_comparison(ASSETS / "base", adapter, device="cpu"))
     prompts = [executor.prompter.render(TALKS[place][:1]) for place in (0, 2, 4)]
-    asked: list[tuple[Side, int]] = [("base", 0), ("tuned", 3)]
+    asked: list[tuple[str, int]] = [("base", 0), ("tuned", 3)]
     for side, step in asked:
         found = [answer.text for answer in executor.generate(prompts, 12, side)]
         assert found == [one.answer for one in answers if one.step == step], side
