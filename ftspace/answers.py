@@ -34,7 +34,7 @@ def answered(state: RunState) -> list[Answered]:
 
 
 def measured(state: RunState) -> dict[str, Any]:
-    """Validations and sample answers as `runs show --json` prints them."""
+    """Validations and sample answers as `--json` prints them."""
     return {
         "validations": [json.loads(one.model_dump_json(include=_MEASURED)) for one in state.validations],
         "samples": [asdict(one) for one in answered(state)],

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from ftspace import __version__, commands, estimation, merging, recipes
-from ftspace.answers import measured
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError
@@ -206,7 +205,7 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
     run = store.get(parsed.run)
     reader = RunReader(run)
     if parsed.json:
-        stdout.file.write(json.dumps(summary(run, reader) | measured(reader.state), indent=2) + "\n")
+        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
         return 0
     status = reader.status()
     end = reader.state.end(run.jobs)

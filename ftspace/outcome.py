@@ -4,6 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from ftspace.answers import measured
 from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.errors import JobError
@@ -62,6 +63,7 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         "verdict": results["verdict"] if results else None,
         "adapter_path": str(run.adapter) if run.adapter.exists() else None,
         "diagnosis": diagnosis(reader),
+        **measured(reader.state),
     }
 
 

@@ -13,13 +13,14 @@ from ftspace.settings import ROOT
 from tests.conftest import MainJob, run_cli
 
 SCORES = ["base", "base_stderr", "tuned", "tuned_stderr", "delta", "ci_low", "ci_high"]
+KEYS = ["run_id", "status", "seconds", "rows", "verdict", "adapter_path", "diagnosis", "validations", "samples"]
 ROW_KEYS = ["task", "metric", *SCORES, "n", "unscored", "verdict"]
 FILES = ["config.json", "events.jsonl", "worker.log", "data/manifest.json", "results.json", "table.md", "table.csv"]
 
 
 def test_prints_one_json_document_and_nothing_else(main_job: MainJob) -> None:
     document = main_job.document
-    assert list(document) == ["run_id", "status", "seconds", "rows", "verdict", "adapter_path", "diagnosis"]
+    assert list(document) == KEYS
     assert document["status"] == "finished"
     assert set(document["seconds"]) == {"train", "evaluate"}
     assert all(list(row) == ROW_KEYS for row in document["rows"])
