@@ -33,7 +33,6 @@ setup: $(VENV)/.runtime $(VENV)/.development chromium  ## install all that demo,
 bench: $(VENV)/.runtime  ## measure what the docs claim, as in docs/benchmarks.md
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.events
 
 docs: $(VENV)/.runtime  ## write docs/configuration.md and docs/cli.md from the code
 	$(BIN)/python -m ftspace.reference

@@ -10,6 +10,9 @@ first step's gradients as each way really computes them.
     trl_tuned     packed best-fit to 1024, bf16 autocast, no checkpointing
     llamafactory  bf16 weights, gradient checkpointing, logits at every position, padded (its settings, imitated here)
     ours          documents without padding, logits where a token is trained, bf16 weights, float32 adapters
+
+Then the curve of a real run, the time to the first step, what telling costs and how far the estimates are off:
+benchmarks.curve, .first_step, .events and .estimate, whose figures are printed with these but for `--step-only`.
 """
 
 import argparse
@@ -30,6 +33,7 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = ("trl", "trl_tuned", "llamafactory", "ours")
 BATCH, STEPS, RANK = 8, 3, 16
+BESIDE = ("curve", "first_step", "events", "estimate")
 SAME_LOSS, SAME_GRADIENT = 2e-3, 0.997
 
 
@@ -39,6 +43,7 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--step-only", action="store_true", help="the training step alone")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--precise", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--gradient", help=argparse.SUPPRESS)
@@ -73,6 +78,9 @@ def main() -> int:
         "tokens": rounds[0]["ours"]["tokens"],
         "supervised_share": round(rounds[0]["ours"]["supervised"] / rounds[0]["ours"]["tokens"], 2),
     }
+    if not given.step_only:
+        for name in BESIDE:
+            found |= _printed([f"benchmarks.{name}", "--json"])
     lines = [json.dumps(found)] if given.json else [f"{name}: {value}" for name, value in found.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -83,11 +91,18 @@ def _cosine(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> flo
 
 
 def _run(way: str, layers: int, *, precise: bool, gradient: Path | None = None) -> dict[str, Any]:
+    command = ["benchmarks.training", "--way", way, "--layers", str(layers)]
+    return _printed(
+        [*command, *(["--precise"] if precise else []), *(["--gradient", str(gradient)] if gradient else [])]
+    )
+
+
+def _printed(command: list[str]) -> dict[str, Any]:
+    """What a benchmark prints as JSON, run in a process of its own."""
     from ftspace.settings import worker_env
 
-    command = [sys.executable, "-m", "benchmarks.training", "--way", way, "--layers", str(layers)]
     done = subprocess.run(
-        [*command, *(["--precise"] if precise else []), *(["--gradient", str(gradient)] if gradient else [])],
+        [sys.executable, "-m", *command],
         cwd=ROOT,
         env=worker_env(offline=True),  # the peers get our allocator's and threads' settings, too
         stdout=subprocess.PIPE,
