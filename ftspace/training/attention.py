@@ -8,6 +8,9 @@ are kept for the backward pass, so memory grows with the square of a document's 
 from typing import Any
 
 import torch
+from torch.nn import functional
+
+from ftspace.training.shapes import LENGTH, multiple_of
 
 LONGEST = {torch.bfloat16: 640, torch.float32: 128}
 """Up to so many tokens the products are the faster way."""
@@ -30,8 +33,12 @@ def causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling:
     Returns:
         As `query`.
     """
+    length = query.shape[2]
+    room = -length % (LENGTH if multiple_of(query.dtype, query.device) > 1 else 1)
+    if room:  # behind the document, where no token of it looks
+        query, key, value = (functional.pad(one, (0, 0, 0, room)) for one in (query, key, value))
     out: torch.Tensor = _Causal.apply(query, key, value, scaling)  # pyright: ignore[reportAssignmentType]
-    return out
+    return out[:, :, :length]
 
 
 class _Causal(torch.autograd.Function):

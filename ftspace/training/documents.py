@@ -118,20 +118,23 @@ class Documents:
         """Tokens that are trained."""
         return int((self.labels != IGNORED).sum())
 
-    def inputs(self, device: torch.device) -> tuple[dict[str, Any], torch.Tensor]:
+    def inputs(self, device: torch.device, multiple: int = 1) -> tuple[dict[str, Any], torch.Tensor]:
         """What the model's forward takes, and the target of each of its logits.
 
-        Logits are asked for at the positions only whose next token is trained.
+        Logits are asked for at the positions only whose next token is trained. The tokens are filled up to a `multiple`
+        by a document that nothing is learnt from.
         """
-        positions = torch.cat([torch.arange(length) for length in self.lengths])
+        filler = -len(self.input_ids) % multiple
+        lengths = (*self.lengths, filler) if filler else self.lengths
+        positions = torch.cat([torch.arange(length) for length in lengths])
         before = torch.nonzero(self.labels[1:] != IGNORED).squeeze(1)
         targets = self.labels[before + 1]
         given: dict[str, Any] = {
-            "input_ids": self.input_ids[None].to(device),
+            "input_ids": functional.pad(self.input_ids, (0, filler))[None].to(device),
             "position_ids": positions[None].to(device),
             "logits_to_keep": before.to(device),
             "use_cache": False,
-            LENGTHS: self.lengths,
+            LENGTHS: lengths,
         }
         return given, targets.to(device)
 

@@ -13,6 +13,8 @@ from peft.utils.other import TrainableTokensWrapper
 from torch import nn
 from torch.nn import functional
 
+from ftspace.training.shapes import filled, multiple_of
+
 PIECE_BYTES = 2**26
 """Of a piece of logits in float32."""
 
@@ -104,11 +106,12 @@ class _HeadLoss(torch.autograd.Function):
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if wants_weight else None
         loss = torch.zeros((), device=hidden.device)
         hits = torch.zeros((), dtype=torch.long, device=hidden.device)
-        size = max(1, PIECE_BYTES // (4 * weight.shape[0]))
+        rows = multiple_of(weight.dtype, weight.device)
+        size = max(1, PIECE_BYTES // (4 * weight.shape[0]) // rows) * rows
         for start in range(0, len(targets), size):
             piece = slice(start, start + size)
             states, wanted = hidden[piece], targets[piece, None]
-            logits = functional.linear(states, weight).float()
+            logits = functional.linear(filled(states, rows), weight)[: len(states)].float()
             top, chosen = logits.max(-1, keepdim=True)
             hits += (chosen == wanted).sum()
             target = logits.gather(1, wanted)
@@ -118,11 +121,11 @@ class _HeadLoss(torch.autograd.Function):
             if for_hidden is None and for_weight is None:
                 continue
             odds.div_(total).scatter_add_(1, wanted, torch.full_like(total, -1))
-            odds = odds.to(weight.dtype)
+            odds = filled(odds.to(weight.dtype), rows)
             if for_hidden is not None:
-                for_hidden[piece] = odds @ weight
+                for_hidden[piece] = (odds @ weight)[: len(states)]
             if for_weight is not None:
-                for_weight += odds.t() @ states
+                for_weight += odds.t() @ filled(states, rows)
         ctx.save_for_backward(for_hidden, for_weight)
         ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(hits)

@@ -14,6 +14,7 @@ from ftspace.training.documents import Documents, documents, parted
 from ftspace.training.heads import fuses, summed_loss
 from ftspace.training.lora_product import fuse
 from ftspace.training.parts import Part, PartedTrainer
+from ftspace.training.shapes import multiple_of
 
 _PROBES, _PROBE = 4, 48
 """Documents, and tokens of each, by which the fused loss is tried."""
@@ -46,7 +47,7 @@ class DocumentTrainer(PartedTrainer):
 
 def part_loss(model: Any, part: Documents, device: torch.device, *, fused: bool) -> tuple[torch.Tensor, int]:
     """The summed loss of a part's supervised tokens, in nats, and how many of them the model would have chosen."""
-    given, targets = part.inputs(device)
+    given, targets = part.inputs(device, multiple_of(model.dtype, device))
     return summed_loss(model, given, targets, fused=fused)
 
 

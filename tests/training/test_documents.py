@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, MambaC
 
 from ftspace.supervision import IGNORED
 from ftspace.training.documents import ATTENTION, adopt, documents, parted
-from ftspace.training.heads import fuses
+from ftspace.training.heads import fuses, summed_loss
 from ftspace.training.lora_product import fuse
 from ftspace.training.trainer import part_loss
 
@@ -90,3 +90,15 @@ def test_a_model_that_would_mix_conversations_is_left_as_it_is(config: Pretraine
     assert refused is not None
     assert any(words in refused for words in why.split("|"))
     assert model.config._attn_implementation == own
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_filler_changes_no_loss_and_makes_sizes_that_come_again(dtype: torch.dtype) -> None:
+    model = make(LlamaConfig(**SHAPE, tie_word_embeddings=True)).to(dtype)
+    rows = make_rows()
+    assert adopt(model, rows) is None
+    whole = documents(rows)
+    plain, filled = (whole.inputs(CPU, multiple) for multiple in (1, 64))
+    assert (plain[0]["input_ids"].shape[1], filled[0]["input_ids"].shape[1]) == (sum(LENGTHS), 192)
+    losses = [summed_loss(model, *given, fused=fused)[0].item() for given in (plain, filled) for fused in (False, True)]
+    assert losses == pytest.approx([losses[0]] * 4, rel=1e-5 if dtype == torch.float32 else 1e-2)
