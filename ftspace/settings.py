@@ -117,8 +117,12 @@ def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:
 
 
 def worker_env(*, offline: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a job's process: this one's, the project on the import path, and WORKER_ENV where not set."""
+    """The environment of a job's process: this one's, the project on the import path, and WORKER_ENV where not set.
+
+    Of several GPUs that this process may see, a job sees the first.
+    """
     env = {**WORKER_ENV, **environ}
+    env["CUDA_VISIBLE_DEVICES"] = env["CUDA_VISIBLE_DEVICES"].partition(",")[0].strip()
     env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), environ.get("PYTHONPATH")) if p)
     if offline:
         env |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}

@@ -39,8 +39,14 @@ def test_names_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pyte
     assert anchor(default_config()) == default_config()
 
 
-def test_a_job_sees_one_gpu_and_asks_the_hub_only_when_it_may() -> None:
-    assert worker_env(offline=False, environ={})["CUDA_VISIBLE_DEVICES"] == "0"
-    assert worker_env(offline=False, environ={"CUDA_VISIBLE_DEVICES": "3"})["CUDA_VISIBLE_DEVICES"] == "3"
+@pytest.mark.parametrize(
+    ("given", "seen"), [(None, "0"), ("3", "3"), ("3,1", "3"), (" GPU-8f2 , GPU-1c7", "GPU-8f2"), ("", ""), ("-1", "-1")]
+)
+def test_a_job_sees_one_gpu_at_most(given: str | None, seen: str) -> None:
+    environ = {} if given is None else {"CUDA_VISIBLE_DEVICES": given}
+    assert worker_env(offline=False, environ=environ)["CUDA_VISIBLE_DEVICES"] == seen
+
+
+def test_a_job_asks_the_hub_only_when_it_may() -> None:
     assert "HF_HUB_OFFLINE" not in worker_env(offline=False, environ={})
     assert worker_env(offline=True, environ={})["HF_HUB_OFFLINE"] == "1"
