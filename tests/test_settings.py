@@ -40,7 +40,8 @@ def test_names_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("given", "seen"), [(None, "0"), ("3", "3"), ("3,1", "3"), (" GPU-8f2 , GPU-1c7", "GPU-8f2"), ("", ""), ("-1", "-1")]
+    ("given", "seen"),
+    [(None, "0"), ("3", "3"), ("3,1", "3"), (" GPU-8f2 , GPU-1c7", "GPU-8f2"), ("", ""), ("-1", "-1")],
 )
 def test_a_job_sees_one_gpu_at_most(given: str | None, seen: str) -> None:
     environ = {} if given is None else {"CUDA_VISIBLE_DEVICES": given}

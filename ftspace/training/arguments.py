@@ -1,6 +1,5 @@
 """The trainer's arguments, made from a run's config and recipe. Knows TRL's SFTConfig, no data and no model."""
 
-import math
 from typing import Any
 
 import torch
@@ -24,11 +23,6 @@ _SCHEDULES: dict[str, dict[str, Any]] = {
 _BITSANDBYTES = ("adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "lion_32bit", "lion_8bit")
 
 
-def steps_of(config: RunConfig, recipe: Recipe, rows: int) -> int:
-    """How many optimizer steps the trainer will take over `rows` training rows."""
-    return config.train.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
-
-
 def arguments_of(
     run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, rows: int, validated: bool, steps: int
 ) -> SFTConfig:
@@ -41,7 +35,7 @@ def arguments_of(
         dtype: of the base's weights.
         rows: conversations that go through the model at a time; a divisor of the recipe's batch.
         validated: whether there are validation rows.
-        steps: as `steps_of` says.
+        steps: as recipe.py's `steps_of` says.
     """
     config: RunConfig = run.config
     train = config.train

@@ -15,7 +15,7 @@ from ftspace.training import estimate
 from ftspace.training.estimate import Memory
 from ftspace.training.facts import Facts
 from ftspace.training.passes import Tokens, profile
-from ftspace.training.recipe import Recipe, Work, choose
+from ftspace.training.recipe import Recipe, Work, choose, steps_of
 
 START_SECONDS = 12.0
 """Importing the libraries, reading the data; the evaluation's process takes as long again."""
@@ -141,14 +141,17 @@ def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[D
     )
 
 
-def estimated(config: RunConfig, facts: Facts, device: Device) -> Estimated:
-    """Memory and time of one config on one device."""
+def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | None = None) -> Estimated:
+    """Memory and time of one config on one device, with the recipe chosen for it when none is given.
+
+    Where the config leaves gradient checkpointing open it is on in the result if memory asks for it.
+    """
     shape, train = facts.shape, config.train
     dtype = estimate.compute_dtype(shape, config, device.kind)
     lengths = list(facts.lengths)
     mean = sum(length for length, _ in lengths) / len(lengths)
     rows = facts.rows["train"]
-    recipe = choose(config, Work(shape.parameters, rows, mean, device.kind, device.memory))
+    recipe = recipe or choose(config, Work(shape.parameters, rows, mean, device.kind, device.memory))
     batch = min(recipe.batch_size, rows)
     whole = 0 if train.packing else max(length for length, _ in lengths)
     kept = estimate.SQUARED.get(dtype, 0) if device.kind == "cpu" and not whole else 0
@@ -167,7 +170,7 @@ def estimated(config: RunConfig, facts: Facts, device: Device) -> Estimated:
         squares=tokens.peak_squares,
         rows=facts.untrained,
     )
-    steps = train.max_steps or max(1, round(-(-rows // recipe.batch_size) * recipe.epochs))
+    steps = steps_of(config, recipe, rows)
     work = estimate.step_work(shape, config, dtype, recipe, tokens, facts.untrained)
     step = estimate.seconds_of(work, device, dtype)
     start = START_SECONDS + estimate.weight_bytes(shape, config, dtype) / LOADED_BYTES_A_SECOND

@@ -37,6 +37,8 @@ def profile(
 ) -> Tokens:
     """What steps of `batch` rows are like, drawn from a sample of (tokens, trained tokens) of some rows.
 
+    A conversation longer than a pass is a pass by itself, and each has its turn: the longest counts even if not drawn.
+
     Args:
         lengths: of the sampled rows, after the cut.
         rows: how many training rows there are in all.
@@ -46,7 +48,10 @@ def profile(
         kept: length up to which attention keeps its weights.
     """
     chance = random.Random(0)
-    parts = groups = peak = peak_supervised = peak_squares = 0
+    parts = groups = 0
+    peak = max(whole or length for length, _ in lengths)
+    peak_supervised = max(supervised for _, supervised in lengths)
+    peak_squares = max((length * length for length, _ in lengths if length <= kept), default=0)
     for _ in range(STEPS):
         drawn = sorted(chance.choices(lengths, k=batch))
         size = trained = squares = 0

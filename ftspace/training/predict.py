@@ -1,64 +1,87 @@
-"""What a train job says of itself before its first step: the estimate, made with what the job knows exactly.
+"""What a train job knows of itself before its first step: whether memory suffices, how long it will take.
 
-Knows the run and its rows in tokens; measures the machine when nobody has.
+Knows the machine, and the run's rows in tokens; the arithmetic is forecast.py's. Measures the machine when nobody has.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import torch
+
+from evals.errors import EvalError
+from evals.models import pick_device
 from ftspace.config import RunConfig
 from ftspace.data.split import Split
-from ftspace.devices import this_machine
-from ftspace.errors import FtspaceError
+from ftspace.devices import USABLE, Device, this_machine
+from ftspace.errors import FtspaceError, ModelError
 from ftspace.runs import Run
 from ftspace.supervision import IGNORED
 from ftspace.training.calibrate import calibrate
-from ftspace.training.estimate import needs_checkpointing
 from ftspace.training.facts import SAMPLE, Facts
 from ftspace.training.forecast import estimated
-from ftspace.training.recipe import micro_batch_tokens
+from ftspace.training.recipe import Recipe
 from ftspace.training.shape import read_shape
 
 
-def memory_asks(run: Run) -> bool:
-    """Whether the machine as it is now has too little memory to train without gradient checkpointing."""
-    config: RunConfig = run.config
-    here = this_machine(run.path.parent.parent, device=config.train.device)
+@dataclass(frozen=True)
+class Foreseen:
+    """A run before its first step."""
+
+    recipe: Recipe
+    """As it is trained: with gradient checkpointing where memory asks for it."""
+    told: dict[str, Any]
+    """The fields of `Prepared` that are predicted; none for a model whose shape cannot be told."""
+
+
+def machine(run: Run) -> Device:
+    """This machine with the memory that is free now: to be asked before the base takes its part. Raises ModelError."""
+    data_dir = run.path.parent.parent
     try:
-        shape = read_shape(config.model)
-    except FtspaceError:
-        return False
-    passes = config.train.micro_batch_tokens or micro_batch_tokens(here.kind, here.memory).value
-    return needs_checkpointing(shape, config, passes, here.memory, kind=here.kind)
+        kind = pick_device(run.config.train.device).type
+    except EvalError as error:
+        raise ModelError(str(error)) from error
+    if kind == "cpu":
+        calibrate(data_dir)
+    here = this_machine(data_dir, device=kind)
+    if kind != "cuda":
+        return here
+    free, _ = torch.cuda.mem_get_info()
+    return replace(here, kind=kind, memory=int(free * USABLE))
 
 
-def predict(run: Run, rows: Any, counts: Mapping[Split, int], untrained: int, device: str) -> dict[str, Any]:
-    """The fields of `Prepared` that are predicted; none for a model whose shape cannot be told.
+def foresee(run: Run, recipe: Recipe, rows: Any, counts: Mapping[Split, int], untrained: int, here: Device) -> Foreseen:
+    """What memory asks of the recipe, and what the run will take with it.
 
     Args:
         run: the run.
+        recipe: as it is chosen without a look at the memory.
         rows: its training rows, a dataset of `input_ids` and `labels`.
         counts: rows of each split.
         untrained: tokens whose rows are trained.
-        device: cpu, cuda or mps.
+        here: the machine as it was before the base was loaded.
     """
     config: RunConfig = run.config
-    data_dir = run.path.parent.parent
     try:
         shape = read_shape(config.model)
     except FtspaceError:
-        return {}
-    if device == "cpu":
-        calibrate(data_dir)
-    few = rows.select(range(min(SAMPLE, len(rows)))).to_dict()
-    lengths = [
-        (len(ids), len(labels) - labels.count(IGNORED))
-        for ids, labels in zip(few["input_ids"], few["labels"], strict=True)
-    ]
-    facts = Facts(shape, lengths, dict(counts), questions=0, untrained=untrained)
-    found = estimated(config, facts, this_machine(data_dir, device=device))
-    return {
+        return Foreseen(recipe, {})
+    facts = Facts(shape, _lengths(rows), {**counts, "train": len(rows)}, questions=0, untrained=untrained)
+    found = estimated(config, facts, here, recipe)
+    told = {
         "predicted_bytes": found.memory.total,
         "predicted_seconds": found.time["training"] + found.time.get("validation", 0.0),
         "step_flops": found.step_flops,
     }
+    return Foreseen(found.recipe, told)
+
+
+def _lengths(rows: Any) -> list[tuple[int, int]]:
+    """Tokens and trained tokens of the first rows and of the longest, which one pass must hold."""
+    lengths = np.concatenate([chunk.value_lengths().to_numpy() for chunk in rows.data.column("input_ids").chunks])
+    few = rows.select(sorted({*range(min(SAMPLE, len(rows))), int(lengths.argmax())})).to_dict()
+    return [
+        (len(ids), len(labels) - labels.count(IGNORED))
+        for ids, labels in zip(few["input_ids"], few["labels"], strict=True)
+    ]

@@ -3,6 +3,7 @@
 Knows no torch. Each choice names its source: a paper, a library's default, or our own judgement where there is none.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -92,6 +93,11 @@ def explain(config: RunConfig, work: Work) -> Reasons:
         micro_batch_tokens=_given(train.micro_batch_tokens) or micro_batch_tokens(work.device, work.memory),
         gradient_checkpointing=_given(train.gradient_checkpointing) or checkpointing(asked=work.memory_asks),
     )
+
+
+def steps_of(config: RunConfig, recipe: Recipe, rows: int) -> int:
+    """How many optimizer steps the trainer will take over `rows` training rows."""
+    return config.train.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
 
 
 def _given(value: T | None) -> Choice[T] | None:

@@ -40,21 +40,21 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
 
     from ftspace.training import stepping, trackers
     from ftspace.training.adapters import attach, full_precision
-    from ftspace.training.arguments import arguments_of, steps_of
+    from ftspace.training.arguments import arguments_of
     from ftspace.training.callbacks import EventCallback
     from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
     from ftspace.training.noise import add_noise
     from ftspace.training.padded import PaddedTrainer
-    from ftspace.training.predict import memory_asks, predict
-    from ftspace.training.recipe import Work, choose
+    from ftspace.training.predict import foresee, machine
+    from ftspace.training.recipe import Work, choose, steps_of
     from ftspace.training.rows import training_rows
     from ftspace.training.samples import Samples
     from ftspace.training.trainer import DocumentTrainer
 
+    here = machine(run)
     set_seed(config.train.seed)
-    asks = memory_asks(run)
     loaded = load(config)
     tokenizer = loaded.tokenizer
     job.stop_here()
@@ -65,9 +65,9 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         mean_tokens=rows.mean_tokens,
         device=loaded.device,
         memory=loaded.memory,
-        memory_asks=asks,
     )
-    recipe = choose(config, work)
+    foreseen = foresee(run, choose(config, work), rows.train, manifest.rows, len(loaded.untrained), here)
+    recipe = foreseen.recipe
     steps = steps_of(config, recipe, len(rows.train))
     trainee = attach(config, loaded, rows.train, steps)
     model, base = trainee.model, trainee.base
@@ -130,7 +130,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
             device=loaded.device,
             dtype=str(model.dtype).removeprefix("torch."),
             recipe=asdict(recipe),
-            **predict(run, rows.train, manifest.rows, len(loaded.untrained), loaded.device),
+            **foreseen.told,
         ),
         course,
     )

@@ -12,7 +12,7 @@ from ftspace.config import RunConfig, choices_of
 from ftspace.errors import ConfigError
 from ftspace.runs import RunStore
 from ftspace.sections import Optimizer
-from ftspace.training.arguments import arguments_of, steps_of
+from ftspace.training.arguments import arguments_of
 from ftspace.training.recipe import Recipe
 
 STEPS = 40
@@ -73,8 +73,3 @@ def test_trackers_are_told_to_make_no_space(tmp_path: Path) -> None:
     arguments = make(tmp_path, report_to=["trackio", "tensorboard"])
     assert (arguments.report_to, arguments.trackio_space_id) == (["trackio"], None)
     assert arguments.trackio_static_space_id is False
-
-
-def test_steps_are_those_of_the_trainer() -> None:
-    assert steps_of(RunConfig(), RECIPE, 17) == 6
-    assert steps_of(RunConfig.model_validate({"train": {"max_steps": 4}}), RECIPE, 17) == 4

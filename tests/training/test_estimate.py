@@ -104,6 +104,12 @@ def test_a_pass_holds_no_more_than_its_budget_or_one_row(lengths: list[int], bat
     assert 1 <= found.parts <= found.groups <= batch or found.parts <= batch
 
 
+def test_a_row_longer_than_a_pass_is_one_pass_whether_drawn_or_not() -> None:
+    lengths = [(20, 15)] * 5000 + [(900, 800)]
+    found = profile(lengths, 5001, 4, 100, kept=1000)
+    assert (found.peak, found.peak_supervised, found.peak_squares) == (900, 800, 900**2)
+
+
 sizes = st.tuples(
     st.integers(1, 40), st.sampled_from([256, 576, 1024]), st.sampled_from([512, 2816]), st.sampled_from([500, 90_000])
 )
@@ -133,6 +139,13 @@ def test_checkpointing_is_turned_on_where_memory_asks_for_it() -> None:
     of = config(model={"dtype": "bfloat16"})
     assert estimated(of, facts(SEVEN), by_name["L4"]).recipe.gradient_checkpointing
     assert not estimated(of, facts(SEVEN), by_name["A100-80"]).recipe.gradient_checkpointing
+
+
+def test_a_recipe_that_is_given_is_the_one_that_is_estimated() -> None:
+    given = Recipe(1.5, 1e-4, batch_size=24, micro_batch_tokens=700, gradient_checkpointing=True)
+    found = estimated(config(), facts(SMALL), CPU, given)
+    assert (found.recipe, found.steps) == (given, 63)
+    assert found.tokens.peak <= 700
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ftspace.cli import main
 from ftspace.config import RunConfig, default_config, parse_config
 from ftspace.training import recipe
-from ftspace.training.recipe import Work, choose, explain
+from ftspace.training.recipe import Recipe, Work, choose, explain, steps_of
 
 BILLION = 10**9
 TYPICAL = Work(parameters=7 * BILLION, rows=5_000, mean_tokens=400, device="cuda", memory=80 * BILLION)
@@ -97,6 +97,13 @@ def test_checkpointing_is_for_when_memory_asks_and_nobody_said_otherwise() -> No
     asking = Work(parameters=BILLION, rows=10, mean_tokens=10, device="cuda", memory_asks=True)
     assert choose(RunConfig(), asking).gradient_checkpointing
     assert not choose(config(train={"gradient_checkpointing": False}), asking).gradient_checkpointing
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(2.0, 6), (0.1, 1), (1.5, 5)])
+def test_steps_are_those_of_the_trainer(epochs: float, steps: int) -> None:
+    made = Recipe(epochs, learning_rate=1e-3, batch_size=8, micro_batch_tokens=512, gradient_checkpointing=False)
+    assert steps_of(RunConfig(), made, 17) == steps
+    assert steps_of(config(train={"max_steps": 4}), made, 17) == 4
 
 
 def test_every_choice_says_why() -> None:
