@@ -66,7 +66,8 @@ class TrainingRows:
 def training_rows(job: Job, tokenizer: Any) -> TrainingRows:
     """The run's prepared training and validation rows in tokens; tells what a person should know of them.
 
-    Raises DatasetError when every answer is cut off, ModelError when the chat template refuses all rows.
+    Raises DatasetError when every answer is cut off, or the best weights are to be told and there is no validation row;
+    ModelError when the chat template refuses all rows.
     """
     run, recipe = job.run, job.run.config.train
     length, side, cache = recipe.max_length, recipe.truncation_side, job.run.cache / "tokens"
@@ -84,6 +85,11 @@ def training_rows(job: Job, tokenizer: Any) -> TrainingRows:
         raise DatasetError(
             f"in all {train.lost} training rows the answer is cut off: they are cut after {length} tokens; "
             "raise train.max_length"
+        )
+    if not len(validation.dataset) and (recipe.keep == "best" or recipe.patience):
+        raise DatasetError(
+            "train.keep best and train.patience go by validation rows, and this dataset leaves none; raise "
+            "data.validation_fraction, or leave them out"
         )
     if train.lost:
         job.tell(Warned(message=f"{train.lost} rows are left out: train.max_length cuts their answer off"))

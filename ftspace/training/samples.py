@@ -21,6 +21,7 @@ from evals.scorers.overlap import word_f1
 from ftspace.data.formats import Conversation
 from ftspace.data.messages import uses_tools
 from ftspace.data.prepare import read_split
+from ftspace.errors import DatasetError
 from ftspace.events import Sample, Warned
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.memory import is_out_of_memory, release
@@ -53,6 +54,9 @@ class Samples:
             attention: the implementation with which the model generates.
             rows: of the validation split.
             most_tokens: of one batch, as far as `eval.batch_tokens` allows more.
+
+        Raises:
+            DatasetError: the best weights are to be told by the answers, and none can be scored.
         """
         config = job.run.config
         self._job = job
@@ -65,6 +69,13 @@ class Samples:
         )
         wanted = min(config.train.samples, rows)
         self._questions = self._choose(read_split(job.run.data, "validation"), rows, wanted) if wanted else []
+        train = config.train
+        goes_by_them = train.best_by == "score" and (train.keep == "best" or train.patience is not None)
+        if goes_by_them and not any(math.isfinite(word_f1(one.reference, one.reference)) for one in self._questions):
+            raise DatasetError(
+                "train.best_by score compares sample answers, and no validation row has a question and an answer in "
+                "words; set train.best_by to loss"
+            )
 
     def ask(self, step: int) -> float | None:
         """Tells the answers after `step`, and returns the mean F1 of their words; None when none can be compared.

@@ -138,6 +138,8 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         trainer.add_callback(callback)
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
+    if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
+        job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
 
     building = run.path / ".adapter-building"
     shutil.rmtree(building, ignore_errors=True)

@@ -15,6 +15,7 @@ from ftspace.events import Step, Warned, read_events
 from ftspace.runs import Run, RunStore
 from ftspace.training import adapters
 from ftspace.training.adapters import Trainee, attach
+from ftspace.training.course import Course
 from ftspace.training.loading import load
 from ftspace.training.worker import train
 from ftspace.workers import Job
@@ -33,7 +34,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "prompt tuning": {"lora": {"method": "prompt_tuning", "virtual_tokens": 5}},
     "prefix tuning": {
         "lora": {"method": "prefix_tuning", "virtual_tokens": 5},
-        "train": {"gradient_checkpointing": True},
     },
     "full": {"lora": {"method": "full"}},
     "nf4": {"model": {"quantization": "nf4"}, "train": {"gradient_checkpointing": True}},
@@ -114,6 +114,17 @@ def test_what_is_saved_is_the_trained_model_on_the_untouched_base(
     with tuned.disable_adapter():
         assert torch.equal(logits(tuned), logits(plain))
     assert (logits(model) - logits(plain)).abs().mean() > 1e-3
+
+
+def test_that_the_best_weights_are_not_known_is_said(
+    tmp_path: Path, bases: dict[bool, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"data": {"validation_fraction": 0.3}, "train": {"keep": "best", "max_steps": 1}}
+    run = make_run(bases[True], tmp_path, given)
+    monkeypatch.setattr(Course, "validated", lambda *_: False)  # as of a loss that is no number
+    assert train(Job(run, "train")) == "finished"
+    warned = [event.message for event in read_events(run.events)[0] if isinstance(event, Warned)]
+    assert "not the best" in warned[-1]
 
 
 def test_padded_rows_have_the_loss_of_documents(tmp_path: Path, bases: dict[bool, Path]) -> None:

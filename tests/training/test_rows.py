@@ -3,18 +3,23 @@ import os
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evals.models import load_tokenizer
 from ftspace.chat import install_template
+from ftspace.config import parse_config
 from ftspace.data.messages import Conversation
 from ftspace.data.split import Split
+from ftspace.errors import DatasetError
+from ftspace.runs import RunStore
 from ftspace.settings import ASSETS
 from ftspace.supervision import IGNORED, supervise
 from ftspace.training import rows as module
-from ftspace.training.rows import supervised_rows
+from ftspace.training.rows import supervised_rows, training_rows
 from ftspace.training.tokens import tokenize
+from ftspace.workers import Job
 
 LONG: Conversation = [
     {"role": "user", "content": "Where does Miri live? " * 30},
@@ -43,6 +48,15 @@ def test_rows_whose_answer_is_cut_off_are_left_out_and_no_rows_are_fine(
     found = supervised_rows(tokenizer, tmp_path, split, 64)
     assert (len(found.dataset), found.lost) == (kept, lost)
     assert all(any(label != IGNORED for label in labels) for labels in found.dataset["labels"])
+
+
+@pytest.mark.parametrize("train", [{"keep": "best"}, {"patience": 2}, {"keep": "best", "best_by": "score"}])
+def test_the_best_cannot_be_told_without_a_validation_row(tokenizer, tmp_path: Path, train: dict[str, Any]) -> None:
+    job = Job(RunStore(tmp_path / "runs").create(parse_config({"train": train})), "train")
+    write(job.run.data, "train", [SHORT])
+    write(job.run.data, "validation", [])
+    with pytest.raises(DatasetError, match=r"raise data\.validation_fraction"):
+        training_rows(job, tokenizer)
 
 
 def test_the_same_content_is_tokenized_once_and_what_changes_it_again(

@@ -15,6 +15,7 @@ from evals.executor import Executor
 from evals.models import load_comparison
 from evals.scorers.overlap import word_f1
 from ftspace.config import RunConfig, parse_config
+from ftspace.errors import DatasetError
 from ftspace.events import Sample, Warned, read_events
 from ftspace.runs import RunStore
 from ftspace.settings import ASSETS
@@ -49,9 +50,13 @@ class Made:
     samples: Samples
 
 
-def make(folder: Path, *, samples: int, validation: list[Any] = TALKS) -> Made:
+def make(folder: Path, *, samples: int, validation: list[Any] = TALKS, **train: Any) -> Made:
     config: RunConfig = parse_config(
-        {"train": {"samples": samples, "device": "cpu"}, "eval": {"max_new_tokens": 12}, "data": {"id": "rows.jsonl"}}
+        {
+            "train": {"samples": samples, "device": "cpu", **train},
+            "eval": {"max_new_tokens": 12},
+            "data": {"id": "rows.jsonl"},
+        }
     )
     job = Job(RunStore(folder / "runs").create(config), "train")
     job.run.data.mkdir()
@@ -145,6 +150,12 @@ def test_questions_are_spread_over_the_rows_that_can_be_asked(tmp_path: Path) ->
         "user: Where does Mumum live?\nassistant: Asheby\nuser: And Bo?",
     ]
     assert told(made)[3].reference == "In Wexley"
+
+
+@pytest.mark.parametrize("rows", [UNASKED[:3], [[TALKS[0][0], {"role": "assistant", "content": "?!"}]]])
+def test_the_best_cannot_be_told_by_answers_that_have_no_score(tmp_path: Path, rows: list[Any]) -> None:
+    with pytest.raises(DatasetError, match=r"set train\.best_by to loss"):
+        make(tmp_path, samples=3, validation=rows, best_by="score", keep="best")
 
 
 def test_memory_that_runs_out_halves_the_batch_of_the_samples_alone(tmp_path: Path) -> None:
