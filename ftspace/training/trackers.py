@@ -28,7 +28,8 @@ def callbacks_of(run: Run) -> list[TrainerCallback]:
     """TensorBoard's, writing into the run's folder: the trainer would take the folder of the checkpoints."""
     if "tensorboard" not in run.config.train.report_to:
         return []
-    from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback
 
-    return [TensorBoardCallback(SummaryWriter(log_dir=str(run.path / "tensorboard")))]
+    callback = TensorBoardCallback()
+    callback.logging_dir = str(run.path / "tensorboard")  # where it opens a writer each time a training begins
+    return [callback]
