@@ -31,6 +31,11 @@ class RunConfig(Section):
             raise ValueError(f"lora.init {self.lora.init} changes the base's weights, which {quantized} holds rounded")
         if self.lora.init == "loftq" and quantized != "nf4":
             raise ValueError("lora.init loftq makes up for what 4 bits lose; set model.quantization to nf4")
+        if self.lora.method == "prefix_tuning" and self.train.gradient_checkpointing:
+            raise ValueError(
+                "lora.method prefix_tuning needs the cache, which there is none of with train.gradient_checkpointing; "
+                "choose one, and lower train.micro_batch_tokens where memory is short"
+            )
         if quantized != "none" and self.train.device == "mps":
             raise ValueError("bitsandbytes, which model.quantization needs, does not run on mps; use cuda or cpu")
         unvalidated = self.data.validation_fraction == 0 and self.data.validation_split == "none"

@@ -42,6 +42,8 @@ Optimizer = Literal[
 ]
 Quantization = Literal["none", "nf4", "int8"]
 Method = Literal["lora", "adalora", "prompt_tuning", "prefix_tuning", "full"]
+PROMPTED: tuple[Method, ...] = ("prompt_tuning", "prefix_tuning")
+"""Methods that put trained vectors before each conversation."""
 Initialization = Literal["default", "pissa", "olora", "eva", "loftq"]
 LossOn = Literal["assistant", "completion", "all"]
 Tracker = Literal["trackio", "wandb", "tensorboard"]
@@ -178,7 +180,7 @@ class LoraConfig(Section):
     method: Method = "lora"
     """A LoRA adapter, another small set of weights beside the base's, or every weight of a small model (full)."""
     r: int = Field(default=16, ge=1, le=1024)
-    """Rank of the adapter: how much it can learn, and how large it is."""
+    """Rank of the adapter: how much it can learn, and how large it is. With adalora that of a layer on average."""
     alpha: int = Field(default=32, ge=1)
     """Scale of the adapter; its updates are multiplied by alpha / r."""
     dropout: Fraction = 0.0
@@ -201,11 +203,15 @@ class LoraConfig(Section):
 
     @model_validator(mode="after")
     def _belongs_to_the_method(self) -> Self:
-        for name in ("rslora", "dora", "init", "plus_ratio"):
-            if self.method != "lora" and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} belongs to the method lora, not to {self.method}; leave it out")
-        if self.method not in ("lora", "adalora") and (self.target_modules != "all-linear" or self.modules_to_save):
-            raise ValueError(f"target_modules and modules_to_save say nothing to the method {self.method}")
+        ranked = ("lora", "adalora")
+        heeded: dict[str, tuple[Method, ...]] = dict.fromkeys(("rslora", "dora", "init", "plus_ratio"), ("lora",))
+        heeded |= dict.fromkeys(("r", "alpha", "dropout", "target_modules", "modules_to_save"), ranked)
+        heeded["virtual_tokens"] = PROMPTED
+        for name, methods in heeded.items():
+            if self.method not in methods and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} belongs to the method {' or '.join(methods)}, not to {self.method}; leave it out"
+                )
         if self.dora and self.init in ("pissa", "olora"):
             raise ValueError(f"dora keeps the base's weights, which {self.init} changes; choose one of them")
         return self
@@ -225,7 +231,8 @@ class TrainConfig(Section):
     micro_batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens in one forward pass, padding there is none: lower it when memory runs out. By the device if not given."""
     packing: bool = True
-    """Train conversations behind one another without padding, each seeing only itself; off pads them: slower."""
+    """Train conversations behind one another without padding, each seeing only itself; off pads them: slower. The
+    methods prompt_tuning and prefix_tuning always pad."""
     max_length: int = Field(default=1024, ge=8)
     """Tokens kept of a conversation; longer ones are cut."""
     truncation_side: Literal["right", "left"] = "right"
@@ -237,7 +244,7 @@ class TrainConfig(Section):
     scheduler: Scheduler = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: Fraction = 0.03
-    """Share of the steps in which the learning rate rises from 0."""
+    """Share of the steps in which the learning rate rises from 0; constant and reduce_lr_on_plateau have no warm-up."""
     weight_decay: float = Field(default=0.0, ge=0)
     """The optimizer's weight decay on what is trained."""
     max_grad_norm: float = Field(default=1.0, gt=0)

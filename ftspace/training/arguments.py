@@ -53,8 +53,7 @@ def arguments_of(
         "warmup_steps": train.warmup,
         "weight_decay": train.weight_decay,
         "max_grad_norm": train.max_grad_norm,
-        # A prefix lies in the cache, which there is none of while activations are recomputed.
-        "activation_checkpointing": recipe.gradient_checkpointing and config.lora.method != "prefix_tuning",
+        "activation_checkpointing": recipe.gradient_checkpointing,
         "bf16": device in ("cuda", "cpu") and dtype == torch.bfloat16,
         "use_cpu": device == "cpu",
         "seed": train.seed,

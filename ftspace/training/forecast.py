@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.devices import TABLE, Device
+from ftspace.sections import PROMPTED
 from ftspace.training import estimate
 from ftspace.training.estimate import Memory
 from ftspace.training.facts import Facts
 from ftspace.training.passes import Tokens, profile
-from ftspace.training.recipe import Recipe, Work, choose, steps_of
+from ftspace.training.recipe import Recipe, Work, checkpointing, choose, steps_of
 
 START_SECONDS = 12.0
 """Importing the libraries, reading the data; the evaluation's process takes as long again."""
@@ -153,12 +154,13 @@ def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | 
     rows = facts.rows["train"]
     recipe = recipe or choose(config, Work(shape.parameters, rows, mean, device.kind, device.memory))
     batch = min(recipe.batch_size, rows)
-    whole = 0 if train.packing else max(length for length, _ in lengths)
+    documents = train.packing and config.lora.method not in PROMPTED
+    whole = 0 if documents else max(length for length, _ in lengths)
     kept = estimate.SQUARED.get(dtype, 0) if device.kind == "cpu" and not whole else 0
     tokens = profile(lengths, rows, batch, recipe.micro_batch_tokens, whole=whole, kept=kept)
     if train.gradient_checkpointing is None and not recipe.gradient_checkpointing:
         asks = estimate.needs_checkpointing(shape, config, tokens.peak, device.memory, kind=device.kind)
-        recipe = replace(recipe, gradient_checkpointing=asks)
+        recipe = replace(recipe, gradient_checkpointing=checkpointing(config, asked=asks).value)
     memory = estimate.memory(
         shape,
         config,
@@ -203,7 +205,7 @@ def advise(config: RunConfig, facts: Facts, device: Device, found: Estimated) ->
         for tokens in (4096, 2048, 1024, 512, 256)
         if tokens < found.recipe.micro_batch_tokens
     ]
-    if not found.recipe.gradient_checkpointing:
+    if not found.recipe.gradient_checkpointing and config.lora.method != "prefix_tuning":
         changes.append(("turn train.gradient_checkpointing on", {"train": {"gradient_checkpointing": True}}))
     if config.eval.batch_tokens > 1024:
         changes.append(("set eval.batch_tokens to 1024", {"eval": {"batch_tokens": 1024}}))

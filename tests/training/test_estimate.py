@@ -148,6 +148,17 @@ def test_a_recipe_that_is_given_is_the_one_that_is_estimated() -> None:
     assert found.tokens.peak <= 700
 
 
+def test_prompt_methods_pad_their_rows_and_a_prefix_is_never_checkpointed() -> None:
+    small = next(one for one in TABLE if one.name == "T4")
+    of = config(lora={"method": "prefix_tuning"})
+    for method in ("prompt_tuning", "prefix_tuning"):
+        of, padded = (config(lora={"method": method}, train={"packing": packing}) for packing in (True, False))
+        assert estimated(of, facts(SEVEN), small).tokens == estimated(padded, facts(SEVEN), small).tokens
+    found = forecast(of, facts(SEVEN), small)
+    assert not found.recipe["gradient_checkpointing"]
+    assert not any("gradient_checkpointing" in one for one in found.advice)
+
+
 @pytest.mark.parametrize(
     ("device", "sections", "word"),
     [
