@@ -26,7 +26,7 @@ from ftspace.config import RunConfig, anchor
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, JobError
 from ftspace.flags import add_flags
-from ftspace.runs import Run, RunReader, RunStore
+from ftspace.runs import SLOT, Run, RunReader, RunStore
 from ftspace.settings import ROOT, Settings, go_offline, worker_env
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def sweeping(config: RunConfig, steps: int) -> RunConfig:
 def _slot(runs_dir: Path) -> Generator[int]:
     """The machine's slot, which one run at a time may hold: waits for it."""
     runs_dir.mkdir(parents=True, exist_ok=True)
-    slot = os.open(runs_dir / ".slot", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    slot = os.open(runs_dir / SLOT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)

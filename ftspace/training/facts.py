@@ -16,8 +16,9 @@ from ftspace.data.prepare import preview
 from ftspace.data.sources import own_splits
 from ftspace.data.split import Split
 from ftspace.errors import ModelError
+from ftspace.sections import LossOn
 from ftspace.settings import resolve_local
-from ftspace.supervision import IGNORED, Tally, supervise
+from ftspace.supervision import Tally, supervise
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 from ftspace.training.shape import Shape, read_shape
 
@@ -85,22 +86,27 @@ def _lengths(
     config: RunConfig, conversations: Sequence[Conversation], doubts: list[str]
 ) -> tuple[list[tuple[int, int]], int]:
     """Tokens and trained tokens of each conversation, and how many tokens' rows are trained."""
-    train = config.train
+    train, loss_on = config.train, config.train.loss_on
     try:
         opened = open_tokenizer(config.model)
     except NoTokenizerFile:
         doubts.append("its tokenizer cannot be read here: tokens are counted as characters by four")
-        said = [[len(turn["content"]) // _CHARACTERS + 4 for turn in one] for one in conversations]
-        return [(min(sum(one), train.max_length), min(one[-1], train.max_length)) for one in said], 0
+        return [_by_characters(one, train.max_length, loss_on) for one in conversations], 0
     tally = Tally()
-    found: list[tuple[int, int]] = []
-    for row in supervise(opened.tokenizer, conversations, train.max_length, train.truncation_side, tally):
-        trained = len(row.labels) - row.labels.count(IGNORED)
-        if trained:
-            found.append((len(row.input_ids), len(row.input_ids) if train.loss_on == "all" else trained))
+    rows = supervise(opened.tokenizer, conversations, train.max_length, train.truncation_side, tally, loss_on)
+    found = [(len(row.input_ids), row.supervised) for row in rows if row.supervised]
     if not found:
         raise ModelError("none of the first rows can be trained; see: ftspace inspect")
     return found, len(opened.untrained)
+
+
+def _by_characters(conversation: Conversation, most: int, loss_on: LossOn) -> tuple[int, int]:
+    """Tokens and trained tokens, roughly."""
+    turns = [(turn["role"], len(turn["content"]) // _CHARACTERS + 4) for turn in conversation]
+    answers = [count for role, count in turns if role == "assistant"]
+    total = sum(count for _, count in turns)
+    trained = total if loss_on == "all" else sum(answers[-1:] if loss_on == "completion" else answers)
+    return min(total, most), min(trained, most)
 
 
 def _questions(config: RunConfig, test_rows: int) -> int:
