@@ -13,7 +13,7 @@ from ftspace import jobs
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.devices import keep_speed, known_speed
 from ftspace.errors import JobError
-from ftspace.runs import RunReader, RunState, RunStore
+from ftspace.runs import SLOT, RunReader, RunState, RunStore
 from ftspace.training.forecast import Forecast, Probe
 
 STEPS = 10
@@ -28,20 +28,27 @@ _ONLY_TRAINING: dict[str, Any] = {
         "keep": "last",
         "patience": None,
         "checkpoint_steps": None,
+        "on_divergence": "stop",
         "report_to": [],
+        "scheduler": "constant",
+        "warmup": 0.0,
     },
     "eval": {"tasks": []},
 }
 
 
 def probe(config: RunConfig, data_dir: Path, watch: Callable[[RunReader], object]) -> Probe:
-    """Runs the first steps; `watch` shows them until they are over. Raises JobError when they don't get that far."""
-    few = parse_config(merge(config.model_dump(), _ONLY_TRAINING))
+    """Runs the first steps; `watch` shows them until they are over. Raises JobError when they don't get that far.
+
+    They wait for their turn as a run does: beside another one they would measure it, too.
+    """
     with tempfile.TemporaryDirectory(prefix="ftspace-probe-") as folder:
         scratch = Path(folder)
         if speed := known_speed(data_dir):
             keep_speed(scratch, speed)
-        run = RunStore(scratch / "runs").create(few)
+        run = RunStore(scratch / "runs").create(only_training(config))
+        (data_dir / "runs").mkdir(parents=True, exist_ok=True)
+        (scratch / "runs" / SLOT).symlink_to(data_dir / "runs" / SLOT)
         jobs.start(run)
         reader = RunReader(run)
         watch(reader)
@@ -52,6 +59,11 @@ def probe(config: RunConfig, data_dir: Path, watch: Callable[[RunReader], object
         if speed := known_speed(scratch):
             keep_speed(data_dir, speed)
         return measured(reader.state)
+
+
+def only_training(config: RunConfig) -> RunConfig:
+    """The config of the first steps: the run's, with nothing measured or kept beside."""
+    return parse_config(merge(config.model_dump(), _ONLY_TRAINING))
 
 
 def measured(state: RunState) -> Probe:

@@ -1,5 +1,6 @@
 """The command `estimate`, and what a probe makes of it."""
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 import pytest
 
 from ftspace.cli import main
+from ftspace.config import default_config, parse_config
 from ftspace.devices import Device, Speed, keep_speed, known_speed, this_machine
+from ftspace.errors import JobError
 from ftspace.events import Prepared, Started, Step
-from ftspace.probe import corrected, measured
-from ftspace.runs import fold
+from ftspace.jobs import follow
+from ftspace.probe import corrected, measured, only_training, probe
+from ftspace.runs import SLOT, RunReader, fold
 from ftspace.training.forecast import Forecast, Probe
 
 SPEED = Speed(half=2e11, single=1e11, bandwidth=1e10, launch_seconds=5e-6)
@@ -79,6 +83,26 @@ def test_a_damaged_measurement_counts_as_none(tmp_path: Path) -> None:
 def test_a_card_without_bfloat16_computes_it_as_float32() -> None:
     card = Device("old", "cuda", 1, half=5.0, single=2.0, bandwidth=1, launch_seconds=0, bfloat16=False)
     assert [card.flops(dtype) for dtype in ("float16", "bfloat16", "float32")] == [5.0, 2.0, 2.0]
+
+
+def test_a_probe_waits_for_its_turn(measured_machine: Path) -> None:
+    (measured_machine / "runs").mkdir()
+
+    def stop_and_watch(reader: RunReader) -> None:
+        reader.run.stop_flag.touch()
+        list(follow(reader))
+
+    with (measured_machine / "runs" / SLOT).open("w") as slot:
+        fcntl.flock(slot, fcntl.LOCK_EX)
+        with pytest.raises(JobError, match="while waiting for its turn"):
+            probe(default_config(), measured_machine, stop_and_watch)
+
+
+def test_a_probe_needs_no_validation() -> None:
+    asked = {"scheduler": "reduce_lr_on_plateau", "warmup": 0.5, "keep": "best", "patience": 2, "best_by": "score"}
+    made = only_training(parse_config({"train": {**asked, "learning_rate": 2e-4}}))
+    assert (made.data.validation_fraction, made.train.scheduler, made.train.warmup) == (0, "constant", 0)
+    assert made.train.learning_rate == 2e-4
 
 
 def test_a_probe_leaves_out_the_first_steps_and_takes_the_median() -> None:
