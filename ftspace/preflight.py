@@ -52,6 +52,7 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
     """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
     require_space(runs_dir)
     check_model(config)
+    check_precision(config)
     check_trackers(config)
     task_paths(config)
     check_review(config)
@@ -117,6 +118,15 @@ def check_model(config: RunConfig) -> None:
         raise ModelError(f"model.id: {path} has no .safetensors weights; other formats can run code and are not loaded")
     if config.lora.method == "full":
         check_full(sum(_parameters(file) for file in path.glob("*.safetensors")))
+
+
+def check_precision(config: RunConfig) -> None:
+    """Raises ConfigError for an adapter in float16: small gradients would be 0 there, as nothing scales them."""
+    if config.model.dtype == "float16" and config.lora.method != "full":
+        raise ConfigError(
+            "model.dtype float16 rounds the small gradients of a training to 0; set it to bfloat16, float32 or auto "
+            "(model.quantization nf4 saves more memory)"
+        )
 
 
 def check_full(parameters: int) -> None:

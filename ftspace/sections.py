@@ -95,7 +95,7 @@ class ModelConfig(Section):
     """Branch, tag or commit of a Hub model; the newest when not given."""
     dtype: Dtype = "auto"
     """Number format of the base's weights; auto is the checkpoint's own, but float32 on a CPU where it compares models,
-    and where it trains without fast bfloat16."""
+    and where it trains without fast bfloat16, and bfloat16 where an adapter would be trained on float16."""
     quantization: Quantization = "none"
     """Hold the base's weights in 4 bits (nf4, with double quantization: QLoRA) or 8: less memory, slower steps."""
     chat_template: ChatTemplate = "auto"

@@ -52,6 +52,16 @@ def test_a_model_too_large_to_train_whole_is_refused_by_its_headers(tmp_path: Pa
     check_model(RunConfig.model_validate({"model": {"id": str(tmp_path)}}))
 
 
+@pytest.mark.parametrize(("dtype", "method"), [("float16", "lora"), ("float16", "full"), ("bfloat16", "lora")])
+def test_an_adapter_in_float16_is_refused(tmp_path: Path, dtype: str, method: str) -> None:
+    config = parse_config({"model": {"dtype": dtype}, "lora": {"method": method}, "eval": {"tasks": []}})
+    if (dtype, method) == ("float16", "lora"):
+        with pytest.raises(ConfigError, match="set it to bfloat16, float32 or auto"):
+            preflight.check(config, tmp_path / "runs")
+    else:
+        preflight.check(config, tmp_path / "runs")
+
+
 def test_a_tracker_that_is_not_installed_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ftspace.preflight.find_spec", lambda name: None if name == "wandb" else object())
     with pytest.raises(ConfigError, match="wandb is not installed; pip install wandb"):

@@ -197,7 +197,7 @@ def _check(model: Any, config: RunConfig) -> None:
 
 def _whole(loaded: Loaded) -> Any:
     check_full(loaded.model.num_parameters())
-    # Small steps are lost in bfloat16: the masters are float32, and autocast computes in the base's dtype.
+    # Small steps are lost in bfloat16: the masters are float32, and a bfloat16 base is computed in bfloat16.
     return loaded.model.float().requires_grad_(True)
 
 

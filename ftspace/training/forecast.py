@@ -17,6 +17,7 @@ from ftspace.training.estimate import Memory
 from ftspace.training.facts import Facts
 from ftspace.training.passes import Tokens, profile
 from ftspace.training.recipe import Recipe, Work, checkpointing, choose, steps_of
+from ftspace.training.shape import Shape
 
 START_SECONDS = 12.0
 """Importing the libraries, reading the data; the evaluation's process takes as long again."""
@@ -148,7 +149,7 @@ def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | 
     Where the config leaves gradient checkpointing open it is on in the result if memory asks for it.
     """
     shape, train = facts.shape, config.train
-    dtype = estimate.compute_dtype(shape, config, device.kind)
+    dtype = training_dtype(shape, config, device.kind)
     lengths = list(facts.lengths)
     mean = sum(length for length, _ in lengths) / len(lengths)
     rows = facts.rows["train"]
@@ -190,14 +191,19 @@ def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | 
     return Estimated(recipe, dtype, tokens, memory, asking, steps, step, work.flops, time)
 
 
+def training_dtype(shape: Shape, config: RunConfig, kind: str) -> str:
+    """The number format of the base's weights in training: bfloat16 where auto would find an adapter's in float16.
+
+    What is small in a gradient is 0 in float16. The loss would have to be scaled, and the steps that overflow skipped.
+    """
+    found = estimate.compute_dtype(shape, config, kind)
+    rounds = found == "float16" and config.model.dtype == "auto" and config.lora.method != "full"
+    return "bfloat16" if rounds else found
+
+
 def advise(config: RunConfig, facts: Facts, device: Device, found: Estimated) -> list[str]:
     """Changes that make a run fit, the cheapest first, each with its own estimate; or cheaper ways when it does fit."""
     said: list[str] = []
-    if not device.bfloat16 and found.dtype == "bfloat16":
-        changed = estimated(_with(config, {"model": {"dtype": "float16"}}), facts, device)
-        said.append(
-            f"{device.name} has no bfloat16: with model.dtype float16 it takes {_times(changed, found)} of the time"
-        )
     if found.peak <= device.memory:
         return said
     changes: list[tuple[str, dict[str, Any]]] = [
@@ -272,10 +278,6 @@ def _answering(config: RunConfig, facts: Facts, device: Device, dtype: str, ques
     launch = shape.layers * estimate.PASS_OPS / 2 * device.launch_seconds
     token = weights / device.bandwidth + batch * each / device.flops(dtype) + launch
     return questions / batch * written * token + questions * mean * each / device.flops(dtype)
-
-
-def _times(changed: Estimated, found: Estimated) -> str:
-    return f"{changed.seconds / found.seconds:.0%}"
 
 
 def _with(config: RunConfig, change: dict[str, Any]) -> RunConfig:

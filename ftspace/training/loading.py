@@ -10,8 +10,9 @@ from evals.models import load_base, load_tokenizer, pick_device
 from ftspace.chat import install_template
 from ftspace.config import RunConfig
 from ftspace.errors import FtspaceError, ModelError
+from ftspace.preflight import check_precision
 from ftspace.settings import resolve_local
-from ftspace.training.estimate import compute_dtype
+from ftspace.training.forecast import training_dtype
 from ftspace.training.shape import read_shape
 
 
@@ -37,7 +38,8 @@ class Loaded:
 
 
 def load(config: RunConfig) -> Loaded:
-    """Loads what `config.model` names, for training. Raises ModelError in one line."""
+    """Loads what `config.model` names, for training. Raises ModelError or ConfigError in one line."""
+    check_precision(config)
     base = str(resolve_local(config.model.id) or config.model.id)
     try:
         tokenizer = load_tokenizer(base, config.model.revision)
@@ -52,6 +54,8 @@ def load(config: RunConfig) -> Loaded:
         )
     except EvalError as error:
         raise ModelError(str(error)) from error
+    if model.dtype == torch.float16 and config.lora.method != "full":
+        raise ModelError(f"{config.model.id} is stored in float16, which does not train; set model.dtype to bfloat16")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Loaded(model, tokenizer, untrained)
@@ -63,5 +67,6 @@ def _dtype(config: RunConfig) -> str:
         shape = read_shape(config.model)
     except FtspaceError:
         return config.model.dtype
-    on_cpu = pick_device(config.train.device).type == "cpu"
-    return compute_dtype(shape, config, "cpu") if on_cpu else config.model.dtype
+    kind = pick_device(config.train.device).type
+    found = training_dtype(shape, config, kind)
+    return found if kind == "cpu" or found != shape.dtype else config.model.dtype

@@ -1,6 +1,7 @@
 """Memory and time by arithmetic: against sums done by hand, and that more of anything never takes less."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,7 +166,7 @@ def test_prompt_methods_pad_their_rows_and_a_prefix_is_never_checkpointed() -> N
         ("T4", {}, "nf4: it then"),
         ("T4", {"train": {"micro_batch_tokens": 16384}}, "micro_batch_tokens"),
         ("L4", {"lora": {"method": "full"}}, "lora.method to lora"),
-        ("T4", {"model": {"dtype": "float16"}, "eval": {"batch_tokens": 200_000}}, "batch_tokens"),
+        ("T4", {"model": {"dtype": "bfloat16"}, "eval": {"batch_tokens": 200_000}}, "batch_tokens"),
     ],
 )
 def test_advice_is_given_where_it_does_not_fit_and_was_tried(device: str, sections: Any, word: str) -> None:
@@ -182,10 +183,11 @@ def test_a_model_too_large_for_all_is_told_so() -> None:
     assert not any(one.fits for one in found.devices)
 
 
-def test_a_bfloat16_model_is_sent_to_float16_on_a_card_without_it() -> None:
-    found = forecast(config(), facts(SMALL), TABLE[0])
-    assert found.fits
-    assert "float16" in found.advice[0]
+def test_an_adapter_is_trained_in_no_float16() -> None:
+    stored = replace(SMALL, dtype="float16")
+    assert estimated(config(), facts(stored), TABLE[0]).dtype == "bfloat16"
+    assert estimated(config(lora={"method": "full"}), facts(stored), TABLE[0]).dtype == "float16"
+    assert "float16" not in " ".join(forecast(config(), facts(SMALL), TABLE[0]).advice).replace("bfloat16", "")
 
 
 def test_every_device_has_its_line_and_its_price() -> None:
