@@ -60,7 +60,8 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """All of it in a line."""
-        return " ".join(part for part in (self.words, f"({'; '.join(self.evidence)})", self.change) if part != "()")
+        said = f"{self.words.rstrip('.')} ({'; '.join(self.evidence)})." if self.evidence else self.words
+        return f"{said} {self.change}".rstrip()
 
 
 def diagnose(state: RunState, config: RunConfig) -> Diagnosis:
