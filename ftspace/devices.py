@@ -22,8 +22,10 @@ from ftspace.errors import ConfigError
 PRICED = "November 2026"
 UTILIZATION = 0.4
 """Of the tensor cores' throughput: LoRA steps of models from 1 to 8 billion parameters reach 35 to 50 %."""
-CPU_UTILIZATION = 0.65
-"""Of what one core of a processor was measured to reach on one product alone: a step is more than its products."""
+CPU_UTILIZATION = 0.9
+"""Of what one core of a processor was measured to reach on one product alone: those of a step have other sizes."""
+CPU_LAUNCH = 1.5
+"""Of what a tensor operation was measured to cost in a bare loop: in a model, Python stands around it."""
 BANDWIDTH = 0.75
 """Of the memory's."""
 LAUNCH_SECONDS = 6e-6
@@ -55,6 +57,8 @@ class Device:
     """What an operation costs however small it is."""
     dollars_an_hour: float | None = None
     bfloat16: bool = True
+    cores: int = 1
+    """Of a processor; its throughput and bandwidth are those of all of them."""
     measured: bool = True
     """False when the throughput of this machine is only a rough guess."""
 
@@ -128,9 +132,10 @@ def this_machine(data_dir: Path, *, device: str = "auto") -> Device:
         memory=psutil.virtual_memory().available,
         half=one.half * cores * CPU_UTILIZATION,
         single=one.single * cores * CPU_UTILIZATION,
-        bandwidth=one.bandwidth * cores * CPU_UTILIZATION,
-        launch_seconds=one.launch_seconds / CPU_UTILIZATION,
+        bandwidth=one.bandwidth * cores * BANDWIDTH,
+        launch_seconds=one.launch_seconds * CPU_LAUNCH,
         dollars_an_hour=0.0,
+        cores=cores,
         measured=speed is not None,
     )
 

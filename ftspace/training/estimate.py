@@ -60,7 +60,12 @@ STEP_OPS = 3500.0
 ADAPTER_OPS = 12.0
 """Of an adapted matrix in a step: the optimizer goes through its two parts one by one."""
 TRAFFIC = 3.0
-"""How often what is kept for the backward pass moves through memory in a step."""
+"""How often a GPU moves through its memory in a step what is kept for the backward pass."""
+NUMBER_BYTES = 155.0
+"""On a CPU a number of those kept costs a step, beside the products, as much as moving so many bytes: norms, softmax,
+casts, copies and their gradients go through it some twenty times, in bfloat16 no faster than in float32."""
+RECORDED = 2.0
+"""Starting an operation on a CPU takes so much longer where a backward pass is recorded and made."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class Work:
     """Bytes moved through memory beside the products."""
     operations: float
     """Tensor operations."""
+    numbers: float
+    """What the layers, their attention and the head make, one by one."""
 
 
 def trainable(shape: Shape, config: RunConfig, rows: int = 0) -> int:
@@ -241,17 +248,23 @@ def step_work(shape: Shape, config: RunConfig, dtype: str, recipe: Recipe, token
     again = 1.5 if recipe.gradient_checkpointing else 1.0
     traffic = TRAFFIC * kept * again + 2 * LOGIT_BYTES * shape.vocabulary * seen * tokens.supervised
     traffic += weight_bytes(shape, config, dtype) * 2 * tokens.parts
+    layer = seen * (4 * shape.hidden + shape.head_width * (3 * shape.heads + 2 * shape.kv_heads) + 4 * shape.inner)
+    layer += shape.heads * recipe.batch_size * tokens.square
+    numbers = again * shape.layers * layer + shape.vocabulary * seen * tokens.supervised
     matrices = sum(one.count for one in shape.adapted(config.lora.target_modules))
     operations = STEP_OPS + ADAPTER_OPS * matrices
     operations += shape.layers * again * (PASS_OPS * tokens.parts + GROUP_OPS * tokens.groups)
-    return Work(flops, traffic, operations)
+    return Work(flops, traffic, operations, numbers)
 
 
 def seconds_of(work: Work, device: Device, dtype: str) -> float:
-    """How long a device takes: the products, then the rest of the traffic, or the launching of it if that is longer."""
+    """How long a person waits for it.
+
+    A GPU makes products and moves the rest, or launches all that if this takes longer. A processor spreads the products
+    over its cores and does the rest in one thread: what comes between the products is too small to be spread.
+    """
     products = work.flops / device.flops(dtype)
-    moved = work.traffic / device.bandwidth
     launched = work.operations * device.launch_seconds
     if device.kind == "cpu":
-        return products + moved + launched
-    return max(products + moved, launched)
+        return products + work.numbers * NUMBER_BYTES / (device.bandwidth / device.cores) + RECORDED * launched
+    return max(products + work.traffic / device.bandwidth, launched)
