@@ -202,8 +202,9 @@ def batch_size(config: RunConfig, rows: int, mean_tokens: float) -> Choice[int]:
 def micro_batch_tokens(device: str, memory: int | None) -> Choice[int]:
     """Tokens of one forward pass, which memory and not learning decides: the loss is the same to rounding.
 
-    On a CPU 1,024: twice as many are at best a tenth faster and take twice the memory (measured). On a GPU 8,192 from 40 GB of
-    memory on, 4,096 from 20 GB on, 2,048 below (our own judgement); memory run out halves it while the run goes on.
+    On a CPU 1,024: twice as many are at best a tenth faster and take twice the memory (measured). On a GPU 8,192 from
+    40 GB of memory on, 4,096 from 20 GB on, 2,048 below (our own judgement); memory run out halves it while the run
+    goes on.
     """
     if device == "cpu":
         return Choice(1024, "a CPU is hardly faster with more (measured)")
