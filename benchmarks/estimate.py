@@ -64,7 +64,7 @@ CASES = {
     "smol10-bf16": Case(SMOL10, "bfloat16", False, 2048, fitted=True),
     "smol10-fp32": Case(SMOL10, "float32", False, 1024, fitted=False),
     "smol10-bf16-checkpointed": Case(SMOL10, "bfloat16", True, 1024, fitted=False),
-    "smol10-fp32-checkpointed": Case(SMOL10, "float32", True, 2048, fitted=True),
+    "smol10-fp32-checkpointed": Case(SMOL10, "float32", True, 2048, fitted=False),
     "wide-bf16": Case(WIDE, "bfloat16", False, 1024, fitted=False),
     "wide-fp32": Case(WIDE, "float32", False, 512, fitted=False),
     "narrow-fp32-r64": Case(NARROW, "float32", False, 2048, fitted=False, r=64),

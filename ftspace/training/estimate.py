@@ -34,15 +34,19 @@ OPTIMIZER_BYTES = {
 LOGIT_BYTES = 12.0
 """Of a supervised position and a token of the vocabulary, where logits are made whole: the log-probabilities, their
 gradient and that of the logits, in float32, lie there together."""
-PIECE_BYTES = {"cpu": 3.4e8, "cuda": 2e8}
-"""The same where the loss goes through the logits in pieces of 64 MB: a piece, its copies, and what trying it left."""
+PIECE = 2.0**26
+"""Of a piece in float32, where the loss goes through the logits piece by piece; two of them lie there together, and
+their copies in half precision take as much as a third."""
+TRIED_BYTES = 5 * 4 * 192.0
+"""Of a token of the vocabulary on a CPU: five times the logits of the 192 positions by which a model is tried before
+its first step. They are freed and leave holes that larger tensors don't fit in."""
 HEAD_COPIES = 4.0
 """Of the output head on a CPU in half precision: its products lay the weights out anew, forward and backward."""
 SQUARED = {"float32": 128, "bfloat16": 640}
 """On a CPU the weights of attention are kept for documents of up to so many tokens."""
 ROW_BYTES = 16.0
 """Of a parameter of embedding and head when rows of them are trained: the merged copy, its gradient, and another."""
-SLACK = {"cpu": 1.15, "cuda": 1.08}
+SLACK = {"cpu": 1.2, "cuda": 1.08}
 """Memory that an allocator holds over the activations in use: they come in many sizes, and leave gaps."""
 IDLE_BYTES = {"cpu": 0.65e9, "cuda": 0.6e9}
 """A worker that has done nothing yet: the libraries on a CPU; on a GPU its context and the kernels' workspace."""
@@ -172,10 +176,11 @@ def memory(
     activations = activation_bytes(shape, dtype, tokens, squares, checkpointing=checkpointing)
     place = "cpu" if kind == "cpu" else "cuda"
     logits = LOGIT_BYTES * shape.vocabulary * supervised
+    half = BYTES.get(dtype, 2.0) < 4
     if shape.plain_head:
-        logits = min(logits, PIECE_BYTES[place])
-    if place == "cpu" and BYTES.get(dtype, 2.0) < 4:
-        logits += HEAD_COPIES * 2 * shape.head
+        logits = min(logits, (3 if half else 2) * PIECE)
+    if place == "cpu":
+        logits += TRIED_BYTES * shape.vocabulary + (HEAD_COPIES * 2 * shape.head if half else 0)
     return Memory(
         idle=IDLE_BYTES[place],
         weights=weight_bytes(shape, config, dtype),
