@@ -83,6 +83,7 @@ class LastingTrainer(SFTTrainer):
         self._returns = _number(self._store / RETURNS)
         self._newest = 0, 0.0
         measures = self.args.eval_on_start
+        checkpoints.drop_from(self._store, found.step + 1 if found else 0)  # what was passed over would count as newest
         if found:
             job.tell(Resumed(step=found.step))
             measures = _kept(found.path).course.unmeasured
@@ -119,7 +120,7 @@ class LastingTrainer(SFTTrainer):
             return super()._evaluate(trial, ignore_keys_for_eval, skip_scheduler)
         course, step = self._course, self.state.global_step
         with undisturbed():
-            skip = skip_scheduler and not course.unmeasured
+            skip = skip_scheduler and (step == 0 or not course.unmeasured)
             metrics = super()._evaluate(trial, ignore_keys_for_eval, skip)
         best = course.validated(step, metrics["eval_loss"], metrics.get("eval_score"))
         if best and self._recipe.keep == "best":
@@ -209,6 +210,7 @@ class LastingTrainer(SFTTrainer):
         for name, budget in kept.budgets.items():
             setattr(self, name, budget)
         self._scale_rate(0.5 ** (self._returns - kept.returns))
+        self._load_rng_state(checkpoint)  # a validation that is still due may write this checkpoint anew
 
     def _scale_rate(self, factor: float) -> None:
         """Multiplies the learning rate of the next step and of all that follow."""

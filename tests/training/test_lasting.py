@@ -202,17 +202,35 @@ def test_cut_off_anywhere_and_taken_up_it_ends_in_the_same_weights(make, tokeniz
 
 
 def test_a_stop_writes_a_checkpoint_even_in_the_middle_of_a_validation(make, tokenizer: Any) -> None:
-    whole, run = make(checkpoint_steps=1000, validation_steps=3), make(checkpoint_steps=1000, validation_steps=3)
+    def falling(step: int) -> dict[str, float]:  # each is the best, and written at once
+        return {"eval_loss": 9.0 - step}
+
+    whole, run = (make(checkpoint_steps=1000, validation_steps=3, keep=keep) for keep in ("last", "best"))
     _, expected = go(whole, tokenizer)
     assert events(whole, Checkpoint) == []
     for step in (2, 3, 7):  # the third step is measured, and the stop is asked for before it is
-        ending, _ = go(run, tokenizer, At(step, lambda model: run.stop_flag.touch()))
-        assert ending == Ending(step)
+        go(run, tokenizer, At(step, lambda model: run.stop_flag.touch()), metrics=falling)
         assert events(run, Checkpoint)[-1].step == step
         run.stop_flag.unlink()
-    assert same(go(run, tokenizer)[1], expected)
+    assert same(go(run, tokenizer, metrics=falling)[1], expected)
     measured = [[(one.step, one.loss) for one in fold(read_events(r.events)[0]).validations] for r in (whole, run)]
     assert measured[0] == measured[1]
+
+
+def test_a_plateau_is_not_measured_from_the_base_whose_validation_was_cut_off(make, tokenizer: Any) -> None:
+    run = make(scheduler="reduce_lr_on_plateau", warmup=0.0)
+    run.stop_flag.touch()
+    assert go(run, tokenizer)[0].step == 0
+    run.stop_flag.unlink()
+
+    class Look(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs) -> None:
+            assert math.isinf(kwargs["lr_scheduler"].best)
+            raise Killed
+
+    with pytest.raises(Killed):
+        go(run, tokenizer, Look())
+    assert [one.step for one in fold(read_events(run.events)[0]).validations] == [0]
 
 
 def test_the_best_is_kept_and_patience_ends_a_training_that_gets_no_better(make, tokenizer: Any) -> None:
@@ -289,6 +307,16 @@ class Third(TrainerCallback):
         self.begun += 1
         if self.begun == 3:
             raise Killed
+
+
+def test_what_was_passed_over_does_not_push_the_new_checkpoints_out(make, tokenizer: Any) -> None:
+    run = make(save_total_limit=1, checkpoint_steps=1)
+    for step in (8, 9):
+        (run.checkpoints / checkpoints.name(step)).mkdir(parents=True)
+    with pytest.raises(Killed):
+        go(run, tokenizer, At(3, kill))
+    assert checkpoints.steps(run.checkpoints) == [2]
+    assert ["step 9 is passed" in warnings(run)[0], "step 8 is passed" in warnings(run)[1]] == [True, True]
 
 
 def test_a_checkpoint_needs_room(make, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
