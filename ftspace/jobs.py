@@ -200,18 +200,16 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int
         os.killpg(process.pid, signal.SIGKILL)
     end = fold(read_events(run.events, before)[0]).ended.get(job)
     if end is None:
-        _say(run, _last_words(job, process.returncode, killed=killed, stopped=terminated_at is not None))
+        _say(run, _last_words(run, job, process.returncode, killed=killed, stopped=terminated_at is not None))
         return False
     if (end.status == "finished") != (process.returncode == 0):
         _say(run, Warned(message=f"the {job} job said it {end.status}, and ended with status {process.returncode}"))
     return end.status == "finished"
 
 
-def _last_words(job: JobName, returncode: int, *, killed: bool, stopped: bool) -> Finished:
+def _last_words(run: Run, job: JobName, returncode: int, *, killed: bool, stopped: bool) -> Finished:
     if killed:
-        message = (
-            f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; nothing of it was saved"
-        )
+        message = f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; {run.go_on()}"
         return Finished(job=job, status="cancelled", message=message)
     if stopped:
         return Finished(job=job, status="cancelled", message=f"the {job} job was stopped before it had begun its work")

@@ -106,6 +106,12 @@ class Run:
         """States to resume from, one folder each; a folder exists only when it is whole."""
         return self.path / "checkpoints"
 
+    def go_on(self) -> str:
+        """How to go on with the training, in words."""
+        kept = [int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*[0-9]")]
+        place = f"from the checkpoint of step {max(kept)}" if kept else "from the beginning"
+        return f"go on {place}: ftspace runs resume {self.id}"
+
     @property
     def evals(self) -> Path:
         """The evaluation logs, one folder a task."""

@@ -20,6 +20,8 @@ from ftspace.runs import Run
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says where it has no error of its own for it."""
+DISK_FULL = ("os error 28", "os error 122", "No space left on device", "PytorchStreamWriter failed", "unexpected pos")
+"""What safetensors and torch say of a full disk."""
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lighteval")
 
 log = logging.getLogger(__name__)
@@ -70,13 +72,14 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         code = 0 if status == "finished" else 1
         message = "stopped; what was trained until then is saved" if status == "cancelled" else ""
     except Stopped:
-        saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else "nothing was saved yet"
+        kept = run.go_on() if any(run.checkpoints.glob("step-*")) else "nothing was saved yet"
+        saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
     except FtspaceError as error:
         reason, message, code = error.reason, str(error), 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
         log.exception("the %s job failed", name)
-        reason, message = _reason_of(error)
+        reason, message = _reason_of(error, run)
     job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
     return code
 
@@ -88,12 +91,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
-def _reason_of(error: Exception) -> tuple[str, str]:
+def is_disk_full(error: BaseException) -> bool:
+    """Whether nothing can be written any more. safetensors and torch have no OSError for it, only words."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return any(words in str(error) for words in DISK_FULL)
+
+
+def _reason_of(error: Exception, run: Run) -> tuple[str, str]:
     text = one_line(error)
     if is_out_of_memory(error):
         return "memory", f"out of memory: {text}; lower train.micro_batch_tokens or train.max_length"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return "disk", f"the disk cannot be written: {text}; free some space and start again"
+    if is_disk_full(error):
+        return "disk", f"the disk cannot be written: {text}; free some space, then {run.go_on()}"
     return "error", f"{type(error).__name__}: {text}; the whole story is in worker.log in the run's folder"
 
 

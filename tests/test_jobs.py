@@ -157,3 +157,27 @@ def test_a_failed_start_leaves_the_run_free(store: RunStore, monkeypatch: pytest
         jobs.start(run)
     began = time.monotonic()
     assert not run.is_alive() and time.monotonic() - began < 5
+
+
+def test_a_job_that_will_not_stop_is_killed_and_what_is_kept_is_named(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(run_dir: Path, job: str, *, locks: list[int]) -> subprocess.Popen[bytes]:
+        deaf = ["sh", "-c", "trap '' TERM; mkdir \"$0\"; while :; do sleep 0.05; done", str(run_dir / "deaf")]
+        process = subprocess.Popen(deaf, start_new_session=True)
+        while not (run_dir / "deaf").exists():
+            time.sleep(0.01)
+        return process
+
+    monkeypatch.setattr(jobs, "launch", launch)
+    monkeypatch.setattr(jobs, "STOP_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.05)
+    run = make(store)
+    (run.checkpoints / "step-000004").mkdir(parents=True)
+    run.stop_flag.touch()
+    with run.lock.open("w") as lock:
+        jobs.supervise(run, lock.fileno())
+    end = RunReader(run)
+    assert end.status() == "cancelled"
+    said = end.state.end(run.jobs)
+    assert said is not None and "killed; go on from the checkpoint of step 4" in said.message

@@ -2,6 +2,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from safetensors import SafetensorError
 
 from ftspace.config import RunConfig
 from ftspace.errors import DatasetError
@@ -27,6 +28,22 @@ def raising(error: BaseException) -> Callable[[Job], EndStatus]:
         (raising(DatasetError("no rows; give some")), False, 2, "failed", "dataset", "no rows; give some"),
         (raising(MemoryError("all gone")), False, 1, "failed", "memory", "micro_batch_tokens"),
         (raising(OSError(errno.ENOSPC, "No space left")), False, 1, "failed", "disk", "free some space"),
+        (
+            raising(SafetensorError("I/O error: No space left on device (os error 28)")),
+            False,
+            1,
+            "failed",
+            "disk",
+            "go on",
+        ),
+        (
+            raising(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64")),
+            False,
+            1,
+            "failed",
+            "disk",
+            "",
+        ),
         (raising(RuntimeError("two\nlines")), False, 1, "failed", "error", "RuntimeError: two"),
     ],
 )
@@ -49,3 +66,17 @@ def test_however_work_ends_the_run_says_so(
     assert isinstance(first, Started) and first.versions["torch"]
     assert isinstance(last, Finished) and (last.status, last.reason) == (status, reason)
     assert words in last.message and "\n" not in last.message
+
+
+def test_a_stop_with_a_checkpoint_and_a_full_disk_say_how_to_go_on(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftspace.workers.signal.signal", lambda *_: None)
+    for error in (Stopped(), OSError(errno.ENOSPC, "No space left")):
+        run = store.create(RunConfig())
+        for step in (9, 1_000_000):
+            (run.checkpoints / f"step-{step:06d}").mkdir(parents=True)
+        run_job(run, "train", raising(error))
+        last = RunReader(run).refresh()[-1]
+        assert isinstance(last, Finished)
+        assert f"go on from the checkpoint of step 1000000: ftspace runs resume {run.id}" in last.message
