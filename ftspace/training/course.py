@@ -93,8 +93,8 @@ class Course:
             self._high += 1
             if self._high >= IN_A_ROW:
                 self.broken = (
-                    f"the loss rose to {loss:.3g} at step {step}, where {median(self._usual):.3g} had been usual"
-                    f"has not come back for {IN_A_ROW} steps"
+                    f"the loss rose to {loss:.3g} at step {step}, where {median(self._usual):.3g} had been usual, "
+                    f"and has not come back for {IN_A_ROW} steps"
                 )
                 self.first_bad = step - IN_A_ROW + 1
             return

@@ -49,6 +49,7 @@ def test_divergence(losses: list[float], first_bad: int | None) -> None:
     course = watched(losses)
     assert course.first_bad == first_bad
     assert (course.broken is None) == (first_bad is None)
+    assert course.broken is None or "became" in course.broken or "usual, and has not come back" in course.broken
 
 
 def test_a_gradient_that_is_no_number_is_a_divergence_and_none_is_not() -> None:
