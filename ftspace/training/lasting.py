@@ -4,50 +4,35 @@ Where a checkpoint is taken up, transformers' own loop does it: same order, same
 numbers. Ours is what is in the folder, that it is whole, and when it is written.
 """
 
-import shutil
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer.sft_trainer import SFTTrainer
 
-from ftspace.errors import DiskError, DivergedError
+from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
 from ftspace.events import Resumed, Warned
 from ftspace.training import checkpoints
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.checkpoints import Belongs, Checkpoint, Torn
-from ftspace.training.course import Course, Memory
-from ftspace.training.trained import Ranks, is_finite, put_back, ranks_of, trained, undisturbed
-from ftspace.workers import Job
+from ftspace.training.course import Course
+from ftspace.training.kept import COURSE, Kept, kept_in, no_room, number_in, require_room, scale_rate
+from ftspace.training.trained import is_finite, put_back, ranks_of, trained, undisturbed
+from ftspace.workers import Job, is_disk_full
 
 EVERY_SECONDS = 600.0
 """Between checkpoints where the config says nothing: ten minutes are what a person may lose."""
 ROLLBACKS = 3
 """Returns to a checkpoint in one run, each with half the learning rate of the one before."""
 ADVICE = "lower train.learning_rate, or look for broken rows in the dataset"
-TRAINED, COURSE, RETURNS = "trained.safetensors", "course.json", "returns"
+TRAINED, RETURNS = "trained.safetensors", "returns"
 _BUDGETS = ("part_tokens", "validation_part_tokens")
 """What the trainer lowers when memory runs out."""
-_SMALL_FILES = 10_000_000
-"""Bytes that are more than enough for all in a checkpoint but weights and optimizer."""
-
-
-class Kept(BaseModel):
-    """course.json of a checkpoint: what transformers' trainer does not keep itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    course: Memory
-    tokens: int
-    returns: int
-    """Halvings of the learning rate that the optimizer's state has."""
-    budgets: dict[str, int]
-    ranks: Ranks | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +41,10 @@ class Ending:
 
     step: int
     """Whose weights these are."""
-    problem: DivergedError | None = None
+    problem: JobError | None = None
+    """What ended it before its time."""
+    stopped: bool = False
+    """Whether it was told to stop before it had reached its end."""
 
 
 class LastingTrainer(SFTTrainer):
@@ -75,39 +63,76 @@ class LastingTrainer(SFTTrainer):
 
         Raises:
             DivergedError: and there is no checkpoint to take the adapter from.
-            DiskError: there is no room for a checkpoint.
+            MemoryGoneError: before anything was learnt.
+            DiskError: there is no room for the adapter, or for a checkpoint before anything was learnt.
         """
         self._lasts = True
         self._job, self._course, self._belongs = job, course, belongs
         self._recipe, self._store = job.run.config.train, job.run.checkpoints
-        self._returns = _number(self._store / RETURNS)
+        self._returns = number_in(self._store / RETURNS)
         self._newest = 0, 0.0
+        require_room(job.run, "the adapter", trained(self.model).values())
         measures = self.args.eval_on_start
         checkpoints.drop_from(self._store, found.step + 1 if found else 0)  # what was passed over would count as newest
         if found:
             job.tell(Resumed(step=found.step))
-            measures = _kept(found.path).course.unmeasured
+            measures = kept_in(found.path).course.unmeasured
         while True:
             self.args.eval_on_start = measures
-            self._go(found)
+            problem = self._go(found)
             if course.broken is None:
-                return self._finished()
-            checkpoints.drop_from(self._store, max((course.first_bad or 0) - 1, 0))
+                return self._finished(problem)
+            checkpoints.drop_from(self._store, self._doubted())
             found = checkpoints.newest(self._store, self._warn)
             if found is None or self._recipe.on_divergence == "stop" or self._returns == ROLLBACKS:
                 return self._diverged(found)
             self._return_to(found)
             measures = False
 
-    def _go(self, found: Checkpoint | None) -> None:
-        """Trains until the end, a stop or a divergence."""
+    def make_room(self) -> None:
+        """Gives older checkpoints up where the adapter has no room beside them."""
+        try:
+            require_room(self._job.run, "the adapter", trained(self.model).values())
+        except DiskError:
+            checkpoints.prune(self._store, 1)
+
+    def undo_step(self) -> None:
+        """Takes back a step that could not be done; to be overridden by who knows what a step has changed."""
+        model: Any = self.model
+        model.zero_grad()
+
+    def _go(self, found: Checkpoint | None) -> JobError | None:
+        """Trains until the end, a stop, a divergence or a lack of room, which is returned when weights can be saved."""
+        problem: JobError | None = None
         try:
             self.train(resume_from_checkpoint=str(found.path) if found else None)
         except StoppedWhileMeasuring:
             self._course.unmeasured = True
-            self._write()
+            problem = self._try_to_write()
+        except (MemoryGoneError, DiskError) as error:
+            if self.state.global_step == 0:
+                raise
+            problem = type(error)(str(error))  # without the traceback, which holds what fills the memory
+        if isinstance(problem, MemoryGoneError):
+            self.undo_step()
+            if self._newest[0] != self.state.global_step:
+                self._try_to_write()
         if self._course.broken is None and not is_finite(self.model):
             self._course.lost_weights(self.state.global_step)
+        return problem
+
+    def _try_to_write(self) -> DiskError | None:
+        try:
+            self._write()
+        except DiskError as error:
+            return error
+        return None
+
+    def _doubted(self) -> int:
+        """The first step whose checkpoint is given up after a divergence: the one that gave it, if there is another."""
+        first_bad = self._course.first_bad or 0
+        only = not any(step < first_bad - 1 for step in checkpoints.steps(self._store))
+        return first_bad if only and self._recipe.on_divergence == "stop" else max(first_bad - 1, 0)
 
     def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
         super()._maybe_log_save_evaluate(*args, **kwargs)
@@ -121,7 +146,11 @@ class LastingTrainer(SFTTrainer):
         course, step = self._course, self.state.global_step
         with undisturbed():
             skip = skip_scheduler and (step == 0 or not course.unmeasured)
-            metrics = super()._evaluate(trial, ignore_keys_for_eval, skip)
+            try:
+                metrics = super()._evaluate(trial, ignore_keys_for_eval, skip)
+            except MemoryGoneError as why:
+                self._warn(f"{why}; the training goes on without this validation")
+                metrics = {"eval_loss": math.nan}
         best = course.validated(step, metrics["eval_loss"], metrics.get("eval_score"))
         if best and self._recipe.keep == "best":
             self._write()
@@ -157,9 +186,18 @@ class LastingTrainer(SFTTrainer):
             self.control.should_training_stop = True
             return
         began = time.monotonic()
-        self._require_space()
+        optimizer: Any = self.optimizer
+        states = [one for state in optimizer.state.values() for one in state.values() if hasattr(one, "nbytes")]
+        require_room(self._job.run, "a checkpoint", [*trained(self.model).values(), *states])
         best = self._course.best_step if self._recipe.keep == "best" else None
-        written = checkpoints.write(self._store, step, self._belongs, self._fill, best)
+        try:
+            written = checkpoints.write(self._store, step, self._belongs, self._fill, best)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            raise no_room(
+                self._job.run, f"the disk filled up while the checkpoint of step {step} was written"
+            ) from error
         start = 0 if self._recipe.on_divergence == "rollback" else None
         checkpoints.prune(self._store, self._recipe.save_total_limit, spare=[start])
         self._newest = step, self._course.seconds
@@ -181,19 +219,6 @@ class LastingTrainer(SFTTrainer):
         )
         (folder / COURSE).write_text(kept.model_dump_json(), encoding="utf-8")
 
-    def _require_space(self) -> None:
-        optimizer: Any = self.optimizer
-        tensors = [*trained(self.model).values()]
-        for state in optimizer.state.values():
-            tensors += [one for one in state.values() if hasattr(one, "nbytes")]
-        needed = sum(one.nbytes for one in tensors) + _SMALL_FILES
-        free = shutil.disk_usage(self._job.run.path).free
-        if free < needed:
-            raise DiskError(
-                f"a checkpoint needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free at {self._store}; free "
-                "some space, then go on from the checkpoint before it: ftspace runs resume RUN"
-            )
-
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The trained weights; called by `train`."""
         self._take(Path(resume_from_checkpoint))
@@ -203,42 +228,40 @@ class LastingTrainer(SFTTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
-        kept = _kept(Path(checkpoint))
+        kept = kept_in(Path(checkpoint))
         self._course.remember(kept.course)
         self._newest = self.state.global_step, kept.course.seconds
         self._total_train_tokens = kept.tokens
         for name, budget in kept.budgets.items():
             setattr(self, name, budget)
-        self._scale_rate(0.5 ** (self._returns - kept.returns))
+        scale_rate(self.optimizer, self.lr_scheduler, 0.5 ** (self._returns - kept.returns))
         self._load_rng_state(checkpoint)  # a validation that is still due may write this checkpoint anew
 
-    def _scale_rate(self, factor: float) -> None:
-        """Multiplies the learning rate of the next step and of all that follow."""
-        optimizer: Any = self.optimizer
-        for group in optimizer.param_groups:
-            group.update({name: group[name] * factor for name in ("lr", "initial_lr") if name in group})
-        for name in ("base_lrs", "_last_lr"):
-            if hasattr(self.lr_scheduler, name):
-                setattr(self.lr_scheduler, name, [rate * factor for rate in getattr(self.lr_scheduler, name)])
-
     def _take(self, folder: Path) -> None:
-        put_back(self.model, load_file(folder / TRAINED), _kept(folder).ranks)
+        put_back(self.model, load_file(folder / TRAINED), kept_in(folder).ranks)
 
-    def _finished(self) -> Ending:
-        """The end of a training that went well, with the weights that were to be kept."""
+    def _finished(self, problem: JobError | None) -> Ending:
+        """The end of a training whose weights are good, with those that were to be kept."""
+        step = self._take_wanted()
+        if problem:
+            return Ending(step, type(problem)(f"{problem}; the adapter is that of step {step}"))
+        course = self._course
+        early = self.state.global_step < self.state.max_steps and not course.out_of_patience
+        return Ending(step, stopped=early or course.unmeasured)
+
+    def _take_wanted(self) -> int:
+        """The step whose weights are kept, which the model now has."""
         step, best = self.state.global_step, self._course.best_step
-        if self._recipe.keep == "last" or best is None or best == step:
-            return Ending(step)
-        found = self._whole(best)
+        found = None if self._recipe.keep == "last" or best in (None, step) else self._whole(best)
         if found is None:
-            return Ending(step)
+            return step
         self._take(found.path)
         if best == 0:
             self._warn(
                 f"no validation was better than the base's own, {self._course.told()}: the adapter is as it began and "
                 "changes nothing; lower train.learning_rate, or look at the validation rows"
             )
-        return Ending(best)
+        return found.step
 
     def _diverged(self, found: Checkpoint | None) -> Ending:
         """The end of a training that has diverged. Raises DivergedError."""
@@ -247,7 +270,7 @@ class LastingTrainer(SFTTrainer):
             said += f", after {self._returns} returns to a checkpoint"
         if found is None:
             raise DivergedError(f"{said}; no checkpoint was written before, so no adapter is saved; {ADVICE}")
-        best = _kept(found.path).course.best_step
+        best = kept_in(found.path).course.best_step
         if self._recipe.keep == "best" and best is not None:
             found = self._whole(best) or found
         self._take(found.path)
@@ -273,15 +296,3 @@ class LastingTrainer(SFTTrainer):
 
     def _warn(self, message: str) -> None:
         self._job.tell(Warned(message=message))
-
-
-def _kept(folder: Path) -> Kept:
-    return Kept.model_validate_json((folder / COURSE).read_bytes())
-
-
-def _number(path: Path) -> int:
-    """The number in a small file; 0 when there is none."""
-    try:
-        return int(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0

@@ -53,10 +53,13 @@ class _Passed:
 class _Begun:
     """What has been done of an optimizer step: its batches up to now, and where its random numbers began."""
 
+    part_tokens: int
+    """Before it was begun."""
     random: RandomState = field(default_factory=RandomState.now)
     batches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     right: float = 0.0
     supervised: int = 0
+    tokens: int = 0
 
 
 class PartedTrainer(LastingTrainer):
@@ -99,7 +102,7 @@ class PartedTrainer(LastingTrainer):
         Raises MemoryGoneError when one conversation alone is too much.
         """
         model.train()
-        begun = self._begun = self._begun or _Begun()
+        begun = self._begun = self._begun or _Begun(self.part_tokens)
         begun.batches.append(inputs)
         todo = [inputs]
         while (found := self._attempt(model, todo, num_items_in_batch)) is None:
@@ -109,12 +112,23 @@ class PartedTrainer(LastingTrainer):
             todo = begun.batches
         begun.right += float(found.right)
         begun.supervised += found.supervised
+        begun.tokens += found.tokens
         self._total_train_tokens += found.tokens
         if self.accelerator.sync_gradients:  # the step's last batch
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
             self._metrics["train"]["mean_token_accuracy"].append(begun.right / max(begun.supervised, 1))
             self._begun = None
         return found.loss
+
+    def undo_step(self) -> None:
+        """Takes back the step that was begun and could not be done, its random numbers too."""
+        super().undo_step()
+        begun, self._begun, self._part = self._begun, None, None
+        release()
+        if begun:
+            begun.random.restore()
+            self._total_train_tokens -= begun.tokens
+            self.part_tokens = begun.part_tokens
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None

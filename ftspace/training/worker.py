@@ -143,6 +143,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
 
     building = run.path / ".adapter-building"
     shutil.rmtree(building, ignore_errors=True)
+    trainer.make_room()
     trainee.save(building)
     tokenizer.save_pretrained(building)
     size = sum(file.stat().st_size for file in building.iterdir())
@@ -150,7 +151,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     job.tell(AdapterSaved(step=ending.step, bytes=size))
     if ending.problem:
         raise ending.problem
-    return "cancelled" if job.should_stop() else "finished"
+    return "cancelled" if ending.stopped else "finished"
 
 
 def _rows_a_pass(batch: int, most: int) -> int:

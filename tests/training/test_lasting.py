@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -20,12 +21,12 @@ from transformers.trainer_callback import PrinterCallback
 
 from evals.models import load_tokenizer
 from ftspace.config import RunConfig, merge, parse_config
-from ftspace.errors import DiskError, DivergedError, JobError
+from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint, Event, Prepared, Resumed, Step, Warned, read_events
 from ftspace.runs import Run, RunStore, fold
 from ftspace.settings import ROOT
 from ftspace.supervision import IGNORED
-from ftspace.training import checkpoints, lasting
+from ftspace.training import checkpoints, kept
 from ftspace.training.adapters import attach
 from ftspace.training.arguments import arguments_of
 from ftspace.training.callbacks import EventCallback
@@ -64,6 +65,16 @@ class At(TrainerCallback):
 
 def kill(model: Any) -> None:
     raise Killed
+
+
+def refuse(model: Any, *, training: bool) -> None:
+    """From now on memory runs out in every step, or in every validation."""
+
+    def hook(embedding: torch.nn.Module, given: Any) -> None:
+        if embedding.training == training:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.get_input_embeddings().register_forward_pre_hook(hook)
 
 
 @pytest.fixture(autouse=True)
@@ -209,10 +220,18 @@ def test_a_stop_writes_a_checkpoint_even_in_the_middle_of_a_validation(make, tok
     _, expected = go(whole, tokenizer)
     assert events(whole, Checkpoint) == []
     for step in (2, 3, 7):  # the third step is measured, and the stop is asked for before it is
-        go(run, tokenizer, At(step, lambda model: run.stop_flag.touch()), metrics=falling)
+        ending, _ = go(run, tokenizer, At(step, lambda model: run.stop_flag.touch()), metrics=falling)
+        assert ending.stopped
         assert events(run, Checkpoint)[-1].step == step
         run.stop_flag.unlink()
-    assert same(go(run, tokenizer, metrics=falling)[1], expected)
+    ending, _ = go(run, tokenizer, At(8, lambda model: refuse(model, training=True)), metrics=falling)
+    assert isinstance(ending.problem, MemoryGoneError) and "the adapter is that of step 6" in str(ending.problem)
+    assert events(run, Checkpoint)[-1].step == 8
+    ending, found = go(run, tokenizer, At(STEPS, lambda model: run.stop_flag.touch()), metrics=falling)
+    assert ending.stopped, "its last validation is still to be done"
+    run.stop_flag.unlink()
+    ending, found = go(run, tokenizer, metrics=falling)
+    assert ending == Ending(STEPS) and same(found, expected)
     measured = [[(one.step, one.loss) for one in fold(read_events(r.events)[0]).validations] for r in (whole, run)]
     assert measured[0] == measured[1]
 
@@ -274,6 +293,9 @@ def test_weights_that_are_no_numbers_are_in_no_checkpoint(make, tokenizer: Any) 
     ending, _ = go(run, tokenizer, At(6, harm))
     assert ending.step == 4 and "trained weights" in str(ending.problem)
     assert checkpoints.steps(run.checkpoints) == [4, 2]
+    alone = make(checkpoint_steps=7)
+    ending, _ = go(alone, tokenizer, At(8, harm))
+    assert ending.step == 7 and checkpoints.steps(alone.checkpoints) == [7]
     with pytest.raises(DivergedError, match="no checkpoint was written"):
         go(make(checkpoint_steps=1000), tokenizer, At(6, harm))
 
@@ -321,10 +343,24 @@ def test_what_was_passed_over_does_not_push_the_new_checkpoints_out(make, tokeni
 
 def test_a_checkpoint_needs_room(make, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
-    monkeypatch.setattr(lasting, "_SMALL_FILES", 10**18)
-    with pytest.raises(DiskError, match="a checkpoint needs"):
+    free = iter([10**12, 10**12, 0])
+    monkeypatch.setattr(kept.shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
+    ending, _ = go(run, tokenizer)
+    assert ending.step == 4 and isinstance(ending.problem, DiskError)
+    assert "a checkpoint needs" in str(ending.problem) and "go on from the checkpoint of step 2" in str(ending.problem)
+    assert checkpoints.steps(run.checkpoints) == [2]
+    free = iter([0])
+    with pytest.raises(DiskError, match="the adapter needs"):
         go(run, tokenizer)
-    assert checkpoints.steps(run.checkpoints) == []
+
+
+def test_a_validation_without_memory_is_left_out(make, tokenizer: Any) -> None:
+    run = make(scheduler="reduce_lr_on_plateau", warmup=0.0, validation_steps=1)
+    with pytest.raises(Killed):
+        go(run, tokenizer, At(1, lambda model: refuse(model, training=False)), At(3, kill))
+    assert [one.step for one in fold(read_events(run.events)[0]).validations] == [0]
+    assert all("goes on without this validation" in said for said in warnings(run)[-1:])
+    assert fold(read_events(run.events)[0]).steps[-1].step == 2
 
 
 def test_rows_that_changed_since_are_refused(make) -> None:

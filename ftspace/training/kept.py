@@ -1,0 +1,65 @@
+"""What a checkpoint keeps beside transformers' own files, and whether the disk has room for it. Knows no trainer."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ftspace.errors import DiskError
+from ftspace.runs import Run
+from ftspace.training.course import Memory
+
+COURSE = "course.json"
+SMALL_FILES = 10_000_000
+"""Bytes that are more than enough for all that is saved but weights and optimizer."""
+
+
+class Kept(BaseModel):
+    """course.json of a checkpoint: what transformers' trainer does not keep itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    course: Memory
+    tokens: int
+    returns: int
+    """Halvings of the learning rate that the optimizer's state has."""
+    budgets: dict[str, int]
+    ranks: dict[str, list[bool]] | None
+    """Those that AdaLoRA has chosen."""
+
+
+def kept_in(folder: Path) -> Kept:
+    """What a checkpoint's folder has of it."""
+    return Kept.model_validate_json((folder / COURSE).read_bytes())
+
+
+def number_in(path: Path) -> int:
+    """The number in a small file; 0 when there is none."""
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+
+def scale_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
+    """Multiplies the learning rate of the next step and of all that follow."""
+    for group in optimizer.param_groups:
+        group.update({name: group[name] * factor for name in ("lr", "initial_lr") if name in group})
+    for name in ("base_lrs", "_last_lr"):
+        if hasattr(scheduler, name):
+            setattr(scheduler, name, [rate * factor for rate in getattr(scheduler, name)])
+
+
+def require_room(run: Run, what: str, tensors: Iterable[Any]) -> None:
+    """Raises DiskError when the run's disk has no room for the tensors and what is saved with them."""
+    needed = sum(one.nbytes for one in tensors) + SMALL_FILES
+    free = shutil.disk_usage(run.path).free
+    if free < needed:
+        raise no_room(run, f"{what} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free")
+
+
+def no_room(run: Run, said: str) -> DiskError:
+    """The error for a full disk, with the way on."""
+    return DiskError(f"{said} at {run.path}; free some space, then {run.go_on()}")
