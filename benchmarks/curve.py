@@ -44,11 +44,11 @@ def _losses(folder: Path, *, plain: bool) -> tuple[list[float], float]:
     from ftspace.data.prepare import prepare
     from ftspace.runs import RunStore
     from ftspace.training.adapters import attach
-    from ftspace.training.arguments import arguments_of, steps_of
+    from ftspace.training.arguments import arguments_of
     from ftspace.training.documents import adopt
     from ftspace.training.heads import complete_head
     from ftspace.training.loading import load
-    from ftspace.training.recipe import Work, choose
+    from ftspace.training.recipe import Work, choose, steps_of
     from ftspace.training.rows import training_rows
     from ftspace.training.trainer import DocumentTrainer
     from ftspace.workers import Job
