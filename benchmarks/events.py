@@ -117,7 +117,7 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
     for chatty in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(chatty)
     trainer.add_callback(events.callback)
-    trainer.last(job, course, Belongs(config="", data=""), None)
+    trainer.last(job, course, Belongs(config={}, data=""), None)
     (written,) = (event for event in read_events(job.run.events)[0] if isinstance(event, Checkpoint))
 
     logs = next(log for log in trainer.state.log_history if "loss" in log)

@@ -8,22 +8,38 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ftspace.config import RunConfig
 from ftspace.data.prepare import Manifest as DataManifest
 from ftspace.data.prepare import prepare, read_manifest
 from ftspace.errors import JobError
 from ftspace.events import Warned
 from ftspace.runs import Run
 from ftspace.training.folders import put, restore
+from ftspace.training.recipe import Recipe
 from ftspace.workers import Job
 
-VERSION = 1
+VERSION = 2
 """Of what lies in a checkpoint."""
 MANIFEST = "manifest.json"
+DECISIVE = {"model", "data", "lora", "train"}
+INDIFFERENT = {
+    "train": {
+        "device",
+        "report_to",
+        "samples",
+        "save_total_limit",
+        "checkpoint_steps",
+        "micro_batch_tokens",
+        "gradient_checkpointing",
+    }
+}
+"""What of the decisive sections changes no weights but by rounding."""
 _NAME = re.compile(r"step-(\d{6,})")
 _NEW, _OLD = ".new-", ".old-"
 
@@ -37,15 +53,29 @@ class FileOf(BaseModel):
     sha256: str
 
 
-class Belongs(BaseModel):
-    """The run that a checkpoint can be taken up by: SHA-256 of what decides the training."""
+class Setup(BaseModel):
+    """What a training was found and chosen to be made with, where the config leaves it open."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    config: str
-    """Of the sections model, data, lora and train."""
+    recipe: Recipe
+    device: str
+    dtype: str
+    """Of the base's weights."""
+    tokens: str
+    """SHA-256 of the tokenized rows."""
+
+
+class Belongs(BaseModel):
+    """The run that a checkpoint can be taken up by: what decides the training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: dict[str, dict[str, Any]]
+    """The sections model, data, lora and train, without what changes no weights."""
     data: str
-    """Of the prepared training and validation rows."""
+    """SHA-256 of the prepared training and validation rows."""
+    setup: Setup | None = None
 
 
 class Manifest(BaseModel):
@@ -186,20 +216,63 @@ def take_up(job: Job) -> tuple[Belongs, Checkpoint | None]:
     Raises JobError when that belongs to other rows or another config, of which it is no continuation.
     """
     run = job.run
-    decisive = run.config.model_dump_json(include={"model", "data", "lora", "train"})
-    content = hashlib.sha256()
-    for path in _rows(run):
-        with path.open("rb") as file:
-            content.update(hashlib.file_digest(file, "sha256").digest())
-    belongs = Belongs(config=hashlib.sha256(decisive.encode()).hexdigest(), data=content.hexdigest())
+    belongs = Belongs(config=_decisive(run.config), data=_digest(_rows(run)))
     found = newest(run.checkpoints, lambda text: job.tell(Warned(message=text)))
-    if found and found.manifest.belongs != belongs:
-        what = "rows" if found.manifest.belongs.data != belongs.data else "config.json"
+    if found and (changed := _changed(found.manifest.belongs, belongs)):
+        what = ", ".join(changed)
         raise JobError(
             f"the {what} of run {run.id} changed since its checkpoint of step {found.step}, which cannot be continued "
-            "with them; start a new run: ftspace runs config RUN > new.yaml, ftspace run new.yaml"
+            "so; start a new run: ftspace runs config RUN > new.yaml, ftspace run new.yaml"
         )
     return belongs, found
+
+
+def made_with(job: Job, belongs: Belongs, found: Checkpoint | None, now: Setup) -> tuple[Belongs, Recipe]:
+    """Whose the checkpoints to come are, and the recipe: that of the checkpoint where there is one.
+
+    Tells what is not as it was then. What fits the training into memory is chosen anew on another device, and where
+    the config says it.
+    """
+    before = found.manifest.belongs.setup if found else None
+    if before is None:
+        return belongs.model_copy(update={"setup": now}), now.recipe
+    differ = [name for name in ("device", "dtype", "tokens") if getattr(before, name) != getattr(now, name)]
+    if differ:
+        said = f"the {' and the '.join(differ)} differ from those before the resume"
+        job.tell(Warned(message=f"{said}: the training goes on, but not as it would have without a break"))
+    recipe, train = before.recipe, job.run.config.train
+    fitted = ("micro_batch_tokens", "gradient_checkpointing")
+    anew = [name for name in fitted if "device" in differ or getattr(train, name) is not None]
+    recipe = replace(recipe, **{name: getattr(now.recipe, name) for name in anew})
+    return belongs.model_copy(update={"setup": now.model_copy(update={"recipe": recipe})}), recipe
+
+
+def digest_of(*datasets: Any) -> str:
+    """SHA-256 of the files that datasets are mapped from."""
+    return _digest(Path(file["filename"]) for dataset in datasets for file in dataset.cache_files)
+
+
+def _decisive(config: RunConfig) -> dict[str, dict[str, Any]]:
+    return config.model_dump(mode="json", include=DECISIVE, exclude=INDIFFERENT)
+
+
+def _changed(before: Belongs, now: Belongs) -> list[str]:
+    """What differs, by name. A field that the config did not have then is as it was when it has its default."""
+    usual = _decisive(RunConfig())
+    return ["rows"] * (before.data != now.data) + [
+        f"{section}.{name}"
+        for section, fields in now.config.items()
+        for name, value in fields.items()
+        if value != before.config.get(section, {}).get(name, usual[section][name])
+    ]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    content = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            content.update(hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()
 
 
 def _rows(run: Run) -> list[Path]:

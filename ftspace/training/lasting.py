@@ -233,7 +233,7 @@ class LastingTrainer(SFTTrainer):
         self._newest = self.state.global_step, kept.course.seconds
         self._total_train_tokens = kept.tokens
         for name, budget in kept.budgets.items():
-            setattr(self, name, budget)
+            setattr(self, name, min(budget, getattr(self, name, budget)))
         scale_rate(self.optimizer, self.lr_scheduler, 0.5 ** (self._returns - kept.returns))
         self._load_rng_state(checkpoint)  # a validation that is still due may write this checkpoint anew
 

@@ -67,7 +67,13 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         memory=loaded.memory,
     )
     foreseen = foresee(run, choose(config, work), rows.train, manifest.rows, len(loaded.untrained), here)
-    recipe = foreseen.recipe
+    setup = checkpoints.Setup(
+        recipe=foreseen.recipe,
+        device=loaded.device,
+        dtype=str(loaded.model.dtype),
+        tokens=checkpoints.digest_of(rows.train, rows.validation),
+    )
+    belongs, recipe = checkpoints.made_with(job, belongs, found, setup)
     steps = steps_of(config, recipe, len(rows.train))
     trainee = attach(config, loaded, rows.train, steps)
     model, base = trainee.model, trainee.base

@@ -10,7 +10,7 @@ from ftspace.training import checkpoints
 from ftspace.training.checkpoints import MANIFEST, Belongs, drop_from, name, newest, prune, steps, write
 from ftspace.training.folders import put, restore
 
-MINE = Belongs(config="c", data="d")
+MINE = Belongs(config={}, data="d")
 
 
 def fill(folder: Path) -> None:

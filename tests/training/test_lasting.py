@@ -44,7 +44,7 @@ from ftspace.workers import Job
 ROWS, BATCH = 18, 4
 STEPS = 10
 """Two epochs of five steps, the last of two conversations."""
-MINE = checkpoints.Belongs(config="c", data="d")
+MINE = checkpoints.Belongs(config={}, data="d")
 Weights = dict[str, torch.Tensor]
 
 
@@ -374,9 +374,39 @@ def test_rows_that_changed_since_are_refused(make) -> None:
     checkpoints.write(run.checkpoints, 4, belongs, lambda folder: None)
     found = checkpoints.take_up(job)[1]
     assert found is not None and found.step == 4
+    was = found.manifest.belongs.config
+    train = {name: value for name, value in was["train"].items() if name != "patience"}  # a field that is new since
+    checkpoints.write(run.checkpoints, 4, belongs.model_copy(update={"config": was | {"train": train}}), lambda f: None)
+    for given, refused in (({"device": "cpu", "samples": 0, "checkpoint_steps": 9}, None), ({"warmup": 0.5}, "warmup")):
+        config = merge(run.config.model_dump(), {"train": given})
+        (run.path / "config.json").write_text(parse_config(config).model_dump_json())
+        again = Job(Run(run.path), "train")
+        if refused:
+            with pytest.raises(JobError, match=r"the train\.warmup of run .* changed since"):
+                checkpoints.take_up(again)
+        else:
+            assert checkpoints.take_up(again)[1] is not None
     (run.data / "train.jsonl").write_text("{} \n")
     with pytest.raises(JobError, match=r"the rows of run .* changed since its checkpoint of step 4"):
         checkpoints.take_up(job)
+
+
+def test_a_resume_goes_on_with_the_recipe_and_tells_what_is_not_as_it_was(make) -> None:
+    run = make(micro_batch_tokens=80)
+    job = Job(run, "train")
+    first = checkpoints.Setup(recipe=Recipe(2.0, 0.02, 4, 60, False), device="cuda", dtype="float32", tokens="a")
+    belongs, recipe = checkpoints.made_with(job, MINE, None, first)
+    assert recipe == first.recipe
+    found = checkpoints.write(run.checkpoints, 4, belongs, lambda folder: None)
+    found = checkpoints.read(run.checkpoints, 4)
+    chosen = Recipe(3.0, 0.01, 8, 80, True)
+    same_place = first.model_copy(update={"recipe": chosen})
+    assert checkpoints.made_with(job, MINE, found, same_place)[1] == Recipe(2.0, 0.02, 4, 80, False)
+    assert warnings(run) == []
+    elsewhere = checkpoints.Setup(recipe=chosen, device="cpu", dtype="float32", tokens="b")
+    after, recipe = checkpoints.made_with(job, MINE, found, elsewhere)
+    assert recipe == Recipe(2.0, 0.02, 4, 80, True) and after.setup is not None and after.setup.recipe == recipe
+    assert "the device and the tokens differ" in warnings(run)[0]
 
 
 def test_what_is_done_undisturbed_draws_no_random_number() -> None:
