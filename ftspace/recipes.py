@@ -79,11 +79,13 @@ def recipe(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings
     if config.hub.offline:
         go_offline()
     from ftspace.devices import this_machine
+    from ftspace.preflight import find_model
     from ftspace.training.facts import find_facts
     from ftspace.training.forecast import estimated
     from ftspace.training.recipe import Work, explain
 
     here = this_machine(settings.data_dir, device=config.train.device)
+    find_model(config)
     facts = find_facts(config)
     mean = sum(length for length, _ in facts.lengths) / len(facts.lengths)
     asks = config.train.gradient_checkpointing is None and estimated(config, facts, here).recipe.gradient_checkpointing

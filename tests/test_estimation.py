@@ -58,7 +58,11 @@ def test_the_table_says_what_it_is(measured_machine: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--device", "abacus"], "known are"), (["--device", "T4", "--probe"], "leave one"), (["--model", "no/such"], "")],
+    [
+        (["--device", "abacus"], "known are"),
+        (["--device", "T4", "--probe"], "leave one"),
+        (["--model", "./nowhere"], "nowhere"),
+    ],
 )
 def test_what_cannot_be_estimated_is_said(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["estimate", *words, "--hub.offline", "true"]) == 2

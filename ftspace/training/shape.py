@@ -230,10 +230,10 @@ def _remote(config: ModelConfig) -> dict[str, tuple[str, Sequence[int]]] | None:
         SafetensorsParsingError,
     )
 
-    cached = try_to_load_from_cache(config.id, "model.safetensors", revision=config.revision)
-    if isinstance(cached, str):
-        return _local(Path(cached).parent)
     try:
+        cached = try_to_load_from_cache(config.id, "model.safetensors", revision=config.revision)
+        if isinstance(cached, str):
+            return _local(Path(cached).parent)
         asked = get_safetensors_metadata(config.id, revision=config.revision)
     except (
         HfHubHTTPError,
