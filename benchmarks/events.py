@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training import make_rows
+from benchmarks.training import make_rows, smol
 
 TIMES = 300
 
@@ -44,7 +44,7 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, LlamaConfig, TrainerControl, set_seed
+    from transformers import AutoModelForCausalLM, TrainerControl, set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
     from trl.trainer.sft_config import SFTConfig
 
@@ -69,17 +69,7 @@ def _measure(folder: Path, layers: int, steps: int) -> dict[str, float]:
     job.run.data.mkdir()
     talk = [{"role": "user", "content": "What is left of the harvest? " * 4}, {"role": "assistant", "content": "Oats"}]
     (job.run.data / "validation.jsonl").write_text((json.dumps({"messages": talk}) + "\n") * config.train.samples)
-    shape = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=layers,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49_152,
-        tie_word_embeddings=True,
-        max_position_embeddings=2048,
-    )
-    model: Any = AutoModelForCausalLM.from_config(shape, dtype=torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_config(smol(layers), dtype=torch.bfloat16)
     attention = model.config._attn_implementation
     rows = make_rows()[:16]
     refused = adopt(model, rows[:4])

@@ -124,11 +124,27 @@ def make_rows() -> list[dict[str, list[int]]]:
     return rows
 
 
+def smol(layers: int) -> Any:
+    """SmolLM2-135M's config, cut to some layers."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=layers,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49_152,
+        tie_word_embeddings=True,
+        max_position_embeddings=2048,
+    )
+
+
 def _train(way: str, layers: int, precise: bool, gradient: str | None) -> dict[str, Any]:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, LlamaConfig, Trainer, set_seed
+    from transformers import AutoModelForCausalLM, Trainer, set_seed
     from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerCallback
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -140,17 +156,7 @@ def _train(way: str, layers: int, precise: bool, gradient: str | None) -> dict[s
     from ftspace.training.trainer import DocumentTrainer
 
     set_seed(0)
-    shape = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=layers,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49_152,
-        tie_word_embeddings=True,
-        max_position_embeddings=2048,
-    )
-    model: Any = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_config(smol(layers), dtype=torch.float32)
     half = way in ("llamafactory", "ours") and not precise
     if half:
         model = model.to(torch.bfloat16)

@@ -126,9 +126,8 @@ def write(
         manifest = Manifest(step=step, belongs=belongs, best_step=best_step, files=files)
         (building / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         put(building, store / name(step))
-    except BaseException:
+    finally:  # renamed by now, unless something went wrong
         shutil.rmtree(building, ignore_errors=True)
-        raise
     return Checkpoint(store / name(step), manifest)
 
 
