@@ -157,8 +157,10 @@ def _config(case: Case, model: str, rows: Path) -> Any:
 def _measure(case: Case, folder: Path, rows: Path) -> dict[str, Any]:
     """What the train job of a run takes."""
     from ftspace.devices import this_machine
-    from ftspace.runs import RunReader, RunStore, fold, read_events
+    from ftspace.events import read_events
+    from ftspace.runs import RunReader, RunStore
     from ftspace.settings import worker_env
+    from ftspace.state import fold
     from ftspace.training.facts import find_facts
     from ftspace.training.forecast import estimated
 

@@ -25,8 +25,9 @@ from ftspace.config import RunConfig, default_config, merge, parse_config
 from ftspace.events import Step
 from ftspace.launchers.local import WAITING
 from ftspace.pair import Pair
-from ftspace.runs import TERMINAL, RunReader, RunStore
+from ftspace.runs import RunReader, RunStore
 from ftspace.settings import ROOT, worker_env
+from ftspace.state import TERMINAL
 
 BATCH = 16
 PATIENCE = 300.0

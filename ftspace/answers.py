@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ftspace.runs import RunState
+from ftspace.state import RunState
 
 _MEASURED = {"step", "loss", "token_accuracy", "score"}
 

@@ -18,8 +18,9 @@ from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.outcome import print_results, resume, see_through, summary
-from ftspace.runs import Run, RunReader, RunStore, Status
+from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
+from ftspace.state import Status
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,11 +14,30 @@ FtspaceError            anything that ends an action with one clear line
 Every message says what is wrong, where, and what to do. A command ends with status 2 for them, with 1 for a bug.
 """
 
+from typing import Literal
+
+Reason = Literal[
+    "",
+    "config",
+    "dataset",
+    "model",
+    "memory",
+    "disk",
+    "nan_loss",
+    "lost_process",
+    "time_limit",
+    "hub",
+    "evaluation",
+    "job",
+    "error",
+]
+"""Why a job failed; empty where none did."""
+
 
 class FtspaceError(Exception):
     """Base of all errors that are shown without a traceback; `reason` is the word kept in a run's last event."""
 
-    reason = "error"
+    reason: Reason = "error"
 
 
 class ConfigError(FtspaceError):

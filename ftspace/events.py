@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ftspace.errors import Reason
 from ftspace.redact import redact
 
 VERSION = 1
@@ -175,8 +176,8 @@ class Finished(_Event):
     type: Literal["finished"] = "finished"
     job: JobName
     status: EndStatus
-    reason: str = ""
-    """One word for a failure: dataset, model, memory, disk, nan_loss, lost_process, error, ..."""
+    reason: Reason = ""
+    """One word for a failure."""
     message: str = ""
     """What happened, why and what to do, in one line."""
     seconds: float = 0.0

@@ -23,8 +23,9 @@ from ftspace.events import Event, EventLog, Finished, JobName, Started, Warned
 from ftspace.launchers.handover import print_to, take
 from ftspace.launchers.local import WaitingWorker, launch
 from ftspace.pair import REST_SECONDS, Pair
-from ftspace.runs import SLOT, TERMINAL, Run, RunReader, fold, read_events
+from ftspace.runs import SLOT, Run, RunReader, read_events
 from ftspace.settings import ROOT, worker_env
+from ftspace.state import TERMINAL, fold
 
 POLL_SECONDS = 0.25
 STOP_GRACE_SECONDS = 300.0

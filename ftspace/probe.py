@@ -13,7 +13,8 @@ from ftspace import jobs
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.devices import keep_speed, known_speed
 from ftspace.errors import JobError
-from ftspace.runs import SLOT, RunReader, RunState, RunStore
+from ftspace.runs import SLOT, RunReader, RunStore
+from ftspace.state import RunState
 from ftspace.training.forecast import Forecast, Probe
 
 STEPS = 10

@@ -11,35 +11,15 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, assert_never
 
+from ftspace.access import Access
 from ftspace.config import RunConfig, parse_config
 from ftspace.errors import DiskError, JobError
-from ftspace.events import (
-    AdapterSaved,
-    Checkpoint,
-    Evaluated,
-    Event,
-    Finished,
-    JobName,
-    Prepared,
-    Preparing,
-    Progress,
-    Resumed,
-    Sample,
-    Started,
-    Step,
-    Validation,
-    Warned,
-    read_events,
-)
-
-Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
-TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
+from ftspace.events import Event, JobName, read_events
+from ftspace.state import RunState, Status
 
 SLOT = ".slot"
 """Beside the runs: the lock (flock) that one run at a time holds."""
@@ -70,6 +50,23 @@ class Run:
                 f"run {self.id} has no readable config.json; delete it: ftspace runs delete {self.id}"
             ) from error
         return parse_config(values, where=f"run {self.id}")
+
+    @property
+    def access(self) -> Access:
+        """Whose the run is and who may see it; the local owner's alone where the file is not there or torn."""
+        try:
+            return Access.model_validate_json((self.path / "access.json").read_bytes())
+        except (OSError, ValueError):
+            return Access()
+
+    def share(self, *, public: bool) -> None:
+        """Lets all see the run, or only its owner again. Raises DiskError."""
+        beside = self.path / f".access-{secrets.token_hex(4)}"
+        try:
+            beside.write_text(self.access.model_copy(update={"public": public}).model_dump_json() + "\n")
+            beside.replace(self.path / "access.json")
+        except OSError as error:
+            raise DiskError(f"who may see run {self.id} cannot be written: {error.strerror}") from error
 
     @property
     def jobs(self) -> list[JobName]:
@@ -158,13 +155,14 @@ class RunStore:
         """`runs_dir` is made when the first run is."""
         self.runs_dir = runs_dir
 
-    def create(self, config: RunConfig) -> Run:
-        """A new run with its config written, not yet started. Raises DiskError."""
+    def create(self, config: RunConfig, access: Access = Access()) -> Run:  # noqa: B008  (frozen)
+        """A new run with its config and its owner written, not yet started. Raises DiskError."""
         run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(6)}"
         building = self.runs_dir / (_NEW + run_id)
         try:
             building.mkdir(parents=True, mode=0o700)
             (building / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            (building / "access.json").write_text(access.model_dump_json() + "\n", encoding="utf-8")
             building.rename(self.runs_dir / run_id)
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
@@ -200,121 +198,6 @@ class RunStore:
         going = self.runs_dir / (_GONE + run_id)
         run.path.rename(going)
         shutil.rmtree(going)
-
-
-@dataclass
-class RunState:
-    """What the events of a run add up to."""
-
-    job: JobName | None = None
-    """The job that began last."""
-    looked_at: int | None = None
-    """Rows of the dataset looked at, while it is prepared."""
-    prepared: Prepared | None = None
-    steps: list[Step] = field(default_factory=list[Step])
-    validations: list[Validation] = field(default_factory=list[Validation])
-    samples: list[Sample] = field(default_factory=list[Sample])
-    """What was answered at the validations, in their order."""
-    checkpoint: Checkpoint | None = None
-    """The newest."""
-    warnings: list[str] = field(default_factory=list[str])
-    progress: dict[tuple[str, str], Progress] = field(default_factory=dict[tuple[str, str], Progress])
-    """How far the evaluation is, by task and which."""
-    adapter: AdapterSaved | None = None
-    verdict: str | None = None
-    ended: dict[JobName, Finished] = field(default_factory=dict[JobName, Finished])
-    """How each job that is over ended."""
-    started_at: float | None = None
-    last_at: float | None = None
-    """Unix times of the first and the newest event."""
-
-    def apply(self, event: Event) -> None:
-        """Takes one more event into account."""
-        self.started_at = self.started_at or event.time
-        self.last_at = event.time
-        match event:
-            case Started():
-                self.job = event.job
-                self.ended.pop(event.job, None)
-            case Preparing():
-                self.looked_at = event.rows
-            case Prepared():
-                self.prepared = event
-            case Step():
-                _forget(self.steps, lambda told: told.step >= event.step)
-                self.steps.append(event)
-            case Validation():
-                _forget(self.validations, lambda told: told.step >= event.step)
-                self.validations.append(event)
-            case Sample():
-                _forget(self.samples, lambda told: (told.step, told.index) >= (event.step, event.index))
-                self.samples.append(event)
-            case Checkpoint():
-                self.checkpoint = event
-            case Resumed():
-                for told in (self.steps, self.validations, self.samples):
-                    _forget(told, lambda one: one.step > event.step)
-                if self.checkpoint and self.checkpoint.step > event.step:
-                    self.checkpoint = None
-            case Warned():
-                if event.message not in self.warnings:
-                    self.warnings.append(event.message)
-            case Progress():
-                self.progress[event.task, event.which] = event
-            case AdapterSaved():
-                self.adapter = event
-            case Evaluated():
-                self.verdict = event.verdict
-            case Finished():
-                self.ended[event.job] = event
-            case _:
-                assert_never(event)
-
-    def end(self, jobs: list[JobName]) -> Finished | None:
-        """The event that ended the run: the first job that failed or was cancelled, else the last job's end."""
-        for job in jobs:
-            finished = self.ended.get(job)
-            if finished is None or finished.status != "finished":
-                return finished
-        return self.ended[jobs[-1]]
-
-    def unfinished(self, jobs: list[JobName]) -> list[JobName]:
-        """The jobs that are still to be done."""
-        return [job for job in jobs if job not in self.ended or self.ended[job].status != "finished"]
-
-    def status(self, jobs: list[JobName], *, alive: bool, stop_requested: bool) -> Status:
-        """The run's status, given whether a process holds its lock now and whether a stop was asked for."""
-        end = self.end(jobs)
-        if end is not None:
-            return end.status
-        if not alive:
-            return "interrupted"
-        if stop_requested:
-            return "stopping"
-        return "running" if self.job else "queued"
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Seconds until the training is done, by the pace of the newest 50 steps; None before there are two."""
-        if self.prepared is None or len(self.steps) < 2:
-            return None
-        recent = self.steps[-51:]
-        pace = (recent[-1].seconds - recent[0].seconds) / (recent[-1].step - recent[0].step)
-        return max(0.0, pace * (self.prepared.total_steps - recent[-1].step))
-
-
-def _forget(told: list[Any], void: Callable[[Any], bool]) -> None:
-    """Drops from the end what a job that was cut off had told and that another tells again."""
-    while told and void(told[-1]):
-        told.pop()
-
-
-def fold(events: Iterable[Event]) -> RunState:
-    """The state that a run's events add up to."""
-    state = RunState()
-    for event in events:
-        state.apply(event)
-    return state
 
 
 class RunReader:

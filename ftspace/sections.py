@@ -100,6 +100,14 @@ class ModelConfig(Section):
     """Hold the base's weights in 4 bits (nf4, with double quantization: QLoRA) or 8: less memory, slower steps."""
     chat_template: ChatTemplate = "auto"
     """How conversations are written as text; auto is the model's own way, and ChatML where it has none."""
+    trust_code: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of a Hub model whose own Python code you have read and trust: it is run, at that commit and no other."""
+
+    @model_validator(mode="after")
+    def _trusts_one_commit(self) -> Self:
+        if self.trust_code and self.revision not in (None, self.trust_code):
+            raise ValueError("trust_code names the commit whose code you read; leave revision out, or give the same")
+        return self
 
 
 class DataConfig(Section):
@@ -270,6 +278,14 @@ class TrainConfig(Section):
     """Save all that a resume needs every so many steps; every ten minutes when not given, and always at a stop."""
     save_total_limit: int = Field(default=2, ge=1)
     """Checkpoints kept, the newest; the best one is kept beside them."""
+    auto_resume: bool = False
+    """Go on by itself, from the newest checkpoint, when the app or the machine was restarted in mid-training."""
+    max_minutes: float | None = Field(default=None, gt=0)
+    """Stop the training after so many minutes, save what is learnt and compare it; minutes before a resume count."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """Stop the training when its minutes have cost so much, save what is learnt and compare it."""
+    price_per_hour: float | None = Field(default=None, gt=0)
+    """What an hour of the machine costs, for max_cost; the list price of the device, in dollars, if not given."""
     report_to: list[Tracker] = []
     """Trackers that get the curves too, when they are installed; on the command line, between commas."""
     seed: Seed = 0

@@ -5,12 +5,22 @@ FTSPACE_HOST      address the app listens on (default: 127.0.0.1)
 FTSPACE_PORT      port the app listens on (default: 7860)
 FTSPACE_PASSWORD  password of the app; needed with --share and on addresses that others can reach
 FTSPACE_WARM      0: the app keeps no process waiting for the next run, which saves 0.5 GB and costs seconds at Start
-SPACE_ID          set by a Hugging Face Space
+FTSPACE_USERS     on a Space with sign-in: who may start runs, Hub names between commas, * for everybody who signed in
+                  (default: the Space's author)
+FTSPACE_MAX_WAITING
+                  runs that one user may have waiting for the machine (default: 5)
+FTSPACE_MAX_MINUTES
+                  a run that is at work for longer is stopped and said to have failed (default: no limit)
+FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (default: none)
+SPACE_ID, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID
+                  set by a Hugging Face Space
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 """
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +73,16 @@ class Settings:
     space_id: str | None
     warm: bool = True
     """Whether the app keeps a pair of processes waiting for its next run."""
+    sign_in: bool = False
+    """Whether visitors sign in with their Hub account: a Space with OAuth."""
+    users: tuple[str, ...] = ()
+    """With sign-in, the Hub names that may start runs; `*` stands for everybody."""
+    max_waiting: int = 5
+    """Runs that one user may have waiting for the machine."""
+    max_minutes: float | None = None
+    """Minutes after which a run at work is stopped."""
+    webhook: str | None = None
+    """Address that is told how each run ended."""
 
     @property
     def runs_dir(self) -> Path:
@@ -83,6 +103,11 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
         hub_token=bool(environ.get("HF_TOKEN")),
         space_id=space_id,
         warm=_switch("FTSPACE_WARM", environ.get("FTSPACE_WARM") or "1"),
+        sign_in=space_id is not None and bool(environ.get("OAUTH_CLIENT_ID")),
+        users=_names(environ.get("FTSPACE_USERS") or environ.get("SPACE_AUTHOR_NAME") or ""),
+        max_waiting=_whole("FTSPACE_MAX_WAITING", environ.get("FTSPACE_MAX_WAITING") or "5"),
+        max_minutes=_minutes(environ.get("FTSPACE_MAX_MINUTES")),
+        webhook=_web_address("FTSPACE_WEBHOOK", environ.get("FTSPACE_WEBHOOK")),
     )
     if data_dir is not None:
         settings = replace(settings, data_dir=Path(data_dir))
@@ -102,6 +127,34 @@ def _switch(name: str, text: str) -> bool:
     if text not in ("0", "1"):
         raise ConfigError(f"{name} is {text!r}; give 1 or 0")
     return text == "1"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for word in text.split(",") if (name := word.strip()))
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
+        raise ConfigError(f"{name} is {text!r}; give a whole number from 1 on")
+    return int(text)
+
+
+def _minutes(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < math.inf:
+        raise ConfigError(f"FTSPACE_MAX_MINUTES is {text!r}; give a number of minutes, such as 240")
+    return minutes
+
+
+def _web_address(name: str, text: str | None) -> str | None:
+    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ConfigError(f"{name} is no web address; give one that begins with https://")
+    return text or None
 
 
 def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
 from evals.errors import one_line
-from ftspace.errors import FtspaceError
+from ftspace.errors import FtspaceError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.runs import Run
 
@@ -66,7 +66,8 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     job = Job(run, name)
     job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))
     status: EndStatus = "failed"
-    reason, message, code = "", "", 1
+    reason: Reason = ""
+    message, code = "", 1
     try:
         status = work(job)
         code = 0 if status == "finished" else 1
@@ -98,7 +99,7 @@ def is_disk_full(error: BaseException) -> bool:
     return any(words in str(error) for words in DISK_FULL)
 
 
-def _reason_of(error: Exception, run: Run) -> tuple[str, str]:
+def _reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
     text = one_line(error)
     if is_out_of_memory(error):
         return "memory", f"out of memory: {text}; lower train.micro_batch_tokens or train.max_length"

@@ -14,7 +14,8 @@ from ftspace.errors import JobError
 from ftspace.events import Prepared, Started, Step
 from ftspace.jobs import follow
 from ftspace.probe import corrected, measured, only_training, probe
-from ftspace.runs import SLOT, RunReader, fold
+from ftspace.runs import SLOT, RunReader
+from ftspace.state import fold
 from ftspace.training.forecast import Forecast, Probe
 
 SPEED = Speed(half=2e11, single=1e11, bandwidth=1e10, launch_seconds=5e-6)

@@ -14,7 +14,8 @@ from ftspace import jobs
 from ftspace.config import RunConfig, default_config, merge, parse_config
 from ftspace.errors import DiskError, JobError
 from ftspace.events import Event, EventLog, Finished, Started, Step
-from ftspace.runs import Run, RunReader, RunStore, Status
+from ftspace.runs import Run, RunReader, RunStore
+from ftspace.state import Status
 
 
 def make(store: RunStore, **changes: Any) -> Run:

@@ -18,8 +18,9 @@ from ftspace.config import default_config, merge, parse_config
 from ftspace.errors import ConfigError
 from ftspace.events import Finished, Started, read_events
 from ftspace.pair import Pair
-from ftspace.runs import SLOT, Run, RunReader, RunStore, Status
+from ftspace.runs import SLOT, Run, RunReader, RunStore
 from ftspace.settings import ROOT, read_settings, worker_env
+from ftspace.state import Status
 
 TINY: dict[str, Any] = {"data": {"max_samples": 40}, "train": {"max_steps": 2}, "eval": {"tasks": []}}
 REFUSED: dict[str, Any] = {"data": {"id": "assets/datasets/people_text.jsonl"}}

@@ -19,7 +19,8 @@ from ftspace.events import (
     Validation,
     Warned,
 )
-from ftspace.runs import RunReader, RunStore, Status, fold
+from ftspace.runs import RunReader, RunStore
+from ftspace.state import Status, fold
 
 
 def finished(job: JobName, status: EndStatus) -> Finished:

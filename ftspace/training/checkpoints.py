@@ -37,6 +37,10 @@ INDIFFERENT = {
         "checkpoint_steps",
         "micro_batch_tokens",
         "gradient_checkpointing",
+        "auto_resume",
+        "max_minutes",
+        "max_cost",
+        "price_per_hour",
     }
 }
 """What of the decisive sections changes no weights but by rounding."""

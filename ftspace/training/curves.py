@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ftspace.config import RunConfig
-from ftspace.runs import RunState
+from ftspace.state import RunState
 from ftspace.training.trends import Level, Numbers, Trend, level, noise, trend
 
 MOST = 2000

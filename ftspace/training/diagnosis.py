@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ftspace.config import RunConfig
-from ftspace.runs import RunState
+from ftspace.state import RunState
 from ftspace.training.curves import FEWEST, FLAT, SURE, Curves
 from ftspace.training.recipe import usual_rate
 from ftspace.training.trends import level, noise, ranks_rise, stairs, trend

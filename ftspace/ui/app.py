@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from ftspace.runs import TERMINAL, Run, RunReader
+from ftspace.runs import Run, RunReader
 from ftspace.settings import Settings
+from ftspace.state import TERMINAL
 from ftspace.ui import form, markup, theme
 from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose

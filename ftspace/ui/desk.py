@@ -18,7 +18,7 @@ from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
 from ftspace.pair import Pair
-from ftspace.runs import TERMINAL, Run, RunReader, RunStore
+from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import (
     ASSETS,
     UPLOAD_MAX_BYTES,
@@ -28,6 +28,7 @@ from ftspace.settings import (
     Settings,
     resolve_local,
 )
+from ftspace.state import TERMINAL
 from ftspace.ui.choice import Choice
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line

@@ -11,7 +11,8 @@ from ftspace import jobs, preflight
 from ftspace.config import anchor
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
-from ftspace.runs import TERMINAL, Run, RunReader, Status
+from ftspace.runs import Run, RunReader
+from ftspace.state import TERMINAL, Status
 from ftspace.ui import form, markup, views
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk

@@ -15,7 +15,7 @@ from evals.log import Results, Row
 from evals.log import Verdict as RowVerdict
 from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
-from ftspace.runs import TERMINAL, RunState, Status
+from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.footprint import footprint
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ftspace.config import RunConfig, default_config, field_names, parse_config
 from ftspace.events import Event, Finished, Resumed, Step, Validation, Warned
-from ftspace.runs import RunState, fold
+from ftspace.state import RunState, fold
 from ftspace.training.diagnosis import diagnose
 from tests.training import simulated
 

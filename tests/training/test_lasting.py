@@ -23,8 +23,9 @@ from evals.models import load_tokenizer
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint, Event, Prepared, Resumed, Step, Warned, read_events
-from ftspace.runs import Run, RunStore, fold
+from ftspace.runs import Run, RunStore
 from ftspace.settings import ROOT
+from ftspace.state import fold
 from ftspace.supervision import IGNORED
 from ftspace.training import checkpoints, kept
 from ftspace.training.adapters import attach

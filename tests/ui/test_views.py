@@ -22,7 +22,7 @@ from ftspace.events import (
     Validation,
     Warned,
 )
-from ftspace.runs import RunState, fold
+from ftspace.state import RunState, fold
 from ftspace.ui import samples, views
 
 CONFIG = default_config()
