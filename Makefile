@@ -16,8 +16,9 @@ demo: $(VENV)/.runtime  ## fine-tune the bundled model, compare it with its base
 app: $(VENV)/.runtime  ## open the app on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
-test: $(VENV)/.development chromium  ## run all tests
-	$(BIN)/python -m pytest
+# A module's tests share what it builds, so they stay in one process; modules go in their order, the long ones first.
+test: $(VENV)/.development chromium  ## run all tests, as many modules at once as there are processors (at most 4)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.development  ## lint, format and types
 	$(BIN)/ruff check $(SOURCES)

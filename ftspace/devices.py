@@ -22,7 +22,7 @@ from ftspace.errors import ConfigError
 PRICED = "November 2026"
 UTILIZATION = 0.4
 """Of the tensor cores' throughput: LoRA steps of models from 1 to 8 billion parameters reach 35 to 50 %."""
-CPU_UTILIZATION = 0.9
+CPU_UTILIZATION = 0.83
 """Of what one core of a processor was measured to reach on one product alone: those of a step have other sizes."""
 CPU_LAUNCH = 1.5
 """Of what a tensor operation was measured to cost in a bare loop: in a model, Python stands around it."""

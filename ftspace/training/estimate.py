@@ -65,10 +65,10 @@ ADAPTER_OPS = 12.0
 """Of an adapted matrix in a step: the optimizer goes through its two parts one by one."""
 TRAFFIC = 3.0
 """How often a GPU moves through its memory in a step what is kept for the backward pass."""
-NUMBER_BYTES = 155.0
+NUMBER_BYTES = 167.0
 """On a CPU a number of those kept costs a step, beside the products, as much as moving so many bytes: norms, softmax,
 casts, copies and their gradients go through it some twenty times, in bfloat16 no faster than in float32."""
-RECORDED = 2.0
+RECORDED = 2.15
 """Starting an operation on a CPU takes so much longer where a backward pass is recorded and made."""
 
 
