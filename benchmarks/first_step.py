@@ -1,11 +1,11 @@
-"""From Start to the first training step: through a waiting pair, from a fresh start, and with a fresh `trl sft`.
+"""From Start to the first training step: with a worker that waits, from a fresh start, and with a fresh `trl sft`.
 
 `python -m benchmarks.first_step [--rounds 3] [--json]`. All three train the bundled base with LoRA on the bundled rows,
 16 conversations a step, offline on the CPU, and take turns; the medians count. Nothing is kept from one round to the
 next. Ours looks at all rows, splits them and measures the validation loss before the step; TRL does not.
 
-    warm  jobs.start with a pair that has its imports done, until the first Step event
-    cold  jobs.start without one
+    warm  jobs.start while a worker waits that has its imports done, until the first Step event
+    cold  jobs.start without one, and without a supervisor
     trl   the process `trl sft`, until it prints the first step's loss
 """
 
@@ -24,7 +24,6 @@ from ftspace import jobs
 from ftspace.config import RunConfig, default_config, merge, parse_config
 from ftspace.events import Step
 from ftspace.launchers.local import WAITING
-from ftspace.pair import Pair
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import ROOT, worker_env
 from ftspace.state import TERMINAL
@@ -64,18 +63,18 @@ def main() -> int:
 def _ours(folder: Path, *, warm: bool) -> float:
     store = RunStore(folder / "runs")
     run = store.create(_config())
-    pair = Pair(store)
     if warm:
-        pair.begin(0, offline=True)
+        jobs.warm(store, seconds=0, offline=True)
         _until_imported()
     began = time.monotonic()
-    jobs.start(run, pair if warm else None)
+    jobs.start(run)
     reader = RunReader(run)
     while not any(isinstance(event, Step) for event in reader.refresh()):
         if time.monotonic() - began > PATIENCE or reader.status() in TERMINAL:
             raise SystemExit(f"the run made no step: {run.events.read_text()}")
         time.sleep(0.02)
     seconds = time.monotonic() - began
+    jobs.cool(store)
     for _ in jobs.follow(reader):
         pass
     return seconds

@@ -1,6 +1,7 @@
 """The commands `prepare` and `curve`, and what they share with `run`. Parses, calls, prints; decides nothing itself."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import shlex
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from ftspace.config import RunConfig, anchor, load_config, merge
 from ftspace.console import stderr, stdout
-from ftspace.errors import ConfigError, FtspaceError, HubError
+from ftspace.errors import ConfigError, FtspaceError, HubError, JobError
 from ftspace.flags import add_flags
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, resolve_local
@@ -96,10 +97,11 @@ def watch(reader: RunReader, *, diagnosed: bool = True) -> bool:
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         nonlocal stopped
-        if reader.run.stop_flag.exists():
+        if stopped or reader.run.stop_flag.exists():
             raise SystemExit(130)
         stopped = True
-        reader.run.stop_flag.touch()
+        with contextlib.suppress(JobError):  # it ended by itself just now
+            jobs.stop(reader.run)
         saved = ", the adapter will be saved" if diagnosed else ""
         stderr.print(f"stopping at the next step{saved} (Ctrl-C again: don't wait)")
 
@@ -109,6 +111,11 @@ def watch(reader: RunReader, *, diagnosed: bool = True) -> bool:
     finally:
         signal.signal(signal.SIGINT, previous)
     return stopped
+
+
+def say_busy() -> None:
+    """Says that a command waits until no run has the machine."""
+    stderr.print("waiting for the machine: a run is at work")
 
 
 def diagnosis(reader: RunReader) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ def estimate(parsed: argparse.Namespace, given: dict[str, Any], settings: Settin
         from ftspace.probe import corrected, probe
 
         stderr.print("making the first steps of the run …")
-        found = corrected(found, probe(config, settings.data_dir, commands.watch))
+        found = corrected(found, probe(config, settings.data_dir, commands.watch, commands.say_busy))
     if parsed.json:
         stdout.file.write(found.model_dump_json(indent=2) + "\n")
     else:

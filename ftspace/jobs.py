@@ -1,86 +1,86 @@
-"""Starts, queues, watches and stops the jobs of runs. Knows no torch and no gradio.
+"""Queues, watches and stops the jobs of runs. Knows no torch and no gradio, and does none of the work itself.
 
-`start` leaves behind one light supervisor process a run (`python -m ftspace.jobs RUN_DIR FD`). It waits for the
-machine's slot, runs the jobs one after the other, and says how one ended that could not. Whoever started it may go.
-An app has one started before there is a run (`--wait FD`, see pair.py).
+The work is the supervisor's (supervisor.py), one process for a folder of runs, which is started when it is needed and
+goes on when whoever called has gone.
 """
 
-import contextlib
-import fcntl
 import os
-import select
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from socket import SHUT_RDWR, socket
 
-from ftspace.errors import DiskError, JobError
-from ftspace.events import Event, EventLog, Finished, JobName, Started, Warned
-from ftspace.launchers.handover import print_to, take
-from ftspace.launchers.local import WaitingWorker, launch
-from ftspace.pair import REST_SECONDS, Pair
-from ftspace.runs import SLOT, Run, RunReader, read_events
-from ftspace.settings import ROOT, worker_env
-from ftspace.state import TERMINAL, fold
+from ftspace import bell, queue
+from ftspace.errors import DiskError, FtspaceError, JobError
+from ftspace.events import Event
+from ftspace.runs import Run, RunReader, RunStore
+from ftspace.settings import read_settings, worker_env
+from ftspace.state import TERMINAL
 
 POLL_SECONDS = 0.25
-STOP_GRACE_SECONDS = 300.0
-"""How long a job may take to end its step and save after SIGTERM, before its processes are killed."""
 MIN_FREE_BYTES = 200_000_000
 """Less free disk than this and a run is refused: an adapter, logs and a data split need about that much."""
+PAINT_SECONDS = 3.0
+"""From an app's first page on, which is drawn meanwhile, until a worker is started that waits for its next run."""
+_LOOK_SECONDS = 2.0
+_AGAIN_SECONDS = 0.5
 
 
-def start(run: Run, pair: Pair | None = None) -> None:
-    """Sets the run's jobs going and returns at once: by the pair that waits, if there is one and it fits the run.
+def start(run: Run, token: str | None = None) -> None:
+    """Queues the run's jobs and returns; `token`, for the Hub, is kept in memory only.
 
-    Raises JobError when they are going already, DiskError without room.
+    Raises JobError when they are going already or too many runs wait, DiskError without room.
     """
     require_space(run.path)
-    env = worker_env(offline=run.config.hub.offline)
-    lock_fd = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _take(lock_fd)
-        supervisor = pair.take(run.path, lock_fd, env) if pair else None
-        supervisor = supervisor or _start_supervisor(run, lock_fd, env)
-    except BlockingIOError as error:
-        raise JobError(f"run {run.id} is already at work") from error
-    finally:
-        os.close(lock_fd)
-    threading.Thread(target=_see_off, args=(supervisor, run, pair), daemon=True).start()
+    env = worker_env(offline=run.config.hub.offline, token=token)
+    with bell.call(run.path.parent, {"do": "start", "run": run.id, "env": env}) as supervisor:
+        queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=read_settings().max_waiting)
+        bell.say(supervisor, {"do": "look"})
 
 
-def _start_supervisor(run: Run, lock_fd: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    with run.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "ftspace.jobs", str(run.path), str(lock_fd)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=ROOT,
-            env=env,
-            pass_fds=[lock_fd],
-            start_new_session=True,
-        )
+def resume(run: Run, token: str | None = None) -> None:
+    """Queues the jobs of a run that are not finished; the training goes on from its newest checkpoint.
+
+    Raises JobError when there is nothing to go on with or too many runs wait, DiskError without room.
+    """
+    start(run, token)
 
 
-def _see_off(supervisor: subprocess.Popen[bytes], run: Run, pair: Pair | None) -> None:
-    """Lets no supervisor become a zombie, and the next pair be started when the run is over."""
-    supervisor.wait()
-    if pair:
-        pair.begin(REST_SECONDS, offline=run.config.hub.offline)
+def stop(run: Run) -> None:
+    """Asks a run to stop: it ends at the next step with its adapter saved, or at once when it waits for its turn.
+
+    Raises JobError when nothing is to be stopped.
+    """
+    if not queue.cancel(run):
+        if not run.is_alive():
+            raise JobError(f"run {run.id} is not at work, there is nothing to stop")
+        run.stop_flag.touch()
+        look_after(RunStore(run.path.parent))
+    bell.ring(run.path.parent)
 
 
-def _take(lock_fd: int) -> None:
-    """Takes a run's lock, which others may hold for the instant in which they look. Raises BlockingIOError."""
-    for _ in range(10):
-        with contextlib.suppress(BlockingIOError):
-            return fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(0.05)
-    return fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def look_after(store: RunStore) -> None:
+    """Starts a supervisor when runs wait and none is there: one was killed, or the machine was started anew."""
+    if not bell.is_there(store.runs_dir) and queue.tickets(store.runs_dir):
+        bell.call(store.runs_dir, {"do": "look"}).close()
+
+
+def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Event]:
+    """The run's events as they come, until it is over."""
+    run = reader.run
+    looked_at = time.monotonic()
+    while True:
+        waiting, alive = run.ticket.exists(), run.is_alive()
+        yield from reader.refresh()
+        if not waiting and not alive and reader.status() in TERMINAL:
+            return
+        if waiting and not alive and time.monotonic() - looked_at > _LOOK_SECONDS:
+            looked_at = time.monotonic()
+            look_after(RunStore(run.path.parent))
+        time.sleep(poll_seconds)
 
 
 def require_space(path: Path) -> None:
@@ -96,140 +96,54 @@ def require_space(path: Path) -> None:
         )
 
 
-def stop(run: Run) -> None:
-    """Asks a run to stop: it ends at the next step with its adapter saved. Raises JobError when nothing is at work."""
-    if not run.is_alive():
-        raise JobError(f"run {run.id} is not at work, there is nothing to stop")
-    run.stop_flag.touch()
+@dataclass
+class _Warmth:
+    """A connection that is kept open, so that the supervisor keeps a worker waiting."""
+
+    wanted: bool = True
+    peer: socket | None = None
 
 
-def resume(run: Run) -> None:
-    """Sets the jobs of a run going that are not finished; the training goes on from its newest checkpoint.
+_warmths: dict[Path, _Warmth] = {}
+_guard = threading.Lock()
 
-    Raises JobError when there is nothing to go on with, DiskError without room.
+
+def warm(store: RunStore, *, seconds: float = PAINT_SECONDS, offline: bool = False) -> None:
+    """Has a train worker wait, its imports done, from some seconds on and for as long as this process lives.
+
+    `offline`: for runs that ask nothing of the Hub; after a run it is for runs like that one. Returns at once.
     """
-    if run.is_alive():
-        raise JobError(f"run {run.id} is already at work; watch it: ftspace runs show {run.id}")
-    reader = RunReader(run)
-    if reader.status() == "finished":
-        raise JobError(f"run {run.id} is finished, there is nothing to go on with; start a new one: ftspace run")
-    require_space(run.path)
-    run.stop_flag.unlink(missing_ok=True)
-    if reader.state.end(run.jobs):  # which is void from here on
-        _say(run, Started(job=reader.state.unfinished(run.jobs)[0], pid=os.getpid()))
-    start(run)
-
-
-def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Event]:
-    """The run's events as they come, until it is over."""
-    while True:
-        over = not reader.run.is_alive()
-        yield from reader.refresh()
-        if over and reader.status() in TERMINAL:
+    with _guard:
+        if store.runs_dir in _warmths:
             return
-        time.sleep(poll_seconds)
+        kept = _warmths[store.runs_dir] = _Warmth()
+    words = {"do": "warm", "seconds": seconds, "offline": offline}
+    threading.Thread(target=_keep_warm, args=(store.runs_dir, kept, words), daemon=True).start()
 
 
-def await_run(app: socket.socket) -> None:
-    """Waits for a run with a worker that does its imports, then supervises it; ends when the app or the worker goes."""
-    worker = WaitingWorker()
-    try:
-        heard, _, _ = select.select([app, worker.socket], [], [])
-        work = take(app) if app in heard else None
-        app.close()
-        if work is not None:
-            run = Run(work[0])
-            print_to(run.log)
-            supervise(run, work[1][0], worker)
-    finally:
-        worker.end()
+def cool(store: RunStore) -> None:
+    """Ends what `warm` began."""
+    with _guard:
+        kept = _warmths.pop(store.runs_dir, None)
+        if kept:
+            kept.wanted = False
+            if kept.peer:
+                with suppress(OSError):
+                    kept.peer.shutdown(SHUT_RDWR)
 
 
-def supervise(run: Run, lock_fd: int, worker: WaitingWorker | None = None) -> None:
-    """Runs the jobs of a run that are not finished, one after the other, holding the machine's slot.
-
-    `worker`, if any, is given the training.
-    """
-    todo = fold(read_events(run.events)[0]).unfinished(run.jobs)
-    slot_fd = _wait_for_slot(run)
-    if slot_fd is None:
-        _say(run, Finished(job=todo[0], status="cancelled", message="stopped while waiting for its turn"))
-        return
-    try:
-        for job in todo:
-            locks = [lock_fd, slot_fd]
-            _, before = read_events(run.events)
-            process = worker.give(run.path, locks=locks) if worker and job == "train" else None
-            if not _watch(run, job, process or launch(run.path, job, locks=locks), before):
-                return
-    finally:
-        os.close(slot_fd)
-
-
-def _wait_for_slot(run: Run) -> int | None:
-    """The lock that one run at a time may hold; None when the run was told to stop while it waited."""
-    slot_fd = os.open(run.path.parent / SLOT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    while True:
+def _keep_warm(runs_dir: Path, kept: _Warmth, words: dict[str, object]) -> None:
+    """Stays connected; a supervisor that was killed is followed by another, which takes up the queue, too."""
+    while kept.wanted:
         try:
-            fcntl.flock(slot_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if run.stop_flag.exists():
-                os.close(slot_fd)
-                return None
-            time.sleep(POLL_SECONDS)
-        else:
-            return slot_fd
-
-
-def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int) -> bool:
-    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here.
-
-    `before` is where in the events its own begin.
-    """
-    terminated_at: float | None = None
-    killed = False
-    while process.poll() is None:
-        now = time.monotonic()
-        if run.stop_flag.exists() and terminated_at is None:
-            process.send_signal(signal.SIGTERM)
-            terminated_at = now
-        if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
-            killed = True
-            os.killpg(process.pid, signal.SIGKILL)
-        time.sleep(POLL_SECONDS)
-    with contextlib.suppress(ProcessLookupError):  # what a job that was killed left running
-        os.killpg(process.pid, signal.SIGKILL)
-    end = fold(read_events(run.events, before)[0]).ended.get(job)
-    if end is None:
-        _say(run, _last_words(run, job, process.returncode, killed=killed, stopped=terminated_at is not None))
-        return False
-    if (end.status == "finished") != (process.returncode == 0):
-        _say(run, Warned(message=f"the {job} job said it {end.status}, and ended with status {process.returncode}"))
-    return end.status == "finished"
-
-
-def _last_words(run: Run, job: JobName, returncode: int, *, killed: bool, stopped: bool) -> Finished:
-    if killed:
-        message = f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; {run.go_on()}"
-        return Finished(job=job, status="cancelled", message=message)
-    if stopped:
-        return Finished(job=job, status="cancelled", message=f"the {job} job was stopped before it had begun its work")
-    cause = f"signal {-returncode} ({signal.Signals(-returncode).name})" if returncode < 0 else f"status {returncode}"
-    advice = "; the system may have run out of memory: lower train.micro_batch_tokens" if returncode == -9 else ""
-    message = (
-        f"the {job} job's process ended with {cause} and without a word{advice}; see worker.log in the run's folder"
-    )
-    return Finished(job=job, status="failed", reason="lost_process", message=message)
-
-
-def _say(run: Run, event: Event) -> None:
-    log = EventLog(run.events)
-    log.append(event)
-    log.close()
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "--wait":
-        await_run(socket.socket(fileno=int(sys.argv[2])))
-    else:
-        supervise(Run(Path(sys.argv[1])), int(sys.argv[2]))
+            peer = bell.call(runs_dir, words | {"env": worker_env(offline=False)})
+        except FtspaceError:
+            time.sleep(_LOOK_SECONDS)
+            continue
+        with _guard:
+            kept.peer = peer
+        with peer, suppress(OSError):
+            peer.settimeout(None)
+            while kept.wanted and peer.recv(1):
+                pass
+        time.sleep(_AGAIN_SECONDS)

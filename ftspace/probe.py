@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ftspace import jobs
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.devices import keep_speed, known_speed
 from ftspace.errors import JobError
-from ftspace.runs import SLOT, RunReader, RunStore
+from ftspace.launchers.local import WORKERS
+from ftspace.runs import RunReader
+from ftspace.scratch import scratch_run
 from ftspace.state import RunState
 from ftspace.training.forecast import Forecast, Probe
 
@@ -38,22 +39,21 @@ _ONLY_TRAINING: dict[str, Any] = {
 }
 
 
-def probe(config: RunConfig, data_dir: Path, watch: Callable[[RunReader], object]) -> Probe:
+def probe(
+    config: RunConfig, data_dir: Path, watch: Callable[[RunReader], object], waiting: Callable[[], object]
+) -> Probe:
     """Runs the first steps; `watch` shows them until they are over. Raises JobError when they don't get that far.
 
-    They wait for their turn as a run does: beside another one they would measure it, too.
+    They wait until the machine is free, for beside a run they would measure it, too; `waiting` is called before that.
     """
     with tempfile.TemporaryDirectory(prefix="ftspace-probe-") as folder:
         scratch = Path(folder)
         if speed := known_speed(data_dir):
             keep_speed(scratch, speed)
-        run = RunStore(scratch / "runs").create(only_training(config))
-        (data_dir / "runs").mkdir(parents=True, exist_ok=True)
-        (scratch / "runs" / SLOT).symlink_to(data_dir / "runs" / SLOT)
-        jobs.start(run)
-        reader = RunReader(run)
-        watch(reader)
-        status, end = reader.status(), reader.state.end(run.jobs)
+        steps = only_training(config)
+        with scratch_run(scratch, steps, WORKERS["train"], data_dir / "runs", waiting) as reader:
+            watch(reader)
+        status, end = reader.status(), reader.state.end(reader.run.jobs)
         if status != "finished" or not reader.state.steps:
             why = f": {end.message}" if end and end.message else ""
             raise JobError(f"the first steps of the run did not come to their end ({status}){why}")

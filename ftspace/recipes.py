@@ -4,17 +4,11 @@ Parses, starts, prints; keeps nothing.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,17 +20,16 @@ from ftspace.config import RunConfig, anchor
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, JobError
 from ftspace.flags import add_flags
-from ftspace.runs import SLOT, Run, RunReader, RunStore
-from ftspace.settings import ROOT, Settings, go_offline, worker_env
+from ftspace.scratch import scratch_run
+from ftspace.settings import Settings, go_offline
 
 if TYPE_CHECKING:
     from ftspace.training.lr_find import Found
 
+SWEEP = "ftspace.training.sweep"
 STEPS = 60
 ROWS = 16
 """Lines of the table that is shown."""
-GRACE_SECONDS = 20.0
-"""How long the process may take to end before it is killed."""
 
 
 def add_lr_find(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource[Any]:
@@ -114,10 +107,9 @@ def lr_find(parsed: argparse.Namespace, given: dict[str, Any], settings: Setting
         go_offline()
     commands.check(config, settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with tempfile.TemporaryDirectory(prefix="ftspace-lr-find-") as folder, _slot(settings.runs_dir) as slot:
-        run = RunStore(Path(folder) / "runs").create(sweeping(config, parsed.steps))
-        with _process(run, slot):
-            reader = RunReader(run)
+    with tempfile.TemporaryDirectory(prefix="ftspace-lr-find-") as folder:
+        swept = sweeping(config, parsed.steps)
+        with scratch_run(Path(folder), swept, SWEEP, settings.runs_dir, commands.say_busy) as reader:
             stopped = commands.watch(reader, diagnosed=False)
         end = reader.state.end(["train"])
     if stopped:
@@ -143,49 +135,6 @@ def sweeping(config: RunConfig, steps: int) -> RunConfig:
     train = config.train.model_copy(update=alone | schedule | {"on_divergence": "stop", "checkpoint_steps": None})
     tasks = config.eval.model_copy(update={"tasks": []})
     return config.model_copy(update={"data": data, "train": train, "eval": tasks})
-
-
-@contextmanager
-def _slot(runs_dir: Path) -> Generator[int]:
-    """The machine's slot, which one run at a time may hold: waits for it."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    slot = os.open(runs_dir / SLOT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stderr.print("waiting for the machine: a run is at work")
-            fcntl.flock(slot, fcntl.LOCK_EX)
-        yield slot
-    finally:
-        os.close(slot)
-
-
-@contextmanager
-def _process(run: Run, slot: int) -> Generator[None]:
-    """The sweep's process, holding the run's lock and the slot; whatever happens, it is gone at the end."""
-    lock = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    with run.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ftspace.training.sweep", str(run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=ROOT,
-            env=worker_env(offline=run.config.hub.offline),
-            pass_fds=[lock, slot],
-            start_new_session=True,
-        )
-    os.close(lock)
-    try:
-        yield
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _print(found: "Found") -> None:

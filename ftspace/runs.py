@@ -1,7 +1,7 @@
 """Runs on disk: their folders, their ids, and what became of them. Knows no process, no torch and no screen.
 
-A run is one folder (docs/glossary.md). Its state is a fold over its events, plus one fact about now: whether a process
-holds its lock. `RunReader` keeps the offset, so looking again costs the new lines only.
+A run is one folder (docs/glossary.md). Its state is a fold over its events, plus two facts about now: whether a process
+holds its lock or it has a ticket. `RunReader` keeps the offset, so looking again costs the new lines only.
 """
 
 import fcntl
@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,8 @@ from ftspace.errors import DiskError, JobError
 from ftspace.events import Event, JobName, read_events
 from ftspace.state import RunState, Status
 
-SLOT = ".slot"
-"""Beside the runs: the lock (flock) that one run at a time holds."""
+TIME_LIMIT = "time_limit"
+"""What is written into the stop flag of a run that was at work for as long as the machine lets one be."""
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
 _NEW = ".new-"
@@ -125,16 +126,39 @@ class Run:
         return self.path / "lock"
 
     @property
+    def ticket(self) -> Path:
+        """Exists from the wish to have the run worked on until it is over; its order among others is in it."""
+        return self.path / "ticket.json"
+
+    @property
     def stop_flag(self) -> Path:
         """Exists once somebody asked the run to stop."""
         return self.path / "stop"
 
+    def time_is_up(self) -> str:
+        """What became of a run that was stopped because it was at work for too long; "" when it was not."""
+        try:
+            if self.stop_flag.read_text() != TIME_LIMIT:
+                return ""
+        except OSError:
+            return ""
+        saved = "its adapter is saved" if self.adapter.exists() else "no adapter was saved yet"
+        return (
+            "stopped, for the run was at work for as long as this machine lets one be (FTSPACE_MAX_MINUTES); "
+            f"{saved}; {self.go_on()}"
+        )
+
     def is_alive(self) -> bool:
         """Whether a process is at work on the run."""
-        return _is_held(self.lock)
+        return is_held(self.lock)
+
+    def is_waiting(self) -> bool:
+        """Whether the run waits for its turn: it has a ticket, and nobody is at work on it."""
+        return self.ticket.exists() and not self.is_alive()
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
+    """Whether some process holds a lock (flock) exclusively."""
     try:
         fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -146,6 +170,21 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def take_lock(lock: Path, tries: int = 1) -> int | None:
+    """A lock (flock), held, as an open file; None when another holds it.
+
+    Somebody may have it for the instant in which he looks: `tries` says how often it is tried.
+    """
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(tries):
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        time.sleep(0.05 if tries > 1 else 0)
+    os.close(fd)
+    return None
 
 
 class RunStore:
@@ -186,15 +225,12 @@ class RunStore:
         names = [entry.name for entry in os.scandir(self.runs_dir) if _RUN_ID.fullmatch(entry.name)]
         return [Run(self.runs_dir / name) for name in sorted(names, reverse=True)]
 
-    def is_busy(self) -> bool:
-        """Whether a run has the machine's slot."""
-        return _is_held(self.runs_dir / SLOT)
-
     def delete(self, run_id: str) -> None:
-        """Removes a run and everything in it. Raises JobError while a process is at work on it."""
+        """Removes a run and everything in it. Raises JobError while a process is at work on it or it waits for one."""
         run = self.get(run_id)
-        if run.is_alive():
-            raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
+        if run.ticket.exists() or run.is_alive():
+            doing = "at work" if run.is_alive() else "waiting for its turn"
+            raise JobError(f"run {run_id} is {doing}; stop it first: ftspace runs stop {run_id}")
         going = self.runs_dir / (_GONE + run_id)
         run.path.rename(going)
         shutil.rmtree(going)
@@ -217,7 +253,8 @@ class RunReader:
         return events
 
     def status(self) -> Status:
-        """The run's status now. Looks at the lock first: what a process wrote before it let go is then read too."""
-        alive = self.run.is_alive()
+        """The run's status now. Looks at ticket and lock first: what was written before they went is then read too."""
+        ticket, alive = self.run.ticket.exists(), self.run.is_alive()
         self.refresh()
-        return self.state.status(self.run.jobs, alive=alive, stop_requested=self.run.stop_flag.exists())
+        stop = self.run.stop_flag.exists()
+        return self.state.status(self.run.jobs, alive=alive, stop_requested=stop, ticket=ticket)

@@ -18,6 +18,7 @@ FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 """
 
+import itertools
 import math
 import os
 import re
@@ -42,6 +43,9 @@ UPLOADS_MAX_BYTES = 5_000_000_000
 """What all uploads together may take."""
 UPLOADS_MAX_FILES = 500
 """Uploads kept."""
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+"""What keeps a process from asking the Hub."""
 
 WORKER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -72,7 +76,7 @@ class Settings:
     """Whether this process can read what is private on the Hub."""
     space_id: str | None
     warm: bool = True
-    """Whether the app keeps a pair of processes waiting for its next run."""
+    """Whether the app has a process waiting for its next run."""
     sign_in: bool = False
     """Whether visitors sign in with their Hub account: a Space with OAuth."""
     users: tuple[str, ...] = ()
@@ -169,17 +173,35 @@ def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:
     return int(gigabytes * 1e9)
 
 
-def worker_env(*, offline: bool, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def worker_env(*, offline: bool, token: str | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of a job's process: this one's, the project on the import path, and WORKER_ENV where not set.
 
-    Of several GPUs that this process may see, a job sees the first.
+    Of several GPUs that this process may see, a job sees the first. A `token` for the Hub wins over this process's.
     """
     env = {**WORKER_ENV, **environ}
     env["CUDA_VISIBLE_DEVICES"] = env["CUDA_VISIBLE_DEVICES"].partition(",")[0].strip()
     env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), environ.get("PYTHONPATH")) if p)
     if offline:
-        env |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+        env |= OFFLINE
+    if token:
+        env["HF_TOKEN"] = token
     return env
+
+
+def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str] | None:
+    """The GPUs that CUDA_VISIBLE_DEVICES names, as it names them; None where it is not set and all may be seen."""
+    if "CUDA_VISIBLE_DEVICES" not in environ:
+        return None
+    names = [name.strip() for name in environ["CUDA_VISIBLE_DEVICES"].split(",")]
+    return list(itertools.takewhile(lambda name: name and name != "-1", names))
+
+
+def set_token(token: str | None) -> None:
+    """Gives this process another Hub token than the one it was started with, or none."""
+    if token:
+        os.environ["HF_TOKEN"] = token
+    else:
+        os.environ.pop("HF_TOKEN", None)
 
 
 def secrets_in_env(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -204,4 +226,4 @@ def anchored(name: str) -> str:
 
 def go_offline() -> None:
     """Keeps this process from asking the Hub. The Hub's client reads these when it is imported: call it before."""
-    os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
+    os.environ.update(OFFLINE)

@@ -106,13 +106,13 @@ class RunState:
         """The jobs that are still to be done."""
         return [job for job in jobs if job not in self.ended or self.ended[job].status != "finished"]
 
-    def status(self, jobs: list[JobName], *, alive: bool, stop_requested: bool) -> Status:
-        """The run's status, given whether a process holds its lock now and whether a stop was asked for."""
+    def status(self, jobs: list[JobName], *, alive: bool, stop_requested: bool, ticket: bool = False) -> Status:
+        """The run's status, given whether a process holds its lock now, a stop was asked for, and it has a ticket."""
         end = self.end(jobs)
         if end is not None:
             return end.status
         if not alive:
-            return "interrupted"
+            return "queued" if ticket else "interrupted"
         if stop_requested:
             return "stopping"
         return "running" if self.job else "queued"

@@ -81,6 +81,8 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
         log.exception("the %s job failed", name)
         reason, message = _reason_of(error, run)
+    if status == "cancelled" and (said := run.time_is_up()):
+        status, reason, message = "failed", "time_limit", said
     job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
     return code
 

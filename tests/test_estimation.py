@@ -14,7 +14,8 @@ from ftspace.errors import JobError
 from ftspace.events import Prepared, Started, Step
 from ftspace.jobs import follow
 from ftspace.probe import corrected, measured, only_training, probe
-from ftspace.runs import SLOT, RunReader
+from ftspace.runs import RunReader
+from ftspace.slots import SLOT
 from ftspace.state import fold
 from ftspace.training.forecast import Forecast, Probe
 
@@ -90,17 +91,18 @@ def test_a_card_without_bfloat16_computes_it_as_float32() -> None:
     assert [card.flops(dtype) for dtype in ("float16", "bfloat16", "float32")] == [5.0, 2.0, 2.0]
 
 
-def test_a_probe_waits_for_its_turn(measured_machine: Path) -> None:
+def test_a_probe_waits_until_the_machine_is_free(measured_machine: Path) -> None:
     (measured_machine / "runs").mkdir()
+    slot = (measured_machine / "runs" / SLOT).open("w")
+    fcntl.flock(slot, fcntl.LOCK_EX)
 
     def stop_and_watch(reader: RunReader) -> None:
+        assert slot.closed
         reader.run.stop_flag.touch()
         list(follow(reader))
 
-    with (measured_machine / "runs" / SLOT).open("w") as slot:
-        fcntl.flock(slot, fcntl.LOCK_EX)
-        with pytest.raises(JobError, match="while waiting for its turn"):
-            probe(default_config(), measured_machine, stop_and_watch)
+    with pytest.raises(JobError, match=r"\(cancelled\): stopped"):
+        probe(default_config(), measured_machine, stop_and_watch, slot.close)
 
 
 def test_a_probe_needs_no_validation() -> None:

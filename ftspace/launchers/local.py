@@ -5,34 +5,49 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from ftspace.events import JobName
-from ftspace.launchers.handover import offer
+from ftspace.launchers.handover import Work, offer, taken
 from ftspace.settings import ROOT
 
 WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "ftspace.evaluate"}
 WAITING = "ftspace.training.waiting"
 IMPORT_SECONDS = 300.0
 """How long a waiting worker may still be at its imports when a run comes; then another is started without it."""
+_LOOK_SECONDS = 0.1
 
 
-def launch(run_dir: Path, job: JobName, *, locks: list[int]) -> subprocess.Popen[bytes]:
-    """The job's process, in a session of its own, printing to the run's worker.log.
+class Unwanted(Exception):
+    """The run was told to stop before its job had begun."""
+
+
+def launch(run_dir: Path, module: str, *, locks: list[int], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A job's process, in a session of its own, printing to the run's worker.log.
 
     It inherits the locks of the run and of the slot: both are taken for as long as the job lives, whoever started it.
     """
     with (run_dir / "worker.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", WORKERS[job], str(run_dir)],
+            [sys.executable, "-m", module, str(run_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=ROOT,
+            env=env,
             pass_fds=locks,
             start_new_session=True,
         )
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process and whatever it left running."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class WaitingWorker:
@@ -42,8 +57,9 @@ class WaitingWorker:
     place says why.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, env: dict[str, str]) -> None:
         """Starts the process, in a session of its own."""
+        self._env = _without_token(env)
         self.socket, its = socket.socketpair()
         """Can be read from once the worker is gone."""
         with its:
@@ -53,23 +69,40 @@ class WaitingWorker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=ROOT,
+                env=self._env,
                 pass_fds=[its.fileno()],
                 start_new_session=True,
             )
-        self._given = False
 
-    def give(self, run_dir: Path, *, locks: list[int]) -> subprocess.Popen[bytes] | None:
-        """The process, at work on the run as one that `launch` started; None when it is gone, and another is needed."""
-        self._given = offer(self.socket, run_dir, locks, IMPORT_SECONDS)
-        if self._given:
+    def suits(self, env: dict[str, str]) -> bool:
+        """Whether a run with this environment would find the same here; its Hub token comes with it."""
+        return _without_token(env) == self._env
+
+    def give(
+        self, run_dir: Path, *, token: str | None, locks: list[int], unwanted: Callable[[], bool]
+    ) -> subprocess.Popen[bytes] | None:
+        """The process, at work on the run as one that `launch` started; None when it is gone, and another is needed.
+
+        Raises Unwanted, the worker ended, when `unwanted` says so before the run was taken.
+        """
+        there: bool | None = None if offer(self.socket, Work(run_dir, token, locks)) else False
+        end = time.monotonic() + IMPORT_SECONDS
+        while there is None and time.monotonic() < end:
+            if unwanted():
+                self.end()
+                raise Unwanted
+            there = taken(self.socket, _LOOK_SECONDS)
+        if there:
+            self.socket.close()
             return self._process
         self.end()
         return None
 
     def end(self) -> None:
-        """Ends the process, unless it was given a run."""
+        """Ends the process."""
         self.socket.close()
-        if not self._given:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        end_group(self._process)
+
+
+def _without_token(env: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name != "HF_TOKEN"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from ftspace import jobs
 from ftspace.runs import Run, RunReader
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
@@ -112,8 +113,10 @@ class _Page:
         run = self.desk.find(wanted) if wanted else None
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
         origin_run = self.desk.find(origin) if origin else None
-        if self.desk.pair:
-            self.desk.pair.begin()
+        if self.desk.settings.warm:
+            jobs.warm(self.desk.store)
+        else:
+            jobs.look_after(self.desk.store)
         return {**self._page(run, origin_run.id if origin_run else ""), self.notice: markup.note(lost, "bad")}
 
     def _page(self, run: Run | None, origin: str) -> Updates:

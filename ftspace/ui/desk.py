@@ -12,12 +12,12 @@ from tempfile import mkdtemp
 
 from evals.errors import LogError
 from evals.log import read_results
+from ftspace import queue
 from ftspace.config import RunConfig, default_config
 from ftspace.data.files import check_unpacked, kind_of
 from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
-from ftspace.pair import Pair
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import (
     ASSETS,
@@ -28,18 +28,9 @@ from ftspace.settings import (
     Settings,
     resolve_local,
 )
-from ftspace.state import TERMINAL
 from ftspace.ui.choice import Choice
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line
-
-
-def run_at_work(store: RunStore) -> str | None:
-    """The id of a run that is waiting for the machine or has it, None when it is free.
-
-    A run that has said its last word does not count, though its process may take some seconds to go.
-    """
-    return next((run.id for run in store.list() if run.is_alive() and RunReader(run).status() not in TERMINAL), None)
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,6 @@ class Desk:
     models: InferenceClient
     downloads: Path
     """A folder that the app may serve files from; it goes when the app ends."""
-    pair: Pair | None
-    """The processes that wait for the next run; None when the settings want none."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Desk":
@@ -60,8 +49,7 @@ class Desk:
         store = RunStore(settings.runs_dir)
         downloads = Path(mkdtemp(prefix="ftspace-"))
         atexit.register(shutil.rmtree, downloads, ignore_errors=True)
-        pair = Pair(store) if settings.warm else None
-        return cls(settings, store, InferenceClient(partial(run_at_work, store)), downloads, pair)
+        return cls(settings, store, InferenceClient(partial(queue.at_work, store)), downloads)
 
     def find(self, run_id: str) -> Run | None:
         """The run of an id that a page sent; None when it is none, or none that can be read."""

@@ -131,7 +131,7 @@ class Tune:
             self._desk.check_may_read(config)
             preflight.check(config, self._desk.store.runs_dir)
             run = self._desk.store.create(self._desk.with_closed_review(config, choice))
-            jobs.start(run, self._desk.pair)
+            jobs.start(run)
         except FtspaceError as error:
             return None, markup.note(str(error), "bad")
         return run, ""

@@ -1,0 +1,186 @@
+"""Sees one run's jobs through: starts them, stops them when told, and says how one ended that could not.
+
+The supervisor calls it with the run's lock and a slot, or with a run that a process of a supervisor
+before it is at work on. Knows no torch.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftspace.events import Finished, JobName, Started, Warned, read_events
+from ftspace.launchers.local import WAITING, WORKERS, Unwanted, WaitingWorker, end_group, launch
+from ftspace.queue import tell
+from ftspace.runs import TIME_LIMIT, Run
+from ftspace.state import fold
+
+POLL_SECONDS = 0.25
+LOOK_SECONDS = 2.0
+"""How often it is looked which processes a job has that this process did not start."""
+STOP_GRACE_SECONDS = 300.0
+"""How long a job may take to end its step and save after SIGTERM, before its processes are killed."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run is worked on with."""
+
+    env: dict[str, str]
+    locks: list[int]
+    """The run's and the slot's, held."""
+    worker: WaitingWorker | None
+    """Is given the training, if it suits the environment."""
+
+
+def attend(run: Run, means: Means, since: int, minutes: float | None) -> None:
+    """Runs the jobs of a run that are not finished, one after the other, until one does not finish.
+
+    `since` is where in its events those of its turn begin; it may be at work for so many `minutes`.
+    """
+    until = _until(run, since, minutes)
+    worker = means.worker if means.worker and means.worker.suits(means.env) else None
+    if means.worker and not worker:
+        means.worker.end()
+    for job in fold(read_events(run.events)[0]).unfinished(run.jobs):
+        _, before = read_events(run.events)
+        process = None
+        if worker and job == "train":
+            given, worker = worker, None
+            token = means.env.get("HF_TOKEN")
+            try:
+                process = given.give(run.path, token=token, locks=means.locks, unwanted=run.stop_flag.exists)
+            except Unwanted:
+                tell(run, _last_words(run, job, None, killed=False, stopped=True))
+                return
+        elif worker:
+            worker.end()
+            worker = None
+        process = process or launch(run.path, WORKERS[job], locks=means.locks, env=means.env)
+        if not _watch(run, job, process, before, until):
+            return
+
+
+def adopt(run: Run, since: int, minutes: float | None) -> None:
+    """Waits until the job's process that nobody looks after has ended; says its last words if it could not."""
+    until = _until(run, since, minutes)
+    terminated_at: float | None = None
+    killed = False
+    looked_at = 0.0
+    group = 0
+    offset = since
+    while run.is_alive():
+        _end_in_time(run, until)
+        events, offset = read_events(run.events, offset)
+        group = next((event.pid for event in reversed(events) if isinstance(event, Started)), group)
+        now = time.monotonic()
+        if group and (run.stop_flag.exists() or now - looked_at > LOOK_SECONDS):
+            looked_at = now
+            workers = _workers(run)
+            if run.stop_flag.exists() and terminated_at is None and group in workers:
+                os.kill(group, signal.SIGTERM)
+                terminated_at = now
+            late = terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS
+            if late or group not in workers:  # dead, and what it left running has its lock
+                killed = killed or late
+                _kill(workers, group)
+        time.sleep(POLL_SECONDS)
+    if group and not _is_running(group):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    state = fold(read_events(run.events)[0])
+    todo = state.unfinished(run.jobs)
+    begun = any(isinstance(event, Started) for event in read_events(run.events, since)[0])
+    job = state.job if begun and state.job else todo[0]
+    if job not in state.ended:
+        tell(run, _last_words(run, job, None, killed=killed, stopped=run.stop_flag.exists()))
+
+
+def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int, until: float | None) -> bool:
+    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here.
+
+    `before` is where in the events its own begin.
+    """
+    terminated_at: float | None = None
+    killed = False
+    while process.poll() is None:
+        _end_in_time(run, until)
+        now = time.monotonic()
+        if run.stop_flag.exists() and terminated_at is None:
+            process.send_signal(signal.SIGTERM)
+            terminated_at = now
+        if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
+            killed = True
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_SECONDS)
+    end_group(process)  # what a job that was killed left running
+    end = fold(read_events(run.events, before)[0]).ended.get(job)
+    if end is None:
+        tell(run, _last_words(run, job, process.returncode, killed=killed, stopped=terminated_at is not None))
+        return False
+    if (end.status == "finished") != (process.returncode == 0):
+        tell(run, Warned(message=f"the {job} job said it {end.status}, and ended with status {process.returncode}"))
+    return end.status == "finished"
+
+
+def _until(run: Run, since: int, minutes: float | None) -> float | None:
+    """The Unix time at which the run has been at work for `minutes` in its turn."""
+    if minutes is None:
+        return None
+    begun = (event.time for event in read_events(run.events, since)[0] if isinstance(event, Started))
+    return next(begun, time.time()) + 60 * minutes
+
+
+def _end_in_time(run: Run, until: float | None) -> None:
+    if until is not None and time.time() > until and not run.stop_flag.exists():
+        run.stop_flag.write_text(TIME_LIMIT)
+
+
+def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool, stopped: bool) -> Finished:
+    if stopped and (said := run.time_is_up()):
+        return Finished(job=job, status="failed", reason="time_limit", message=said)
+    if killed:
+        message = f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; {run.go_on()}"
+        return Finished(job=job, status="cancelled", message=message)
+    if stopped:
+        return Finished(job=job, status="cancelled", message=f"the {job} job was stopped before it had begun its work")
+    cause = ""
+    if returncode is not None:
+        number = f"status {returncode}"
+        cause = f" with {f'signal {-returncode} ({signal.Signals(-returncode).name})' if returncode < 0 else number}"
+    advice = "; the system may have run out of memory: lower train.micro_batch_tokens" if returncode == -9 else ""
+    message = f"the {job} job's process ended{cause} and without a word{advice}; see worker.log in the run's folder"
+    return Finished(job=job, status="failed", reason="lost_process", message=message)
+
+
+def _workers(run: Run) -> set[int]:
+    """The processes that have the run's lock open and are a job's: who only looks at the lock is none."""
+    lock = str(run.lock.resolve())
+    modules = {name.encode() for name in (*WORKERS.values(), WAITING)}
+    found: set[int] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if modules & set((process / "cmdline").read_bytes().split(b"\0")) and any(
+                str(file.readlink()) == lock for file in (process / "fd").iterdir()
+            ):
+                found.add(int(process.name))
+    return found
+
+
+def _kill(workers: set[int], group: int) -> None:
+    for pid in workers:
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == group:
+                os.kill(pid, signal.SIGKILL)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process has the number, which may be another than the one that had it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

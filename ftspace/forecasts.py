@@ -1,0 +1,118 @@
+"""How long runs like one took, and how long one at work may still take. Knows runs on disk; what it read it keeps.
+
+A page asks for it every few seconds: of each run's events only what is new is read.
+"""
+
+import json
+import statistics
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftspace.events import Finished, parse_event
+from ftspace.runs import Run, RunReader, RunStore
+
+LOOKED_AT = 200
+"""Newest runs among which alike ones are looked for."""
+ALIKE = 10
+"""Finished runs that count."""
+_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a run, or the medians of several."""
+
+    seconds: float
+    """Of all its jobs."""
+    after: float
+    """Of those that follow the training."""
+
+
+@dataclass(frozen=True)
+class _Past:
+    model: str
+    dataset: str
+    took: Took | None
+    """None when the run did not finish."""
+
+
+_lock = threading.Lock()
+_past: OrderedDict[Path, tuple[tuple[int, int], _Past | None]] = OrderedDict()
+_readers: OrderedDict[Path, RunReader] = OrderedDict()
+
+
+def typical(store: RunStore, run: Run) -> Took | None:
+    """The medians of the newest finished runs with the run's model and dataset, else its model; None without one."""
+    with _lock:
+        asked = _look(run)
+        past = [found for other in store.list()[:LOOKED_AT] if (found := _look(other)) is not None and found.took]
+    if asked is None:
+        return None
+    same = [one.took for one in past if one.took and (one.model, one.dataset) == (asked.model, asked.dataset)]
+    found = (same or [one.took for one in past if one.took and one.model == asked.model])[:ALIKE]
+    if not found:
+        return None
+    seconds, after = ([getattr(one, name) for one in found] for name in ("seconds", "after"))
+    return Took(statistics.median(seconds), statistics.median(after))
+
+
+def remaining(store: RunStore, run: Run, now: float) -> float | None:
+    """Seconds until a run at work is over, by its own pace and what follows; None when nothing is known."""
+    with _lock:
+        reader = _readers.pop(run.path, None) or RunReader(run)
+        _keep(_readers, run.path, reader)
+        reader.refresh()
+        state = reader.state
+        eta, trained, began = state.eta_seconds, state.ended.get("train"), state.started_at
+    usual = typical(store, run)
+    after = usual.after if usual else 0.0
+    if trained is not None:
+        return max(0.0, after - (now - trained.time))
+    if eta is not None:
+        return eta + after
+    return None if usual is None else max(0.0, usual.seconds - (now - (began or now)))
+
+
+def _look(run: Run) -> _Past | None:
+    """What a run was and took; None when it cannot be read. Read again only when its events have grown."""
+    try:
+        stat = run.events.stat()
+        known = (stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        known = (0, 0)
+    if (kept := _past.get(run.path)) and kept[0] == known:
+        return kept[1]
+    try:
+        config = json.loads((run.path / "config.json").read_bytes())
+        jobs = ["train", "evaluate"] if config["eval"]["tasks"] else ["train"]
+        found = _Past(config["model"]["id"], config["data"]["id"], _took(run, jobs))
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    _keep(_past, run.path, (known, found))
+    return found
+
+
+def _took(run: Run, jobs: list[str]) -> Took | None:
+    """Seconds of a run, when all its jobs have finished. Only the lines that say so are parsed."""
+    seconds: dict[str, float] = {}
+    try:
+        with run.events.open("rb") as file:
+            for line in file:
+                if b'"type":"finished"' in line and isinstance(event := parse_event(line), Finished):
+                    seconds.pop(event.job, None)
+                    if event.status == "finished":
+                        seconds[event.job] = event.seconds
+    except OSError:
+        return None
+    if not all(job in seconds for job in jobs):
+        return None
+    return Took(sum(seconds.values()), sum(seconds.values()) - seconds["train"])
+
+
+def _keep(kept: OrderedDict[Path, Any], path: Path, value: Any) -> None:
+    kept[path] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)

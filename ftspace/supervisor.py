@@ -1,0 +1,343 @@
+"""The one process that looks after a folder of runs: it takes them in their order, one a slot, and sees them through.
+
+`python -m ftspace.supervisor RUNS_DIR LOCK SOCKET`, started by whoever queues a run or finds one waiting (bell.py). It
+keeps nothing that the folders do not say, but the environments that runs were given: when it is killed, jobs go on, and
+the next one takes up where it was. It ends when there is nothing to do and nobody is connected. Knows no torch.
+"""
+
+import json
+import logging
+import os
+import selectors
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftspace import bell, queue
+from ftspace.attending import Means, adopt, attend
+from ftspace.errors import DiskError, FtspaceError
+from ftspace.events import Finished, Warned, read_events
+from ftspace.launchers.local import WaitingWorker
+from ftspace.queue import Ticket
+from ftspace.runs import Run, take_lock
+from ftspace.settings import OFFLINE, read_settings, worker_env
+from ftspace.slots import Slot, slots_of
+from ftspace.state import fold
+from ftspace.webhook import document, tell
+from ftspace.workers import is_disk_full
+
+LOOK_SECONDS = 3.0
+"""How often the queue is looked at when nobody calls."""
+BLOCKED_SECONDS = 0.5
+"""How often while a run waits for a slot that no run has."""
+PAINT_SECONDS = 3.0
+"""From an app's first page on, which is drawn meanwhile, until a worker is started that waits."""
+REST_SECONDS = 15.0
+"""From the end of a run on, in which a person looks at it, until the next one is."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Peer:
+    """Somebody who is connected."""
+
+    socket: socket.socket
+    said: bytes = b""
+    runs: set[str] = field(default_factory=set[str])
+    """Runs that it is about to queue."""
+    warm: dict[str, str] | None = None
+    """The environment of the worker that shall wait for as long as this one is connected."""
+
+
+class Supervisor:
+    """Looks after one folder of runs until there is nothing left to do."""
+
+    def __init__(self, runs_dir: Path, lock: int, listener: socket.socket) -> None:
+        """`lock` is the supervisor's, held; `listener` the socket that it is spoken to on."""
+        self._runs_dir = runs_dir
+        self._lock = lock
+        self._listener = listener
+        self._slots = slots_of(runs_dir)
+        self._envs: dict[str, dict[str, str]] = {}
+        self._attended: set[str] = set()
+        self._given_up: set[str] = set()
+        self._threads: set[threading.Thread] = set()
+        self._worker: WaitingWorker | None = None
+        self._warm_at: float | None = None
+        self._offline = False
+        self._blocked = False
+        self._wake, self._woken = socket.socketpair()
+        self._ears = selectors.DefaultSelector()
+        for ear in (listener, self._woken):
+            ear.setblocking(False)
+            self._ears.register(ear, selectors.EVENT_READ)
+        self._peers: dict[int, _Peer] = {}
+
+    def run(self) -> None:
+        """Works until nothing is to be done."""
+        try:
+            while True:
+                self._hear()
+                try:
+                    self._look()
+                except DiskError as error:
+                    log.warning("%s", error)
+                self._warm_up()
+                if not self._runs_dir.is_dir() or self._is_done():
+                    return
+        finally:
+            self._drop_worker()
+
+    def _is_done(self) -> bool:
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        if self._attended or self._threads or self._peers:
+            return False
+        try:
+            with queue.locked(self._runs_dir):  # who queues a run now finds this one listening, or gone
+                if any(run.id not in self._given_up for run, _ in queue.tickets(self._runs_dir)):
+                    return False
+                bell.close(self._listener, self._runs_dir)
+                os.close(self._lock)
+        except DiskError:
+            return True
+        return True
+
+    # The queue.
+
+    def _look(self) -> None:
+        """Sets going what can go: goes on with what was begun first, then with who waits longest."""
+        starting: list[tuple[Run, Ticket, Slot, list[int]]] = []
+        self._blocked = False
+        with queue.locked(self._runs_dir):
+            found = queue.tickets(self._runs_dir)
+            ids = {run.id for run, _ in found}
+            announced = {run_id for peer in self._peers.values() for run_id in peer.runs}
+            self._envs = {run_id: env for run_id, env in self._envs.items() if run_id in ids | announced}
+            ready: list[tuple[Run, Ticket]] = []
+            for run, ticket in found:
+                if run.id in self._attended | self._given_up:
+                    continue
+                try:
+                    found_out = self._settle(run, ticket)
+                except (FtspaceError, OSError):
+                    log.exception("run %s cannot be worked on", run.id)
+                    self._given_up.add(run.id)
+                    run.ticket.unlink(missing_ok=True)
+                    continue
+                if found_out is not None:
+                    ready.append((run, found_out))
+            free = list(self._slots)
+            for run, ticket in ready:
+                slot, locks = self._locks_for(run, free)
+                if slot is None:
+                    self._blocked = True
+                    break
+                if locks:
+                    starting.append((run, ticket, slot, locks))
+                    self._attended.add(run.id)
+        for run, ticket, slot, locks in starting:
+            self._begin(run, ticket, slot, locks)
+
+    def _settle(self, run: Run, ticket: Ticket) -> Ticket | None:
+        """What becomes of a run that this process does not attend: its ticket if it is to be worked on now."""
+        if run.is_alive():
+            self._attended.add(run.id)
+            self._go(self._adopt, run, ticket)
+            return None
+        mended = queue.mend(run, ticket)
+        if mended is None:
+            self._go(self._report, run, self._env_of(run))
+        return mended
+
+    def _locks_for(self, run: Run, free: list[Slot]) -> tuple[Slot | None, list[int]]:
+        """A free slot, and its lock with the run's; no slot when none is free, no locks when the run's is not."""
+        while free:
+            slot = free.pop(0)
+            if (held := slot.take()) is None:
+                continue
+            lock = take_lock(run.lock, tries=10)
+            if lock is None:
+                os.close(held)
+                return slot, []
+            return slot, [lock, held]
+        return None, []
+
+    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+        worker, self._worker = self._worker, None
+        if worker:
+            self._ears.unregister(worker.socket)
+        self._warm_at = None
+        self._offline = run.config.hub.offline
+        self._go(self._attend, run, ticket, Means(slot.fitted(self._env_of(run)), locks, worker))
+
+    def _env_of(self, run: Run) -> dict[str, str]:
+        return self._envs.get(run.id) or worker_env(offline=run.config.hub.offline)
+
+    def _attend(self, run: Run, ticket: Ticket, means: Means) -> None:
+        try:
+            if ticket.token and not means.env.get("HF_TOKEN"):
+                said = "the Hub token that the run was started with was lost with the process that held it"
+                queue.tell(run, Warned(message=f"{said}; if it fails for that, resume it with the token"))
+            attend(run, means, ticket.since, read_settings(environ=means.env).max_minutes)
+        except Exception as error:  # the outer edge of a run's thread: the others go on
+            log.exception("run %s cannot be worked on", run.id)
+            self._give_up(run, error)
+        finally:
+            try:
+                with queue.locked(self._runs_dir):
+                    run.ticket.unlink(missing_ok=True)
+            except (FtspaceError, OSError):
+                log.exception("run %s cannot be taken out of the queue", run.id)
+                self._given_up.add(run.id)
+            for fd in means.locks:
+                os.close(fd)
+            self._leave(run)
+        self._report(run, means.env)
+
+    def _give_up(self, run: Run, error: Exception) -> None:
+        full = is_disk_full(error)
+        message = f"the run could not be worked on: {type(error).__name__}: {error}; see {self._runs_dir / bell.LOG}"
+        try:
+            job = fold(read_events(run.events)[0]).unfinished(run.jobs)[0]
+            queue.tell(run, Finished(job=job, status="failed", reason="disk" if full else "error", message=message))
+        except (FtspaceError, OSError):
+            log.exception("run %s cannot be told so", run.id)
+
+    def _adopt(self, run: Run, ticket: Ticket) -> None:
+        try:
+            adopt(run, ticket.since, read_settings(environ=self._env_of(run)).max_minutes)
+        except (FtspaceError, OSError):
+            log.exception("run %s cannot be looked after", run.id)
+        finally:
+            self._leave(run)
+
+    def _leave(self, run: Run) -> None:
+        self._attended.discard(run.id)
+        self._wake.send(b"\0")
+
+    def _report(self, run: Run, env: dict[str, str]) -> None:
+        """Tells the webhook, if there is one, how a run ended."""
+        try:
+            address = read_settings(environ=env).webhook
+            said = document(run, fold(read_events(run.events)[0]))
+        except (FtspaceError, OSError):
+            log.exception("nobody can be told how run %s ended", run.id)
+            return
+        if address:
+            tell(address, run, said)
+
+    def _go(self, work: Any, *given: Any) -> None:
+        thread = threading.Thread(target=work, args=given, daemon=True)
+        thread.start()
+        self._threads.add(thread)
+
+    # The waiting worker.
+
+    def _warm_up(self) -> None:
+        """Starts a worker that waits, or ends it: one while somebody wants it, none while a run is at work."""
+        env = next((peer.warm for peer in self._peers.values() if peer.warm), None)
+        if env is None:
+            self._drop_worker()
+            self._warm_at = None
+            return
+        if self._attended or self._worker:
+            return
+        if self._warm_at is None:
+            self._warm_at = time.monotonic() + REST_SECONDS
+        if time.monotonic() < self._warm_at:
+            return
+        held = [slot.take() for slot in self._slots]
+        for fd in held:
+            if fd is not None:
+                os.close(fd)
+        if None in held:
+            return
+        if self._offline:
+            env = env | OFFLINE
+        self._worker = WaitingWorker(self._slots[0].fitted(env))
+        self._ears.register(self._worker.socket, selectors.EVENT_READ)
+
+    def _drop_worker(self) -> None:
+        if self._worker:
+            self._ears.unregister(self._worker.socket)
+            self._worker.end()
+            self._worker = None
+
+    # Who calls.
+
+    def _hear(self) -> None:
+        """Waits for a call, for the end of a run, or until it is time to look again."""
+        seconds = LOOK_SECONDS
+        if self._warm_at is not None and not self._worker and not self._attended:
+            seconds = min(seconds, max(0.05, self._warm_at - time.monotonic()))
+        if self._blocked and not self._attended:  # by a command that measures, which does not ring
+            seconds = min(seconds, BLOCKED_SECONDS)
+        if not self._attended and not self._peers and self._threads:
+            seconds = 0.1
+        for key, _ in self._ears.select(seconds):
+            if key.fileobj is self._listener:
+                self._welcome()
+            elif key.fileobj is self._woken:
+                self._woken.recv(4096)
+            elif self._worker and key.fileobj is self._worker.socket:  # it is gone; perhaps it could not import
+                self._drop_worker()
+                self._warm_at = time.monotonic() + 60 * REST_SECONDS
+            else:
+                self._listen(self._peers[key.fd])
+
+    def _welcome(self) -> None:
+        try:
+            found, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        found.settimeout(1.0)
+        self._peers[found.fileno()] = _Peer(found)
+        self._ears.register(found, selectors.EVENT_READ)
+
+    def _listen(self, peer: _Peer) -> None:
+        try:
+            said = peer.socket.recv(1 << 16)
+            peer.said += said
+            while b"\n" in peer.said:
+                line, _, peer.said = peer.said.partition(b"\n")
+                self._take_in(peer, json.loads(line))
+                peer.socket.sendall(bell.HEARD)
+        except (OSError, ValueError, KeyError):
+            said = b""
+        if not said:
+            self._ears.unregister(peer.socket)
+            del self._peers[peer.socket.fileno()]
+            peer.socket.close()
+
+    def _take_in(self, peer: _Peer, words: dict[str, Any]) -> None:
+        match words["do"]:
+            case "start":
+                peer.runs.add(words["run"])
+                self._given_up.discard(words["run"])
+                self._envs[words["run"]] = words["env"]
+            case "warm":
+                peer.warm = words["env"]
+                self._offline = words["offline"]
+                if not self._worker and self._warm_at is None:
+                    self._warm_at = time.monotonic() + words["seconds"]
+            case _:
+                pass  # it rang: the queue is looked at now
+
+
+def main(words: list[str]) -> None:
+    """Looks after the runs of a folder."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    lock = int(words[1])
+    listener = socket.socket(fileno=int(words[2]))
+    for fd in (lock, listener.fileno()):
+        os.set_inheritable(fd, False)
+    Supervisor(Path(words[0]), lock, listener).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
