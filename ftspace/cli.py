@@ -12,12 +12,12 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, estimation, merging, recipes
+from ftspace import __version__, commands, estimation, merging, queue, recipes
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
-from ftspace.outcome import print_results, resume, see_through, summary
+from ftspace.outcome import placed, print_results, resume, see_through, summary
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
 from ftspace.state import Status
@@ -96,11 +96,14 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "config": "the run's config as YAML, ready for `ftspace run`",
         "stop": "end a run at its next step, its adapter saved",
         "resume": "go on with a run that was stopped, has failed or was cut off, from its newest checkpoint",
+        "move": "let a run that waits come earlier or later among yours",
         "delete": "remove a run and everything in it",
     }.items():
         sub = runs.add_parser(action, help=text, description=text, parents=[where])
         if action != "list":
             sub.add_argument("run", metavar="RUN", help="a run's id")
+        if action == "move":
+            sub.add_argument("--by", type=int, required=True, metavar="N", help="places: -1 is one earlier")
         if action in ("list", "show", "resume"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     text = "what this machine has and lacks: versions, device, memory, Hub"
@@ -131,10 +134,7 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
     run = RunStore(settings.runs_dir).create(config)
     stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
     reader = RunReader(run)
-    ahead = [other.id for other in RunStore(settings.runs_dir).list() if other.id != run.id and other.is_alive()]
     jobs.start(run)
-    if ahead:
-        stderr.print(f"waiting for the machine: {', '.join(ahead)} came first")
     return see_through(reader, settings, as_json=parsed.json)
 
 
@@ -177,6 +177,7 @@ def _every(rows: int) -> Callable[[int], None]:
 
 def _list(parsed: argparse.Namespace, store: RunStore) -> int:
     found: list[tuple[Run, Status, str]] = []
+    places = {one.run.id: one for one in queue.waiting(store)}
     for run in store.list():
         reader = RunReader(run)
         try:
@@ -185,7 +186,10 @@ def _list(parsed: argparse.Namespace, store: RunStore) -> int:
             stderr.print(f"warning: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if parsed.json:
         stdout.file.write(
-            json.dumps([{"run_id": r.id, "status": s, "verdict": v} for r, s, v in found], indent=2) + "\n"
+            json.dumps(
+                [{"run_id": r.id, "status": s, "verdict": v, **placed(places.get(r.id))} for r, s, v in found], indent=2
+            )
+            + "\n"
         )
         return 0
     if not found:
@@ -197,6 +201,7 @@ def _list(parsed: argparse.Namespace, store: RunStore) -> int:
     for name in ("model", "dataset", "verdict"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for run, status, verdict in found:
+        status = f"{status}, {places[run.id]}" if run.id in places else status
         table.add_row(run.id, status, *map(escape, (run.config.model.id, run.config.data.id, verdict)))
     stdout.print(table)
     return 0
@@ -210,7 +215,9 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
         return 0
     status = reader.status()
     end = reader.state.end(run.jobs)
-    stdout.print(f"run {run.id}: {status}" + (f" ({end.message})" if end and end.message else ""), markup=False)
+    place = next((one for one in queue.waiting(store) if one.run.id == run.id), None)
+    said = str(place or (end.message if end else ""))
+    stdout.print(f"run {run.id}: {status}" + (f" ({said})" if said else ""), markup=False)
     stdout.print(f"model {run.config.model.id}, dataset {run.config.data.id}, folder {run.path}", markup=False)
     if reader.state.prepared and reader.state.steps:
         last = reader.state.steps[-1]
@@ -246,6 +253,7 @@ _RUNS: dict[str, Callable[[argparse.Namespace, RunStore], int]] = {
     "config": _config,
     "stop": _stop,
     "resume": resume,
+    "move": commands.move,
     "delete": _delete,
 }
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pydantic_settings import CliSettingsSource
 from rich.markup import escape
 from rich.table import Table
 
+from ftspace import queue
 from ftspace.config import RunConfig, anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError, HubError, JobError
@@ -107,10 +108,34 @@ def watch(reader: RunReader, *, diagnosed: bool = True) -> bool:
 
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        show(jobs.follow(reader), stderr, lambda: diagnosis_line(reader) if diagnosed else "")
+        show(jobs.follow(reader, waits=_placed(reader)), stderr, lambda: diagnosis_line(reader) if diagnosed else "")
     finally:
         signal.signal(signal.SIGINT, previous)
     return stopped
+
+
+def _placed(reader: RunReader) -> Callable[[], None]:
+    """Says which place in the queue a run has, each time that it has another."""
+    told = 0
+
+    def say() -> None:
+        nonlocal told
+        line = queue.waiting(RunStore(reader.run.path.parent))
+        mine = next((one for one in line if one.run.id == reader.run.id), None)
+        if mine and mine.place != told:
+            told = mine.place
+            stderr.print(f"waiting for the machine: {mine}", highlight=False)
+
+    return say
+
+
+def move(parsed: argparse.Namespace, store: RunStore) -> int:
+    """`ftspace runs move`: another place in the queue."""
+    run = store.get(parsed.run)
+    queue.move(run, parsed.by)
+    mine = next((one for one in queue.waiting(store) if one.run.id == run.id), None)
+    stderr.print(f"run {run.id}: {mine}" if mine else f"run {run.id} begins", highlight=False)
+    return 0
 
 
 def say_busy() -> None:

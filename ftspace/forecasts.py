@@ -32,7 +32,9 @@ class Took:
 
 
 @dataclass(frozen=True)
-class _Past:
+class Past:
+    """What a run was, and what it took."""
+
     model: str
     dataset: str
     took: Took | None
@@ -40,26 +42,30 @@ class _Past:
 
 
 _lock = threading.Lock()
-_past: OrderedDict[Path, tuple[tuple[int, int], _Past | None]] = OrderedDict()
+_past: OrderedDict[Path, tuple[tuple[int, int], Past | None]] = OrderedDict()
 _readers: OrderedDict[Path, RunReader] = OrderedDict()
 
 
-def typical(store: RunStore, run: Run) -> Took | None:
-    """The medians of the newest finished runs with the run's model and dataset, else its model; None without one."""
+def history(store: RunStore) -> list[Past]:
+    """What the newest runs took, those that finished, the newest first."""
+    with _lock:
+        return [found for run in store.list()[:LOOKED_AT] if (found := _look(run)) is not None and found.took]
+
+
+def typical(run: Run, past: list[Past]) -> Took | None:
+    """The medians of the runs in `past` with the run's model and dataset, else its model; None without one."""
     with _lock:
         asked = _look(run)
-        past = [found for other in store.list()[:LOOKED_AT] if (found := _look(other)) is not None and found.took]
     if asked is None:
         return None
     same = [one.took for one in past if one.took and (one.model, one.dataset) == (asked.model, asked.dataset)]
     found = (same or [one.took for one in past if one.took and one.model == asked.model])[:ALIKE]
     if not found:
         return None
-    seconds, after = ([getattr(one, name) for one in found] for name in ("seconds", "after"))
-    return Took(statistics.median(seconds), statistics.median(after))
+    return Took(statistics.median(one.seconds for one in found), statistics.median(one.after for one in found))
 
 
-def remaining(store: RunStore, run: Run, now: float) -> float | None:
+def remaining(run: Run, past: list[Past], now: float) -> float | None:
     """Seconds until a run at work is over, by its own pace and what follows; None when nothing is known."""
     with _lock:
         reader = _readers.pop(run.path, None) or RunReader(run)
@@ -67,7 +73,7 @@ def remaining(store: RunStore, run: Run, now: float) -> float | None:
         reader.refresh()
         state = reader.state
         eta, trained, began = state.eta_seconds, state.ended.get("train"), state.started_at
-    usual = typical(store, run)
+    usual = typical(run, past)
     after = usual.after if usual else 0.0
     if trained is not None:
         return max(0.0, after - (now - trained.time))
@@ -76,7 +82,7 @@ def remaining(store: RunStore, run: Run, now: float) -> float | None:
     return None if usual is None else max(0.0, usual.seconds - (now - (began or now)))
 
 
-def _look(run: Run) -> _Past | None:
+def _look(run: Run) -> Past | None:
     """What a run was and took; None when it cannot be read. Read again only when its events have grown."""
     try:
         stat = run.events.stat()
@@ -88,7 +94,7 @@ def _look(run: Run) -> _Past | None:
     try:
         config = json.loads((run.path / "config.json").read_bytes())
         jobs = ["train", "evaluate"] if config["eval"]["tasks"] else ["train"]
-        found = _Past(config["model"]["id"], config["data"]["id"], _took(run, jobs))
+        found = Past(config["model"]["id"], config["data"]["id"], _took(run, jobs))
     except (OSError, ValueError, KeyError, TypeError):
         found = None
     _keep(_past, run.path, (known, found))

@@ -7,7 +7,7 @@ goes on when whoever called has gone.
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +68,10 @@ def look_after(store: RunStore) -> None:
         bell.call(store.runs_dir, {"do": "look"}).close()
 
 
-def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Event]:
-    """The run's events as they come, until it is over."""
+def follow(
+    reader: RunReader, poll_seconds: float = POLL_SECONDS, waits: Callable[[], object] = lambda: None
+) -> Iterator[Event]:
+    """The run's events as they come, until it is over; `waits` is called now and then while it waits for its turn."""
     run = reader.run
     looked_at = time.monotonic()
     while True:
@@ -80,6 +82,7 @@ def follow(reader: RunReader, poll_seconds: float = POLL_SECONDS) -> Iterator[Ev
         if waiting and not alive and time.monotonic() - looked_at > _LOOK_SECONDS:
             looked_at = time.monotonic()
             look_after(RunStore(run.path.parent))
+            waits()
         time.sleep(poll_seconds)
 
 

@@ -8,6 +8,7 @@ from ftspace.answers import measured
 from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.errors import JobError
+from ftspace.queue import Waiting, waiting
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, read_settings
 
@@ -62,9 +63,15 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         "rows": results["rows"] if results else [],
         "verdict": results["verdict"] if results else None,
         "adapter_path": str(run.adapter) if run.adapter.exists() else None,
+        **placed(next((one for one in waiting(RunStore(run.path.parent)) if one.run.id == run.id), None)),
         "diagnosis": diagnosis(reader),
         **measured(reader.state),
     }
+
+
+def placed(one: Waiting | None) -> dict[str, Any]:
+    """What JSON says of a run's place in the queue: nothing when it does not wait."""
+    return {"place": one.place, "starts_in": one.starts_in} if one else {}
 
 
 def _results(run: Run) -> "Results":

@@ -7,6 +7,7 @@ lock beside the runs, `.queue`, which is held for moments only.
 import fcntl
 import os
 import secrets
+import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,14 +19,20 @@ from pydantic import BaseModel, ConfigDict
 from ftspace.access import LOCAL
 from ftspace.errors import DiskError, JobError
 from ftspace.events import Event, EventLog, Finished, Started, Step, Warned, read_events
-from ftspace.forecasts import remaining, typical
+from ftspace.forecasts import history, remaining, typical
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.slots import slots_of
 from ftspace.state import TERMINAL, fold
 
 LOCK = ".queue"
+SECONDS = 1.0
+"""For how long what `waiting` found is taken for true: many pages ask for it."""
 TRIES = 3
 """How often in a row a run goes on by itself without a new step."""
+
+
+_guard = threading.RLock()  # a signal's handler may come in between
+_seen: "dict[Path, tuple[float, list[Waiting]]]" = {}
 
 
 class Ticket(BaseModel):
@@ -59,6 +66,14 @@ class Waiting:
     starts_in: float | None
     """Seconds; None when nothing is known."""
 
+    def __str__(self) -> str:
+        """The place, and when the run may begin, for a person."""
+        if self.starts_in is None:
+            return f"place {self.place}"
+        minutes = round(self.starts_in / 60)
+        hours = f"{minutes / 60:.1f} h" if minutes >= 90 else f"{minutes} min"
+        return f"place {self.place}, starts in about {hours if minutes else 'a minute'}"
+
 
 @contextmanager
 def locked(runs_dir: Path) -> Generator[None]:
@@ -73,6 +88,8 @@ def locked(runs_dir: Path) -> Generator[None]:
         yield
     finally:
         os.close(fd)
+        with _guard:
+            _seen.pop(runs_dir, None)
 
 
 def read_ticket(run: Run) -> Ticket | None:
@@ -101,7 +118,7 @@ def write_ticket(run: Run, ticket: Ticket) -> None:
 
 def tickets(runs_dir: Path) -> list[tuple[Run, Ticket]]:
     """All runs with a ticket, waiting or at work, the first in line first."""
-    held = [run for run in RunStore(runs_dir).list() if run.ticket.exists()]
+    held = RunStore(runs_dir).ticketed()
     found = [(run, ticket) for run in held if (ticket := read_ticket(run)) is not None]
     return sorted(found, key=lambda one: (one[1].order, one[1].time, one[0].id))
 
@@ -212,17 +229,26 @@ def move(run: Run, places: int) -> None:
 
 
 def waiting(store: RunStore) -> list[Waiting]:
-    """The runs that wait for their turn, the next one first, and when each may begin."""
+    """The runs that wait for their turn, the next one first, and when each may begin; looked up once a second."""
+    with _guard:
+        if (seen := _seen.get(store.runs_dir)) is None or not 0 <= time.monotonic() - seen[0] < SECONDS:
+            seen = _seen[store.runs_dir] = (time.monotonic(), _waiting(store))
+        return seen[1]
+
+
+def _waiting(store: RunStore) -> list[Waiting]:
     now = time.time()
     line: list[tuple[Run, Ticket]] = []
-    free: list[float | None] = []
+    working: list[Run] = []
     for run, ticket in tickets(store.runs_dir):
         if run.is_alive():
-            free.append(remaining(store, run, now))
+            working.append(run)
         else:
             line.append((run, ticket))
     if not line:
         return []
+    past = history(store)
+    free = [remaining(run, past, now) for run in working]
     idle = max(0, len(slots_of(store.runs_dir)) - len(free))
     free += [0.0] * idle
     found: list[Waiting] = []
@@ -230,7 +256,7 @@ def waiting(store: RunStore) -> list[Waiting]:
         starts = min((seconds for seconds in free if seconds is not None), default=None)
         found.append(Waiting(run, place, ticket.owner, starts))
         if starts is not None:
-            takes = typical(store, run)
+            takes = typical(run, past)
             free[free.index(starts)] = None if takes is None else starts + takes.seconds
     return found
 

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -224,6 +225,16 @@ class RunStore:
             return []
         names = [entry.name for entry in os.scandir(self.runs_dir) if _RUN_ID.fullmatch(entry.name)]
         return [Run(self.runs_dir / name) for name in sorted(names, reverse=True)]
+
+    def ticketed(self) -> Sequence[Run]:
+        """The runs with a ticket, in no order; asked often, so it looks no further than that."""
+        try:
+            names = [entry.name for entry in os.scandir(self.runs_dir) if _RUN_ID.fullmatch(entry.name)]
+        except FileNotFoundError:
+            return []
+        return [
+            Run(self.runs_dir / name) for name in names if os.access(f"{self.runs_dir}/{name}/ticket.json", os.F_OK)
+        ]
 
     def delete(self, run_id: str) -> None:
         """Removes a run and everything in it. Raises JobError while a process is at work on it or it waits for one."""

@@ -5,20 +5,18 @@ keeps nothing that the folders do not say, but the environments that runs were g
 the next one takes up where it was. It ends when there is nothing to do and nobody is connected. Knows no torch.
 """
 
-import json
 import logging
 import os
-import selectors
 import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ftspace import bell, queue
 from ftspace.attending import Means, adopt, attend
+from ftspace.callers import Callers
 from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Finished, Warned, read_events
 from ftspace.launchers.local import WaitingWorker
@@ -34,24 +32,10 @@ LOOK_SECONDS = 3.0
 """How often the queue is looked at when nobody calls."""
 BLOCKED_SECONDS = 0.5
 """How often while a run waits for a slot that no run has."""
-PAINT_SECONDS = 3.0
-"""From an app's first page on, which is drawn meanwhile, until a worker is started that waits."""
 REST_SECONDS = 15.0
-"""From the end of a run on, in which a person looks at it, until the next one is."""
+"""From the end of a run on, in which a person looks at it, until a worker is started that waits for the next one."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Peer:
-    """Somebody who is connected."""
-
-    socket: socket.socket
-    said: bytes = b""
-    runs: set[str] = field(default_factory=set[str])
-    """Runs that it is about to queue."""
-    warm: dict[str, str] | None = None
-    """The environment of the worker that shall wait for as long as this one is connected."""
 
 
 class Supervisor:
@@ -71,12 +55,7 @@ class Supervisor:
         self._warm_at: float | None = None
         self._offline = False
         self._blocked = False
-        self._wake, self._woken = socket.socketpair()
-        self._ears = selectors.DefaultSelector()
-        for ear in (listener, self._woken):
-            ear.setblocking(False)
-            self._ears.register(ear, selectors.EVENT_READ)
-        self._peers: dict[int, _Peer] = {}
+        self._callers = Callers(listener)
 
     def run(self) -> None:
         """Works until nothing is to be done."""
@@ -95,7 +74,7 @@ class Supervisor:
 
     def _is_done(self) -> bool:
         self._threads = {thread for thread in self._threads if thread.is_alive()}
-        if self._attended or self._threads or self._peers:
+        if self._attended or self._threads or self._callers:
             return False
         try:
             with queue.locked(self._runs_dir):  # who queues a run now finds this one listening, or gone
@@ -116,7 +95,7 @@ class Supervisor:
         with queue.locked(self._runs_dir):
             found = queue.tickets(self._runs_dir)
             ids = {run.id for run, _ in found}
-            announced = {run_id for peer in self._peers.values() for run_id in peer.runs}
+            announced = {words["run"] for words in self._callers.said("start")}
             self._envs = {run_id: env for run_id, env in self._envs.items() if run_id in ids | announced}
             ready: list[tuple[Run, Ticket]] = []
             for run, ticket in found:
@@ -170,7 +149,7 @@ class Supervisor:
     def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
         worker, self._worker = self._worker, None
         if worker:
-            self._ears.unregister(worker.socket)
+            self._callers.remove(worker.socket)
         self._warm_at = None
         self._offline = run.config.hub.offline
         self._go(self._attend, run, ticket, Means(slot.fitted(self._env_of(run)), locks, worker))
@@ -218,7 +197,7 @@ class Supervisor:
 
     def _leave(self, run: Run) -> None:
         self._attended.discard(run.id)
-        self._wake.send(b"\0")
+        self._callers.wake()
 
     def _report(self, run: Run, env: dict[str, str]) -> None:
         """Tells the webhook, if there is one, how a run ended."""
@@ -240,8 +219,8 @@ class Supervisor:
 
     def _warm_up(self) -> None:
         """Starts a worker that waits, or ends it: one while somebody wants it, none while a run is at work."""
-        env = next((peer.warm for peer in self._peers.values() if peer.warm), None)
-        if env is None:
+        wanted = self._callers.said("warm")
+        if not wanted:
             self._drop_worker()
             self._warm_at = None
             return
@@ -257,14 +236,13 @@ class Supervisor:
                 os.close(fd)
         if None in held:
             return
-        if self._offline:
-            env = env | OFFLINE
+        env = wanted[0]["env"] | (OFFLINE if self._offline else {})
         self._worker = WaitingWorker(self._slots[0].fitted(env))
-        self._ears.register(self._worker.socket, selectors.EVENT_READ)
+        self._callers.add(self._worker.socket)
 
     def _drop_worker(self) -> None:
         if self._worker:
-            self._ears.unregister(self._worker.socket)
+            self._callers.remove(self._worker.socket)
             self._worker.end()
             self._worker = None
 
@@ -277,56 +255,23 @@ class Supervisor:
             seconds = min(seconds, max(0.05, self._warm_at - time.monotonic()))
         if self._blocked and not self._attended:  # by a command that measures, which does not ring
             seconds = min(seconds, BLOCKED_SECONDS)
-        if not self._attended and not self._peers and self._threads:
+        if not self._attended and not self._callers and self._threads:
             seconds = 0.1
-        for key, _ in self._ears.select(seconds):
-            if key.fileobj is self._listener:
-                self._welcome()
-            elif key.fileobj is self._woken:
-                self._woken.recv(4096)
-            elif self._worker and key.fileobj is self._worker.socket:  # it is gone; perhaps it could not import
-                self._drop_worker()
-                self._warm_at = time.monotonic() + 60 * REST_SECONDS
-            else:
-                self._listen(self._peers[key.fd])
-
-    def _welcome(self) -> None:
-        try:
-            found, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        found.settimeout(1.0)
-        self._peers[found.fileno()] = _Peer(found)
-        self._ears.register(found, selectors.EVENT_READ)
-
-    def _listen(self, peer: _Peer) -> None:
-        try:
-            said = peer.socket.recv(1 << 16)
-            peer.said += said
-            while b"\n" in peer.said:
-                line, _, peer.said = peer.said.partition(b"\n")
-                self._take_in(peer, json.loads(line))
-                peer.socket.sendall(bell.HEARD)
-        except (OSError, ValueError, KeyError):
-            said = b""
-        if not said:
-            self._ears.unregister(peer.socket)
-            del self._peers[peer.socket.fileno()]
-            peer.socket.close()
-
-    def _take_in(self, peer: _Peer, words: dict[str, Any]) -> None:
-        match words["do"]:
-            case "start":
-                peer.runs.add(words["run"])
-                self._given_up.discard(words["run"])
-                self._envs[words["run"]] = words["env"]
-            case "warm":
-                peer.warm = words["env"]
-                self._offline = words["offline"]
-                if not self._worker and self._warm_at is None:
-                    self._warm_at = time.monotonic() + words["seconds"]
-            case _:
-                pass  # it rang: the queue is looked at now
+        heard, others = self._callers.hear(seconds)
+        if others:  # the waiting worker is gone; perhaps it could not import
+            self._drop_worker()
+            self._warm_at = time.monotonic() + 60 * REST_SECONDS
+        for words in heard:
+            match words.get("do"):
+                case "start":
+                    self._given_up.discard(words["run"])
+                    self._envs[words["run"]] = words["env"]
+                case "warm":
+                    self._offline = words["offline"]
+                    if not self._worker and self._warm_at is None:
+                        self._warm_at = time.monotonic() + words["seconds"]
+                case _:
+                    pass  # it rang: the queue is looked at now
 
 
 def main(words: list[str]) -> None:
