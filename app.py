@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ftspace.errors import ConfigError
 from ftspace.settings import read_settings
+from ftspace.streams import guard
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     parser.add_argument("--data-dir", help="where runs lie (default: FTSPACE_DATA, else data/ beside this file)")
     parser.add_argument("--port", type=int, help="port to listen on (default: FTSPACE_PORT, else 7860)")
     args = parser.parse_args()
+    guard()
     try:
         settings = read_settings(args.data_dir)
     except ConfigError as error:

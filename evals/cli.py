@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from evals.errors import EvalError, LogError, Stopped
+from evals.redact import hide
 
 if TYPE_CHECKING:
     from evals.log import Results
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped:
         return 130
     except EvalError as error:
-        sys.stderr.write(f"evals: {error}\n")
+        held = [value for name, value in os.environ.items() if name.endswith("TOKEN")]
+        sys.stderr.write(f"evals: {hide(str(error), held)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("evals: interrupted; finished logs stay, and the same command goes on from them\n")
@@ -53,6 +55,9 @@ def _parser() -> _Parser:
     run.add_argument("--out", required=True, type=Path, metavar="DIR", help="where logs, results and tables go")
     run.add_argument("--limit", type=int, metavar="N", help="at most N samples of each task")
     run.add_argument("--revision", metavar="REV", help="the base's branch, tag or commit on the Hub")
+    run.add_argument(
+        "--trust-code", metavar="COMMIT", help="commit of the base whose own Python code you have read: it is run"
+    )
     run.add_argument("--dtype", default="auto", help="auto (float32 on a CPU), float32, bfloat16 or float16")
     run.add_argument("--quantization", choices=("none", "nf4", "int8"), default="none", help="of both (default none)")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
@@ -111,6 +116,7 @@ def _run(options: argparse.Namespace) -> None:
             dtype=options.dtype,
             device=options.device,
             quantization=options.quantization,
+            trust_code=options.trust_code,
             chat_template=template,
             max_new_tokens=options.max_new_tokens,
             limit=options.limit,

@@ -32,7 +32,13 @@ class Stopped(EvalError):
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Return the first informative line of an exception's text, at most `limit` characters long."""
+    """Return the first informative line of an exception's text, at most `limit` characters long.
+
+    It is cut between words: half a token is none that a redactor knows.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    if len(text) <= limit:
+        return text
+    start = text[: limit - 1]
+    return (start.rpartition(" ")[0] or start) + "…"

@@ -3,6 +3,8 @@
 import sys
 
 from ftspace.cli import main
+from ftspace.streams import guard
 
 if __name__ == "__main__":
+    guard()
     sys.exit(main())

@@ -24,6 +24,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ftspace.errors import ConfigError
@@ -49,6 +50,8 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 WORKER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Else transformers asks a service to convert weights that it may not load.
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUNBUFFERED": "1",
     "MPLBACKEND": "Agg",
@@ -205,9 +208,34 @@ def set_token(token: str | None) -> None:
 
 
 def secrets_in_env(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Values of the environment that must never be written down: tokens, keys and passwords of 8 characters or more."""
-    words = ("TOKEN", "SECRET", "PASSWORD", "API_KEY")
-    return [value for name, value in environ.items() if any(w in name.upper() for w in words) and len(value) >= 8]
+    """Values of the environment that must never be written down: tokens, keys and passwords of 8 characters or more.
+
+    A webhook's address is one, too: who knows it can speak in its name.
+    """
+    words = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "WEBHOOK")
+    places = ("_PATH", "_FILE", "_DIR")
+    return [
+        value
+        for name, value in environ.items()
+        if len(value) >= 8 and any(word in name.upper() for word in words) and not name.upper().endswith(places)
+    ]
+
+
+def stored_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The token that `hf auth login` left on this machine, which the Hub's client uses where no other is given."""
+    cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = environ.get("HF_HOME") or f"{cache}/huggingface"
+    path = environ.get("HF_TOKEN_PATH") or f"{home}/token"
+    try:
+        found = Path(path).expanduser()
+        return _token_in(found, found.stat().st_mtime_ns)
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=8)
+def _token_in(path: Path, changed: int) -> str | None:
+    return path.read_text(encoding="utf-8").strip() or None
 
 
 def resolve_local(name: str) -> Path | None:

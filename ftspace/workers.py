@@ -17,6 +17,7 @@ from evals.errors import one_line
 from ftspace.errors import FtspaceError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.runs import Run
+from ftspace.streams import guard
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says where it has no error of its own for it."""
@@ -61,6 +62,7 @@ class Job:
 
 def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it)."""
+    guard()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     began = time.monotonic()
     job = Job(run, name)

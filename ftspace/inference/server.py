@@ -41,6 +41,7 @@ from ftspace.inference.protocol import (
 )
 from ftspace.runs import Run
 from ftspace.settings import resolve_local
+from ftspace.streams import guard
 
 if TYPE_CHECKING:
     from ftspace.inference.generate import Generator, Written
@@ -190,6 +191,7 @@ def load(run: Run, *others: Run) -> "Generator":
         dtype=config.model.dtype,
         device=config.train.device,
         quantization=config.model.quantization,
+        trust_code=config.model.trust_code,
     )
     add_adapters(model, tokenizer, {other.id: other.adapter for other in others})
     return Generator(model, tokenizer)
@@ -240,4 +242,5 @@ def _say(word: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    guard()
     sys.exit(serve(*(Run(Path(folder).absolute()) for folder in sys.argv[1:])))
