@@ -21,7 +21,7 @@ from evals.errors import ModelError, one_line
 
 _KNOWN = {
     "instantiate the backend tokenizer": "it has no tokenizer files",
-    "contains custom code": "it wants to run code of its own (trust_remote_code), which is never done here",
+    "custom code": "it wants to run code of its own, which is done only for a Hub model at the commit that is trusted",
     "Unrecognized configuration class": "it is not a causal language model",
     "no file named model.safetensors": "it has no safetensors; other weight files are not loaded",
 }

@@ -1,12 +1,14 @@
 """Loads a base model, its tokenizer and what was tuned, from the Hub or a folder, the same for training and comparing.
 
-Knows nothing of tasks or scores. Only safetensors are read, and no code from a model's repository is run. A tokenizer
-with more tokens than the model has embeddings gets them without randomness: all processes that load the pair agree.
+Knows nothing of tasks or scores. Only safetensors are read. Code from a model's repository is run only at the commit
+that `trust_code` names, and from a folder never. A tokenizer with more tokens than the model has embeddings gets them
+without randomness: all processes that load the pair agree.
 """
 
 import hashlib
 import json
 import logging
+import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
 from peft import PeftConfig, PeftModelForCausalLM
 from torch import nn
 from transformers import (
@@ -86,12 +89,32 @@ def _quantized(quantization: str, dtype: str, device: torch.device) -> dict[str,
     }
 
 
-def load_tokenizer(model: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
+def at(where: str, revision: str | None, trust_code: str | None) -> dict[str, Any]:
+    """What `from_pretrained` takes to read a repository, and to run its code at one commit or not at all.
+
+    Raises ModelError for code that no commit names: that of a folder, of a branch or of another commit.
+    """
+    if trust_code is None:
+        return {"revision": revision, "trust_remote_code": False}
+    if Path(where).is_dir():
+        raise ModelError(f"{where} is a folder, which has no commit that trust_code could name; its code is never run")
+    if not re.fullmatch(r"[0-9a-f]{40}", trust_code) or revision not in (None, trust_code):
+        raise ModelError(
+            f"{where}: trust_code must be the 40 digits of the commit whose code you read, and revision, if given, the "
+            "same"
+        )
+    return {"revision": trust_code, "code_revision": trust_code, "trust_remote_code": True}
+
+
+def load_tokenizer(
+    model: str | Path, revision: str | None = None, trust_code: str | None = None
+) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a Hub id or a folder. Raises ModelError in one line."""
     where = _place(model)
+    read = at(where, revision, trust_code)
     with explained(where, "tokenizer"):
-        _ask_hub(where, revision)
-        return AutoTokenizer.from_pretrained(where, revision=revision, trust_remote_code=False)
+        _ask_hub(where, read["revision"])
+        return AutoTokenizer.from_pretrained(where, **read)
 
 
 def load_base(
@@ -101,6 +124,7 @@ def load_base(
     dtype: str = "auto",
     device: str = "auto",
     quantization: str = "none",
+    trust_code: str | None = None,
     tokenizer: PreTrainedTokenizerBase,
 ) -> PreTrainedModel:
     """Load a causal language model and give it an embedding for every token of the tokenizer.
@@ -111,6 +135,7 @@ def load_base(
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
         quantization: none, nf4 or int8; embeddings, norms and the head are never quantized.
+        trust_code: the commit of a Hub model at which its own code may run.
         tokenizer: the tokenizer it will be used with; tokens beyond the embedding get the mean of the existing rows.
 
     Returns:
@@ -120,13 +145,14 @@ def load_base(
         ModelError: it isn't there, isn't a causal language model, has no safetensors or wants to run its own code.
     """
     where, place = _place(model), pick_device(device)
+    read = at(where, revision, trust_code)
     options: dict[str, Any] = {"dtype": pick_dtype(dtype, place)}
     if quantization != "none":
         options = _quantized(quantization, dtype, place)
     with explained(where, "model"), _bitsandbytes_quiet():
-        loaded = AutoModelForCausalLM.from_pretrained(
-            where, revision=revision, use_safetensors=True, trust_remote_code=False, **options
-        )
+        if _holds_adapter(where, read["revision"]):
+            raise ModelError(f"model {where}: it is an adapter; name the model that it was trained on")
+        loaded = AutoModelForCausalLM.from_pretrained(where, use_safetensors=True, **read, **options)
     fit_embeddings(loaded, tokenizer)
     if quantization == "none":
         with explained(where, "model"):
@@ -147,6 +173,7 @@ def load_comparison(
     dtype: str = "auto",
     device: str = "auto",
     quantization: str = "none",
+    trust_code: str | None = None,
     seed: int = 0,
 ) -> tuple[PreTrainedModel | PeftModelForCausalLM | Whole, PreTrainedTokenizerBase]:
     """Load a base model with an adapter that can be switched off, and the tokenizer of both.
@@ -160,6 +187,7 @@ def load_comparison(
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
         quantization: none, nf4 or int8.
+        trust_code: the commit of the base at which its own code may run; an adapter's never is.
         seed: torch's, set before anything is loaded.
 
     Returns:
@@ -171,10 +199,18 @@ def load_comparison(
     """
     torch.manual_seed(seed)
     folder = adapter_folder(adapter) if adapter is not None else None
-    own_tokenizer = folder is not None and (folder / "tokenizer_config.json").exists()
-    tokenizer = load_tokenizer(folder) if folder is not None and own_tokenizer else load_tokenizer(base, revision)
+    if folder is not None and (folder / "tokenizer_config.json").exists():
+        tokenizer = _tuned_tokenizer(folder, base, revision, trust_code)
+    else:
+        tokenizer = load_tokenizer(base, revision, trust_code)
     model = load_base(
-        base, revision=revision, dtype=dtype, device=device, quantization=quantization, tokenizer=tokenizer
+        base,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        quantization=quantization,
+        trust_code=trust_code,
+        tokenizer=tokenizer,
     )
     if folder is None:
         flatten_head(model)
@@ -186,11 +222,26 @@ def load_comparison(
         held = str(model.dtype).removeprefix("torch.")
         return _whole(model, load_base(folder, dtype=held, device=device, tokenizer=tokenizer), base), tokenizer
     with explained(str(adapter), "adapter"), peft_quiet():
-        tuned = PeftModelForCausalLM(model, PeftConfig.from_pretrained(str(folder)), DEFAULT)
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = True  # else a prompt's text would be fetched a tokenizer for, from where it says
+        tuned = PeftModelForCausalLM(model, config, DEFAULT)
     attach(tuned, DEFAULT, folder, f"adapter {adapter}", base)
     tuned.eval()
     flatten_head(tuned)
     return tuned, tokenizer
+
+
+def _tuned_tokenizer(
+    folder: Path, base: str | Path, revision: str | None, trust_code: str | None
+) -> PreTrainedTokenizerBase:
+    """An adapter's own tokenizer; where that is code, the base's with the adapter's chat template."""
+    written = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    if trust_code is None or "auto_map" not in written:
+        return load_tokenizer(folder)
+    tokenizer, template = load_tokenizer(base, revision, trust_code), folder / "chat_template.jinja"
+    if template.is_file():
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    return tokenizer
 
 
 def attach(tuned: PeftModelForCausalLM, name: str, folder: Path, label: str, base: str | Path) -> None:
@@ -315,6 +366,17 @@ def _place(model: str | Path) -> str:
     if text.startswith((".", "/", "~")) or text.count("/") > 1 or isinstance(model, Path) or not text:
         raise ModelError(f"{text!r}: there is no such folder; give a folder or a Hub id like owner/name")
     return text
+
+
+def _holds_adapter(where: str, revision: str | None) -> bool:
+    """Whether there is an adapter's config: transformers would read the weights of whatever base that names."""
+    if Path(where).is_dir():
+        return Path(where, "adapter_config.json").is_file()
+    try:
+        hf_hub_download(where, "adapter_config.json", revision=revision)
+    except EntryNotFoundError:  # also when it is not in the cache and the Hub is out of reach
+        return False
+    return True
 
 
 def _ask_hub(where: str, revision: str | None) -> None:

@@ -36,6 +36,7 @@ def evaluate(
     dtype: str = "auto",
     device: str = "auto",
     quantization: str = "none",
+    trust_code: str | None = None,
     chat_template: str | None = None,
     max_new_tokens: int = 64,
     limit: int | None = None,
@@ -59,6 +60,7 @@ def evaluate(
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
         quantization: none, nf4 or int8, of base and tuned alike.
+        trust_code: the commit of the base at which its own code may run.
         chat_template: a Jinja template instead of the tokenizer's own.
         max_new_tokens: the longest answer, in tokens.
         limit: at most so many samples of each task, from its start.
@@ -80,7 +82,14 @@ def evaluate(
     from evals.executor import Executor
 
     model, tokenizer = models.load_comparison(
-        base, adapter, revision=revision, dtype=dtype, device=device, quantization=quantization, seed=seed
+        base,
+        adapter,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        quantization=quantization,
+        trust_code=trust_code,
+        seed=seed,
     )
     executor = Executor(
         model, tokenizer, chat_template=chat_template, batch_tokens=batch_tokens, should_stop=should_stop

@@ -44,6 +44,7 @@ def evaluate(job: Job) -> EndStatus:
             dtype=config.model.dtype,
             device=config.train.device,
             quantization=config.model.quantization,
+            trust_code=config.model.trust_code,
             max_new_tokens=config.eval.max_new_tokens,
             limit=config.eval.max_samples,
             batch_tokens=config.eval.batch_tokens,

@@ -18,8 +18,10 @@ from ftspace.data.prepare import Preview, preview
 from ftspace.data.review import find_review, read_review
 from ftspace.data.sources import own_splits
 from ftspace.errors import ConfigError, DatasetError, EvalError, ModelError
-from ftspace.hub.find import commit_of
+from ftspace.hub.find import commit_of, look_up
 from ftspace.jobs import require_space
+from ftspace.own_code import check_own_code
+from ftspace.redact import redact
 from ftspace.settings import resolve_local
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 
@@ -29,6 +31,8 @@ HELDOUT = "heldout"
 
 ROWS = 20
 """Conversations looked at."""
+OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
+"""How files of weights end that are not loaded."""
 MAX_FULL_PARAMETERS = 2_000_000_000
 """Largest model that is trained whole: it takes 16 bytes a parameter."""
 _OF_THE_ROWS = ("length", "answers")
@@ -51,6 +55,7 @@ class Checked:
 def check(config: RunConfig, runs_dir: Path) -> Checked:
     """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
     require_space(runs_dir)
+    check_secrets(config)
     check_model(config)
     check_precision(config)
     check_trackers(config)
@@ -63,6 +68,16 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
         if one.level == "stop":
             raise (DatasetError if one.what in _OF_THE_ROWS else ModelError)(str(one))
     return Checked(first, checks)
+
+
+def check_secrets(config: RunConfig) -> None:
+    """Raises ConfigError for a config with a token in it, since configs are written down and shown."""
+    for section, fields in config.model_dump(mode="json").items():
+        for name, value in fields.items():
+            if redact(json.dumps(value)) != json.dumps(value):
+                raise ConfigError(
+                    f"{section}.{name} holds a token or a password, and a run's config is no place for one"
+                )
 
 
 def check_tokens(config: RunConfig, conversations: Sequence[Conversation]) -> list[Check]:
@@ -104,20 +119,39 @@ def find_model(config: RunConfig) -> Path | None:
 
 
 def check_model(config: RunConfig) -> None:
-    """Raises ModelError when the base is not there or is no model that can be loaded."""
-    path = find_model(config)
+    """Raises ModelError when the base is not there or is no model that can be loaded, ConfigError for code's leave."""
+    name = config.model.id
+    path = resolve_local(name)
     if path is None:
-        return
-    if not path.is_dir():
+        found = look_up("model", name, config.model.revision)
+        if found is not None:
+            _check_files(name, found.files)
+    elif not path.is_dir():
         raise ModelError(f"model.id: {path} is a file; give the folder that holds config.json and the weights")
-    if (path / "adapter_config.json").exists() and not (path / "config.json").exists():
-        raise ModelError(f"model.id: {path} holds an adapter, not a model; give the model that it was trained on")
-    if not (path / "config.json").exists():
-        raise ModelError(f"model.id: {path} holds no model: config.json is missing")
-    if not any(path.glob("*.safetensors")):
-        raise ModelError(f"model.id: {path} has no .safetensors weights; other formats can run code and are not loaded")
-    if config.lora.method == "full":
+    else:
+        _check_files(str(path), [file.name for file in path.iterdir()])
+    check_own_code(config.model)
+    if config.model.trust_code and config.lora.method == "full":
+        raise ConfigError(
+            f"lora.method full would make a new model of the code of {name}, which no commit names then; use lora"
+        )
+    if path is not None and config.lora.method == "full":
         check_full(sum(_parameters(file) for file in path.glob("*.safetensors")))
+
+
+def _check_files(where: str, files: Sequence[str]) -> None:
+    """Raises ModelError when what lies in a folder or a repository is no model in safetensors."""
+    if "adapter_config.json" in files:
+        raise ModelError(f"model.id: {where} holds an adapter, not a model; give the model that it was trained on")
+    if "config.json" not in files:
+        raise ModelError(f"model.id: {where} holds no model: config.json is missing")
+    if not any(name.endswith(".safetensors") for name in files):
+        other = [name for name in files if name.endswith(OTHER_WEIGHTS)]
+        has = f"its weights only as {other[0]}" if other else "no .safetensors weights"
+        raise ModelError(
+            f"model.id: {where} has {has}; other formats can run code when they are read, and are not loaded: convert "
+            "them to safetensors at https://huggingface.co/spaces/safetensors/convert, or take another copy"
+        )
 
 
 def check_precision(config: RunConfig) -> None:

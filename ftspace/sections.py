@@ -5,8 +5,9 @@ in docs/configuration.md.
 """
 
 import string
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -103,11 +104,15 @@ class ModelConfig(Section):
     trust_code: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     """Commit of a Hub model whose own Python code you have read and trust: it is run, at that commit and no other."""
 
-    @model_validator(mode="after")
-    def _trusts_one_commit(self) -> Self:
-        if self.trust_code and self.revision not in (None, self.trust_code):
+    @model_validator(mode="before")
+    @classmethod
+    def _trusts_one_commit(cls, values: Any) -> Any:
+        """Weights, tokenizer and code are all of the commit that was read."""
+        if not isinstance(values, Mapping) or not values.get("trust_code"):
+            return values
+        if values.get("revision") not in (None, values["trust_code"]):
             raise ValueError("trust_code names the commit whose code you read; leave revision out, or give the same")
-        return self
+        return {**values, "revision": values["trust_code"]}
 
 
 class DataConfig(Section):

@@ -1,5 +1,6 @@
 """Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
@@ -8,8 +9,22 @@ Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
 
 
+@dataclass(frozen=True)
+class Repository:
+    """What the Hub has under an id."""
+
+    commit: str | None
+    files: tuple[str, ...]
+
+
 def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | None:
     """The commit that a Hub id stands for now; None offline. Raises ModelError or DatasetError, or HubError."""
+    found = look_up(kind, repo_id, revision)
+    return found.commit if found else None
+
+
+def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository | None:
+    """The repository that a Hub id stands for now; None offline. Raises ModelError or DatasetError, or HubError."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -25,7 +40,8 @@ def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | No
     api = HfApi()
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
-        return ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS).sha
+        info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
+        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []))
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"

@@ -121,7 +121,7 @@ def _tokenizer(config: ModelConfig) -> Any:
         from evals.models import load_tokenizer
 
         try:
-            tokenizer = load_tokenizer(str(resolve_local(config.id) or config.id), config.revision)
+            tokenizer = load_tokenizer(str(resolve_local(config.id) or config.id), config.revision, config.trust_code)
         except EvalError as error:
             raise ModelError(f"model.id: {error}") from error
         install_template(tokenizer, config.chat_template)

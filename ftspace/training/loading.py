@@ -42,14 +42,20 @@ def load(config: RunConfig) -> Loaded:
     check_precision(config)
     base = str(resolve_local(config.model.id) or config.model.id)
     try:
-        tokenizer = load_tokenizer(base, config.model.revision)
+        tokenizer = load_tokenizer(base, config.model.revision, config.model.trust_code)
         untrained = install_template(tokenizer, config.model.chat_template)
+        if untrained and getattr(tokenizer, "_auto_class", None):
+            raise ModelError(
+                "model.chat_template brings tokens that the model lacks, and a tokenizer with code of its own is not "
+                "given any; choose a template whose tokens it has"
+            )
         model = load_base(
             base,
             revision=config.model.revision,
             dtype=_dtype(config),
             device=config.train.device,
             quantization=config.model.quantization,
+            trust_code=config.model.trust_code,
             tokenizer=tokenizer,
         )
     except EvalError as error:

@@ -91,6 +91,11 @@ def merge(
     check_folder(out)
     if not run.adapter.is_dir():
         raise JobError(f"run {run.id} has no adapter yet, so there is nothing to merge; wait for it, or start it again")
+    if config.model.trust_code:
+        raise ModelError(
+            f"run {run.id} is on a model with code of its own, and a merged folder would carry that code where no "
+            "commit names it; use the adapter with its base"
+        )
     if config.lora.method in UNMERGEABLE:
         raise ModelError(
             f"run {run.id} trained {UNMERGEABLE[config.lora.method]} (lora.method {config.lora.method}), which is no "
@@ -182,7 +187,9 @@ def _copy(run: Run, out: Path, dtype: str, tell: Tell) -> Merged:
     with _beside(out) as folder:
         shutil.copytree(run.adapter, folder, dirs_exist_ok=True)
         _let_answers_end(folder)
-        held = str(AutoConfig.from_pretrained(folder).dtype or "float32").removeprefix("torch.")
+        held = str(AutoConfig.from_pretrained(folder, trust_remote_code=False).dtype or "float32").removeprefix(
+            "torch."
+        )
         model = run.config.model
         merged = Merged(
             folder=str(out),
@@ -236,7 +243,7 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def _let_answers_end(folder: Path) -> None:
     """Writes into the generation config all tokens that end an answer, so that every program stops where we do."""
-    tokenizer, config = load_tokenizer(folder), AutoConfig.from_pretrained(folder)
+    tokenizer, config = load_tokenizer(folder), AutoConfig.from_pretrained(folder, trust_remote_code=False)
     has_own = (folder / "generation_config.json").is_file()
     settings = GenerationConfig.from_pretrained(folder) if has_own else GenerationConfig.from_model_config(config)
     settings.eos_token_id = list(Prompter(tokenizer).end_ids(settings, config.get_text_config())) or None

@@ -135,7 +135,7 @@ class Choice:
         templates = self.way == TEMPLATES
         given = {
             "model": {"id": self.model, "chat_template": self.template or "auto"}
-            | ({} if self.model == draft.model.id else {"revision": None}),
+            | ({} if self.model == draft.model.id else {"revision": None, "trust_code": None}),
             "data": {
                 "id": self.dataset,
                 "config": self.config or None,

@@ -99,6 +99,8 @@ class Desk:
         """Raises ConfigError when visitors of a Space name files of the machine that are not theirs to read."""
         if self.settings.space_id is None:
             return
+        if config.model.trust_code:
+            raise ConfigError("a model's own code would run with this Space's rights; do that on a machine of your own")
         for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
             path = resolve_local(name) if name else None
             open_to_all = (ASSETS, self.uploads, self.reviews.folder)

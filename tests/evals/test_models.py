@@ -124,7 +124,7 @@ def test_mistakes_are_one_line(tmp_path: Path, bases: dict[str, Path], adapters:
         (empty, None, "no config.json"),
         (damaged, None, "damaged"),
         (pickled, None, "safetensors"),
-        (custom, None, "trust_remote_code"),
+        (custom, None, "code of its own"),
         (bases["untied"], empty, "no config.json"),
         (bases["untied"], bases["tied"], "does not fit the base"),
         (bases["untied"], "/nowhere/adapter", "no such folder"),
