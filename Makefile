@@ -5,7 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py ftspace evals assets benchmarks tests
 
-.PHONY: help demo app test check fix bench setup chromium docs base screenshots clean
+# What make lock and make audit use, in an environment that goes afterwards.
+UV := uv==0.13.9
+AUDIT := pip-audit==2.10.1
+
+.PHONY: help demo app test check fix bench setup chromium docs base screenshots lock audit clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,21 +49,33 @@ base: $(VENV)/.runtime  ## make the bundled base model, datasets and tasks again
 screenshots: $(VENV)/.development chromium  ## take the pictures of the README again
 	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k "outlives or understood"
 
+lock:  ## write requirements.lock: every version that the pinned ones bring along
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place" && \
+	"$$place/bin/python" -m pip install --quiet --disable-pip-version-check $(UV) && \
+	"$$place/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
+
+audit:  ## look for known vulnerabilities in requirements.lock; asks PyPI, and fails where it cannot be asked
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place" && \
+	"$$place/bin/python" -m pip install --quiet --disable-pip-version-check $(AUDIT) && \
+	"$$place/bin/pip-audit" --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.lock
+
 clean:  ## remove what setup installed and what the tools left; runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and by its exact version: any other request may bring gigabytes of CUDA for a machine without a GPU.
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt \
+		-c requirements.lock
 	@touch $@
 
 # The browser tests drive Debian's chromium and are skipped, with a word, where there is none.

@@ -49,3 +49,15 @@ def test_links_and_pictures_are_there() -> None:
     for document in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_the_lock_holds_what_is_pinned_and_no_gradio_with_known_holes() -> None:
+    lock, direct = _pins("requirements.lock"), _pins("requirements.txt") | _pins("requirements-dev.txt")
+    assert direct <= lock, "run: make lock"
+    assert len(lock) > 2 * len(direct)
+    assert tuple(int(part) for part in dict(lock)["gradio"].split(".")) >= (6, 31)
+
+
+def _pins(name: str) -> set[tuple[str, str]]:
+    found = re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    return {(package.lower().replace("_", "-"), version) for package, version in found}
