@@ -84,12 +84,15 @@ def to_markdown(results: Results) -> str:
 
 
 def to_csv(results: Results) -> str:
-    """Return the rows as CSV with a heading line, numbers in full and as fractions."""
+    """Return the rows as CSV with a heading line, numbers in full and as fractions.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(Row.model_fields)
     for row in results.rows:
-        writer.writerow(row.model_dump().values())
+        writer.writerow(_harmless(value) if isinstance(value, str) else value for value in row.model_dump().values())
     return out.getvalue()
 
 
@@ -106,6 +109,10 @@ def _sample_cells(one: SideBySide) -> tuple[str, ...]:
         _short(one.expected),
         *(f"{_short(text)} [{'unscored' if math.isnan(score) else f'{score:g}'}]" for text, score in answers),
     )
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _points(share: float, sign: str = "") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ftspace.answers import Answered
+from ftspace.redact import redact
 from ftspace.ui.views import Live, ResultLine, RunLine, Tone
 
 ANSWERED = 5
@@ -36,12 +37,17 @@ def heading(title: str, text: str) -> str:
 
 
 def note(text: str, tone: Tone = "idle", link: tuple[str, str] | None = None) -> str:
-    """A line that says something; `link` is (words, address) behind it. "" for no text."""
+    """A line that says something, no secret in it; `link` is (words, address) behind it. "" for no text."""
     if not text:
         return ""
     role = "alert" if tone == "bad" else "status"
-    after = f' <a class="ft-link" href="{escape(link[1])}">{escape(link[0])}</a>' if link else ""
-    return f'<div class="ft-note ft-{tone}" role="{role}"><span>{escape(text)}{after}</span></div>'
+    after = f' <a class="ft-link" href="{_address(link[1])}">{escape(link[0])}</a>' if link else ""
+    return f'<div class="ft-note ft-{tone}" role="{role}"><span>{escape(redact(text))}{after}</span></div>'
+
+
+def _address(address: str) -> str:
+    """An address on this page or on the web; what would be run as a script leads nowhere."""
+    return escape(address) if address.startswith(("?", "#", "https://", "http://")) else "#"
 
 
 def empty(title: str, text: str) -> str:

@@ -81,3 +81,11 @@ def test_files(tmp_path: Path) -> None:
     write_tables(tmp_path, RESULTS)
     assert (tmp_path / "table.md").read_text() == to_markdown(RESULTS)
     assert (tmp_path / "table.csv").read_text() == to_csv(RESULTS)
+
+
+def test_no_text_of_the_csv_is_a_formula() -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "plain"]
+    rows = [ROW.model_copy(update={"task": name, "delta": -0.5}) for name in names]
+    found = list(csv.DictReader(io.StringIO(to_csv(Results(rows=tuple(rows), verdict="")))))
+    assert [row["task"] for row in found] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "plain"]
+    assert {row["delta"] for row in found} == {"-0.5"}

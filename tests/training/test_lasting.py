@@ -4,7 +4,10 @@ The model is tiny and the processes are one; what a process knows is thrown away
 """
 
 import copy
+import hashlib
+import io
 import math
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -421,3 +424,39 @@ def test_what_is_done_undisturbed_draws_no_random_number() -> None:
         draw()
         raise Killed
     assert draw() == expected
+
+
+class Poison:
+    """What does something when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_a_pickle_in_a_checkpoint_does_nothing(make, tokenizer: Any, tmp_path: Path) -> None:
+    run, mark = make(), tmp_path / "it-ran"
+    with pytest.raises(Killed):
+        go(run, tokenizer, At(4, kill))
+    found = checkpoints.newest(run.checkpoints, lambda said: None)
+    assert found is not None
+    pickles = sorted(name for name in found.manifest.files if not name.endswith((".json", ".safetensors")))
+    assert pickles == ["optimizer.pt", "rng_state.pth", "scheduler.pt"]
+    for name in [*pickles, "training_args.bin"]:
+        whole = (found.path / name).read_bytes() if name in pickles else None
+        torch.save(Poison(mark), found.path / name)
+        content = (found.path / name).read_bytes()
+        written = checkpoints.FileOf(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        forged = found.manifest.model_copy(update={"files": {**found.manifest.files, name: written}})
+        (found.path / "manifest.json").write_text(forged.model_dump_json())
+        if whole is None:
+            assert go(run, tokenizer)[0] == Ending(STEPS)
+        else:
+            with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+                go(run, tokenizer)
+            (found.path / name).write_bytes(whole)
+    assert not mark.exists()
+    torch.load(io.BytesIO(content), weights_only=False)
+    assert mark.exists(), "the poison works"

@@ -1,48 +1,12 @@
 import pytest
 
-from ftspace.answers import Answered
 from ftspace.checks import Check
-from ftspace.data.formats import Format, Message
 from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
 from ftspace.ui import look_markup, markup
-from ftspace.ui.views import Live, ResultLine, RunLine
+from ftspace.ui.views import Live
 
-EVIL = "<img src=x onerror=alert(1)>\"'"
-FOUND = Found(finding="echo", words=EVIL, rows=1, share=1, removed=False, examples=[FoundExample(row=1, excerpt=EVIL)])
-HTML = [
-    markup.header(RunLine("id", EVIL, "when", "words", "good")),
-    markup.heading(EVIL, EVIL),
-    markup.note(EVIL, "bad", link=(EVIL, EVIL)),
-    markup.empty(EVIL, EVIL),
-    markup.runs([RunLine(EVIL, EVIL, EVIL, EVIL, "busy")]),
-    markup.preview([(EVIL, [(2, 9)])], EVIL),
-    markup.live(Live("h", "d", "busy", 0.5, [], [], [], answers=[Answered(EVIL, EVIL, EVIL, EVIL, 1)])),
-    markup.live(Live(EVIL, EVIL, "busy", 0.5, [(EVIL, "now")], [(EVIL, EVIL)], [EVIL], diagnosis=(EVIL, "bad"))),
-    markup.results(
-        EVIL, "good", [ResultLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "better", "good", (0, 0, 1))]
-    ),
-    markup.answers(EVIL, EVIL, EVIL, EVIL, EVIL),
-    look_markup.reading(Format(EVIL, (EVIL,), lambda row: [], {EVIL: EVIL}, 0.5, EVIL, (EVIL,)), [EVIL], ""),
-    look_markup.reading(None, [EVIL], EVIL),
-    look_markup.turns([Message(role=EVIL, content=EVIL, name=EVIL)], 1, (EVIL, "idle"), EVIL),
-    look_markup.finding(FOUND),
-    look_markup.report(
-        DataReport(rows=1, found=[FOUND], languages={EVIL: 1, "b": 1}, answers={}, warnings=[EVIL]), "", EVIL
-    ),
-    look_markup.checks([Check("stop", EVIL, EVIL, EVIL)]),
-    *(
-        look_markup.lab(LabRow(EVIL, (LabToken(1, EVIL, "cut", True),), 1, 1, 1), view, EVIL)
-        for view in ("tokens", "text", "ids")
-    ),
-]
-
-
-@pytest.mark.parametrize("html", HTML)
-def test_text_stays_text(html: str) -> None:
-    assert "<img" not in html
-    assert 'onerror=alert(1)>"' not in html
-    assert "&lt;img" in html
+FOUND = Found(finding="echo", words="w", rows=1, share=1, removed=False, examples=[FoundExample(row=1, excerpt="e")])
 
 
 def test_what_is_trained_is_marked() -> None:
