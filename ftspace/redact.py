@@ -18,10 +18,11 @@ _SHAPES = re.compile(
     r"|github_pat_\w{20,}|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,}=*"
 )
 _GIVEN = re.compile(
-    r"([Aa]uthorization\W{1,8}[Bb]asic\s{1,3}|[?&](?:access_|refresh_|id_)?token=)[^\s&\"'<>]{4,}"
-    r"|(://[^\s:/@]{0,64}:)[^\s:/@]+(?=@)"
+    r"(authorization\W{1,8}basic\s{1,3}|[?&](?:access_|refresh_|id_)?token=|[?&](?:x-amz-)?(?:signature|security-token)=)"
+    r"[^\s&\"'<>]{4,}|(://[^\s:/@]{0,64}:)[^\s:/@]+(?=@)",
+    re.IGNORECASE,
 )
-"""What stands where only a secret stands: behind Basic, as a token in an address, as its password."""
+"""What stands where only a secret stands: behind Basic, as a token or signature in an address, as its password."""
 _kept: dict[str, None] = {}
 _lock = threading.Lock()
 

@@ -64,6 +64,7 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it)."""
     guard()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
     began = time.monotonic()
     job = Job(run, name)
     job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))

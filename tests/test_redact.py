@@ -79,6 +79,7 @@ def test_a_text_without_secrets_is_left_as_it_is(text: str, secret: str) -> None
         "{'authorization': 'Basic bWU6c2VjcmV0'}",
         "https://me:s3cret@hub.example/x",
         "http://127.0.0.1:80/x?token=s3cret&y=1",
+        "https://cdn/x?Expires=1&Signature=s3cret~&X-Amz-Security-Token=s3cret",
     ],
 )
 def test_known_shapes_are_taken_out(text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ftspace.data.prepare import SPLITS, Manifest, Split
+from ftspace.redact import redact
 from ftspace.sections import DataConfig
 
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -39,7 +40,7 @@ def card(
     repo_id: str | None = None,
     features: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
-    """README.md of a prepared dataset.
+    """README.md of a prepared dataset; no secret is in it.
 
     Args:
         config: what the rows were read with.
@@ -61,7 +62,7 @@ def card(
         **({"dataset_info": {"config_name": "default", "features": list(features)}} if features else {}),
     }
     body = "\n".join(_body(config, source, manifest, files, repo_id, tools=features is not None))
-    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{body}\n"
+    return redact(f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{body}\n")
 
 
 def _body(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ftspace.config import default_config
+from ftspace.config import default_config, parse_config
 from ftspace.data.review import Decision
 from ftspace.errors import ConfigError
 from ftspace.settings import Settings
@@ -38,6 +38,18 @@ def test_on_a_space_a_choice_reads_no_file_that_is_not_the_visitors(tmp_path: Pa
     stolen = config.model_copy(update={"data": config.data.model_copy(update={"review": str(outside)})})
     with pytest.raises(ConfigError, match="is a path on this machine"):
         ours.check_may_read(stolen)
+    trusting = parse_config({"model": {"id": "towns/own", "trust_code": "a" * 40}})
+    with pytest.raises(ConfigError, match="would run with this Space's rights"):
+        ours.check_may_read(trusting)
+    desk(tmp_path / "data").check_may_read(trusting)
+
+
+def test_trust_in_one_models_code_is_none_in_anothers() -> None:
+    trusting = parse_config({"model": {"id": "towns/own", "trust_code": "a" * 40}})
+    said = Choice.of_config(trusting, "", "")
+    assert said.config_over(trusting).model == trusting.model
+    other = replace(said, model="towns/other").config_over(trusting).model
+    assert (other.id, other.revision, other.trust_code) == ("towns/other", None, None)
 
 
 def test_a_run_gets_a_closed_copy_of_the_decisions(tmp_path: Path) -> None:
