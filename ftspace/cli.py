@@ -17,7 +17,8 @@ from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
-from ftspace.outcome import placed, print_results, resume, see_through, summary
+from ftspace.gc import add_gc, gc
+from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
 from ftspace.state import Status
@@ -87,9 +88,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
-    runs = parsers.add_parser("runs", help="list, show, stop, resume and delete runs").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
+    runs = parsers.add_parser(
+        "runs", help="list, show, stop, resume and delete runs, and free the disk"
+    ).add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, text in {
         "list": "all runs, newest first",
         "show": "what became of a run, and its results",
@@ -106,6 +107,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
             sub.add_argument("--by", type=int, required=True, metavar="N", help="places: -1 is one earlier")
         if action in ("list", "show", "resume"):
             sub.add_argument("--json", action="store_true", help="print JSON")
+    add_gc(runs, where)
     text = "what this machine has and lacks: versions, device, memory, Hub"
     doctor = parsers.add_parser("doctor", help=text, description=text, parents=[where])
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -118,7 +120,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "merge": merging.merge,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
-        "runs": lambda parsed, settings: _RUNS[parsed.action](parsed, RunStore(settings.runs_dir)),
+        "runs": _runs,
         "doctor": _doctor,
     }
 
@@ -214,16 +216,17 @@ def _show(parsed: argparse.Namespace, store: RunStore) -> int:
         stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
         return 0
     status = reader.status()
-    end = reader.state.end(run.jobs)
     place = next((one for one in queue.waiting(store) if one.run.id == run.id), None)
-    said = str(place or (end.message if end else ""))
-    stdout.print(f"run {run.id}: {status}" + (f" ({said})" if said else ""), markup=False)
+    said = [end.message for job in run.jobs if (end := reader.state.ended.get(job)) and end.message]
+    said = [str(place)] if place else said
+    stdout.print(f"run {run.id}: {status}" + (f" ({'; '.join(said)})" if said else ""), markup=False)
     stdout.print(f"model {run.config.model.id}, dataset {run.config.data.id}, folder {run.path}", markup=False)
     if reader.state.prepared and reader.state.steps:
         last = reader.state.steps[-1]
         stdout.print(f"step {last.step} of {reader.state.prepared.total_steps}, loss {last.loss:.3f}", highlight=False)
         stdout.print(commands.diagnosis_line(reader), markup=False, highlight=False)
     print_results(run)
+    print_failure(run, reader)
     return 0
 
 
@@ -239,6 +242,10 @@ def _stop(parsed: argparse.Namespace, store: RunStore) -> int:
     jobs.stop(run)
     stderr.print(f"run {run.id} stops at its next step, with its adapter saved")
     return 0
+
+
+def _runs(parsed: argparse.Namespace, settings: Settings) -> int:
+    return gc(parsed, settings) if parsed.action == "gc" else _RUNS[parsed.action](parsed, RunStore(settings.runs_dir))
 
 
 def _delete(parsed: argparse.Namespace, store: RunStore) -> int:

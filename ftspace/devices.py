@@ -140,6 +140,15 @@ def this_machine(data_dir: Path, *, device: str = "auto") -> Device:
     )
 
 
+def price_here(*, device: str = "auto") -> float | None:
+    """The list price of an hour of this machine, in dollars; None for a processor, and for a GPU that none is known of.
+
+    A GPU is known by its name.
+    """
+    found = None if device in ("cpu", "mps") else _gpu_known()
+    return found[1].dollars_an_hour if found and found[1] else None
+
+
 def known_speed(data_dir: Path) -> Speed | None:
     """What was measured of this machine's processor; None when nothing was."""
     try:
@@ -206,6 +215,16 @@ def _rough() -> Speed:
 
 def _gpu_here() -> Device | None:
     """The GPU that nvidia-smi names, with the table's throughput when the table has it, else that of an L4."""
+    found = _gpu_known()
+    if found is None:
+        return None
+    memory, known = found
+    like = known or next(one for one in TABLE if one.name == "L4")
+    return replace(like, name=HERE, memory=memory, dollars_an_hour=0.0, measured=known is not None)
+
+
+def _gpu_known() -> tuple[int, Device | None] | None:
+    """The usable bytes of the GPU that nvidia-smi names, and what the table has of it."""
     nvidia_smi = shutil.which("nvidia-smi")
     if nvidia_smi is None:
         return None
@@ -216,6 +235,4 @@ def _gpu_here() -> Device | None:
         return None
     words = name.replace("-", " ").split()
     known = [one for one in TABLE if one.name.partition("-")[0] in words]
-    like = known[-1] if known else next(one for one in TABLE if one.name == "L4")
-    memory = int(int(mebibytes) * 2**20 * USABLE)
-    return replace(like, name=HERE, memory=memory, dollars_an_hour=0.0, measured=bool(known))
+    return int(int(mebibytes) * 2**20 * USABLE), known[-1] if known else None

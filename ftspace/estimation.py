@@ -15,7 +15,7 @@ from ftspace.console import stderr, stdout
 from ftspace.devices import HERE, PRICED, device_named, this_machine
 from ftspace.errors import ConfigError
 from ftspace.flags import add_flags
-from ftspace.preflight import find_model
+from ftspace.preflight import check_precision, find_model
 from ftspace.settings import Settings, go_offline
 from ftspace.training.facts import find_facts
 from ftspace.training.forecast import Forecast, forecast, gigabytes
@@ -60,6 +60,7 @@ def estimate(parsed: argparse.Namespace, given: dict[str, Any], settings: Settin
     if parsed.probe and device is not here:
         raise ConfigError(f"--probe measures {HERE}, and --device names another; leave one of them out")
     find_model(config)
+    check_precision(config)
     facts = find_facts(config)
     found = forecast(config, facts, device)
     if parsed.probe:

@@ -58,6 +58,8 @@ def evaluate(job: Job) -> EndStatus:
         write_results(run.results, results)
     except evals_errors.Stopped as stop:
         raise Stopped from stop
+    except evals_errors.ModelError as error:
+        raise ModelError(str(error)) from error
     except evals_errors.EvalError as error:
         raise EvalError(str(error)) from error
     job.tell(Evaluated(verdict=results.verdict))

@@ -1,20 +1,24 @@
 """What a job tells: one JSON line an event, appended to a run's events.jsonl. Knows nothing of what is made of them.
 
-A line is one O_APPEND write, so a reader sees whole lines and perhaps a torn tail, left for later.
+A line is one O_APPEND write, so a reader sees whole lines and perhaps a torn tail, left for later. On a full disk the
+last events find room in `.reserve` beside the file, which a job keeps for them.
 """
 
 import errno
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ftspace.disk import FULL, give_some, keep_aside
 from ftspace.errors import Reason
 from ftspace.redact import redact
 
 VERSION = 1
+RESERVE, RESERVED = ".reserve", 256 * 1024
 _FREE_TEXT = ("message", "verdict", "prompt", "answer", "reference")
 
 JobName = Literal["train", "evaluate"]
@@ -202,32 +206,57 @@ Event = Annotated[
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
 
+_PASSING = (Preparing, Prepared, Step, Validation, Sample, Progress)
+"""Events that the reserve is not for: where one of them cannot be told, the job has to end."""
+
+
 class EventLog:
     """The one writer of an events file. Continues the numbering of what is already there."""
 
     def __init__(self, path: Path) -> None:
-        """Opens `path` for appending; a torn last line, left by a writer that died, is closed off."""
+        """Opens `path` for appending; a torn last line, left by a writer that died, is closed off. Raises OSError."""
+        self._reserve = path.with_name(RESERVE)
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         existing = path.read_bytes()
-        if existing and not existing.endswith(b"\n"):
-            os.write(self._fd, b"\n")
-        self._seq = existing.count(b"\n") + (1 if existing and not existing.endswith(b"\n") else 0)
+        self._torn = bool(existing) and not existing.endswith(b"\n")
+        self._seq = existing.count(b"\n") + self._torn
+
+    def reserve(self) -> None:
+        """Keeps room aside for the last events, until the job's very last. Raises OSError where there is none."""
+        keep_aside(self._reserve, RESERVED)
 
     def append(self, event: Event) -> Event:
-        """Writes one event with its number and time, secrets taken out; returns it as written. Raises OSError."""
+        """Writes one event with its number and time, secrets taken out; returns it as written.
+
+        Raises OSError, when the disk is full only for one that the reserve is not for, or when that is used up.
+        """
         stamped = event.model_copy(update={"seq": self._seq, "time": time.time()})
         clean = {name: redact(text) for name in _FREE_TEXT if isinstance(text := getattr(stamped, name, None), str)}
         line = (stamped.model_copy(update=clean).model_dump_json() + "\n").encode()
-        size = os.fstat(self._fd).st_size
-        if os.write(self._fd, line) != len(line):
-            os.ftruncate(self._fd, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        while True:
+            try:
+                self._write(b"\n" + line if self._torn else line)
+                break
+            except OSError as error:
+                if error.errno not in FULL or isinstance(event, _PASSING) or not give_some(self._reserve):
+                    raise
+        self._torn = False
         self._seq += 1
+        if isinstance(event, Finished):
+            with suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
         return stamped
 
     def close(self) -> None:
         """Closes the file."""
         os.close(self._fd)
+
+    def _write(self, line: bytes) -> None:
+        """The whole line or nothing of it."""
+        size = os.fstat(self._fd).st_size
+        if os.write(self._fd, line) != len(line):
+            os.ftruncate(self._fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:

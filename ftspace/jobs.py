@@ -21,7 +21,7 @@ from ftspace.settings import read_settings, worker_env
 from ftspace.state import TERMINAL
 
 POLL_SECONDS = 0.25
-MIN_FREE_BYTES = 200_000_000
+MIN_FREE_BYTES, MIN_FREE_FILES = 200_000_000, 200
 """Less free disk than this and a run is refused: an adapter, logs and a data split need about that much."""
 PAINT_SECONDS = 3.0
 """From an app's first page on, which is drawn meanwhile, until a worker is started that waits for its next run."""
@@ -92,10 +92,17 @@ def require_space(path: Path) -> None:
         path = path.parent
     stat = os.statvfs(path)
     free = stat.f_bavail * stat.f_frsize
+    if stat.f_flag & os.ST_RDONLY:
+        raise DiskError(f"{path} is on a read-only disk; name another folder with --data-dir or FTSPACE_DATA")
+    if stat.f_files and stat.f_favail < MIN_FREE_FILES:
+        raise DiskError(
+            f"the disk of {path} can hold only {stat.f_favail} more files, a run needs {MIN_FREE_FILES}; remove some "
+            "(ftspace runs gc), or name another folder with --data-dir or FTSPACE_DATA"
+        )
     if free < MIN_FREE_BYTES:
         raise DiskError(
-            f"only {free / 1e6:.0f} MB are free at {path}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; delete old runs "
-            "(ftspace runs delete RUN) or name another folder with --data-dir or FTSPACE_DATA"
+            f"only {free / 1e6:.0f} MB are free at {path}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; make room "
+            "(ftspace runs gc, ftspace runs delete RUN) or name another folder with --data-dir or FTSPACE_DATA"
         )
 
 

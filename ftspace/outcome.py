@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from ftspace.answers import measured
 from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
+from ftspace.disk import trouble
 from ftspace.errors import JobError
+from ftspace.events import Finished
 from ftspace.queue import Waiting, waiting
+from ftspace.reasons import EXPLAINED
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, read_settings
 
@@ -46,15 +49,47 @@ def see_through(reader: RunReader, settings: Settings, *, as_json: bool) -> int:
         stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
     if status == "failed" and end is not None:
         stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _hint(EXPLAINED[end.reason].advice)
         return 1 if end.reason in PROGRAM_FAULTS else 2
     if status == "interrupted":
         stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
+        _hint(interruption(run))
     return {"finished": 0, "cancelled": 130}.get(status, 1)
+
+
+def _hint(text: str) -> None:
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def interruption(run: Run) -> str:
+    """What can be said of a run whose processes are gone: whether its folder can be written now, and how to go on."""
+    found = trouble(run.path)
+    return (
+        f"{found}, so nothing can be saved there: {run.path}; mend that, then {run.go_on()}" if found else run.go_on()
+    )
+
+
+def print_failure(run: Run, reader: RunReader) -> None:
+    """Of a run that ended badly: why, what to do, and the last lines of its log; nothing of any other run."""
+    status, end = reader.status(), reader.state.end(run.jobs)
+    if status == "failed" and end is not None:
+        found = EXPLAINED[end.reason]
+        say = [f"{found.title[:1].upper()}{found.title[1:]}. {found.advice}"]
+        again = f"a new run with its config: ftspace runs config {run.id} > new.yaml, then ftspace run new.yaml"
+        say += [run.go_on() if found.goes_on else again]
+    elif status == "interrupted":
+        say = [interruption(run)]
+    else:
+        return
+    if tail := run.log_tail():
+        say += ["the last lines of worker.log:", *(f"  {line}" for line in tail.splitlines())]
+    stdout.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
 
 
 def summary(run: Run, reader: RunReader) -> dict[str, Any]:
     """What `run --json` and `runs show --json` print."""
     status = reader.status()
+    end = reader.state.end(run.jobs)
     results = _results(run).model_dump(mode="json") if run.results.exists() else None
     return {
         "run_id": run.id,
@@ -66,12 +101,18 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         **placed(next((one for one in waiting(RunStore(run.path.parent)) if one.run.id == run.id), None)),
         "diagnosis": diagnosis(reader),
         **measured(reader.state),
+        **(_failure(end) if status == "failed" and end else {}),
     }
 
 
 def placed(one: Waiting | None) -> dict[str, Any]:
     """What JSON says of a run's place in the queue: nothing when it does not wait."""
     return {"place": one.place, "starts_in": one.starts_in} if one else {}
+
+
+def _failure(end: Finished) -> dict[str, Any]:
+    found = EXPLAINED[end.reason]
+    return {"reason": end.reason, "message": end.message, "advice": found.advice}
 
 
 def _results(run: Run) -> "Results":

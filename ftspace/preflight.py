@@ -11,6 +11,7 @@ from typing import Any
 
 from evals.errors import EvalError as TaskProblem
 from evals.tasks import load_tasks
+from ftspace.budgets import budget_of
 from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
@@ -59,6 +60,7 @@ def check(config: RunConfig, runs_dir: Path) -> Checked:
     check_model(config)
     check_precision(config)
     check_trackers(config)
+    budget_of(config.train)
     task_paths(config)
     check_review(config)
     first = preview(config.data, ROWS)

@@ -19,16 +19,20 @@ from pathlib import Path
 
 from ftspace.access import Access
 from ftspace.config import RunConfig, parse_config
+from ftspace.disk import remove
 from ftspace.errors import DiskError, JobError
 from ftspace.events import Event, JobName, read_events
+from ftspace.reasons import last_lines
+from ftspace.redact import redact
 from ftspace.state import RunState, Status
 
 TIME_LIMIT = "time_limit"
 """What is written into the stop flag of a run that was at work for as long as the machine lets one be."""
 
+_TAIL_BYTES = 20_000
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}")
-_NEW = ".new-"
-_GONE = ".gone-"
+NEW, GONE = ".new-", ".gone-"
+"""How the names of folders begin that are no runs yet, or none any more."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,15 @@ class Run:
     def log(self) -> Path:
         """What the jobs' processes printed."""
         return self.path / "worker.log"
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of it, secrets taken out; empty when there is none to read."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return redact(last_lines(file.read(), lines))
+        except OSError:
+            return ""
 
     @property
     def data(self) -> Path:
@@ -198,16 +211,17 @@ class RunStore:
     def create(self, config: RunConfig, access: Access = Access()) -> Run:  # noqa: B008  (frozen)
         """A new run with its config and its owner written, not yet started. Raises DiskError."""
         run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(6)}"
-        building = self.runs_dir / (_NEW + run_id)
+        building = self.runs_dir / (NEW + run_id)
         try:
             building.mkdir(parents=True, mode=0o700)
             (building / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
             (building / "access.json").write_text(access.model_dump_json() + "\n", encoding="utf-8")
+            (building / "events.jsonl").touch(mode=0o600)  # a disk that can hold no more files can then be told of
             building.rename(self.runs_dir / run_id)
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
             raise DiskError(
-                f"cannot write a run in {self.runs_dir}: {error.strerror}; free some space, or name "
+                f"cannot write a run in {self.runs_dir}: {error.strerror}; make room (ftspace runs gc), or name "
                 "another folder with --data-dir or FTSPACE_DATA"
             ) from error
         return Run(self.runs_dir / run_id)
@@ -237,14 +251,26 @@ class RunStore:
         ]
 
     def delete(self, run_id: str) -> None:
-        """Removes a run and everything in it. Raises JobError while a process is at work on it or it waits for one."""
+        """Removes a run and everything in it.
+
+        Raises JobError while a process is at work on it or it waits for one, DiskError when it cannot be removed.
+        """
         run = self.get(run_id)
         if run.ticket.exists() or run.is_alive():
             doing = "at work" if run.is_alive() else "waiting for its turn"
             raise JobError(f"run {run_id} is {doing}; stop it first: ftspace runs stop {run_id}")
-        going = self.runs_dir / (_GONE + run_id)
-        run.path.rename(going)
-        shutil.rmtree(going)
+        going = self.runs_dir / (GONE + run_id)
+        try:
+            run.path.rename(going)
+        except OSError as error:
+            raise DiskError(f"run {run_id} cannot be removed from {self.runs_dir}: {error.strerror}") from error
+        try:
+            remove(going)
+        except OSError as error:
+            raise DiskError(
+                f"run {run_id} is deleted, but {error.filename or going} cannot be removed: {error.strerror}; what is "
+                "left goes with the next: ftspace runs gc"
+            ) from error
 
 
 class RunReader:

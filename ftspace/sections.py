@@ -286,9 +286,10 @@ class TrainConfig(Section):
     auto_resume: bool = False
     """Go on by itself, from the newest checkpoint, when the app or the machine was restarted in mid-training."""
     max_minutes: float | None = Field(default=None, gt=0)
-    """Stop the training after so many minutes, save what is learnt and compare it; minutes before a resume count."""
+    """Stop the training after so many minutes, save what is learnt and compare it. Those before a resume count, those
+    of preparing and comparing do not. One step is made at least; the learning rate falls as for the whole training."""
     max_cost: float | None = Field(default=None, gt=0)
-    """Stop the training when its minutes have cost so much, save what is learnt and compare it."""
+    """Stop the training when its minutes have cost so much, as max_minutes does."""
     price_per_hour: float | None = Field(default=None, gt=0)
     """What an hour of the machine costs, for max_cost; the list price of the device, in dollars, if not given."""
     report_to: list[Tracker] = []

@@ -17,6 +17,7 @@ from typing import Any
 from ftspace import bell, queue
 from ftspace.attending import Means, adopt, attend
 from ftspace.callers import Callers
+from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Finished, Warned, read_events
 from ftspace.launchers.local import WaitingWorker
@@ -26,7 +27,6 @@ from ftspace.settings import OFFLINE, read_settings, worker_env
 from ftspace.slots import Slot, slots_of
 from ftspace.state import fold
 from ftspace.webhook import document, tell
-from ftspace.workers import is_disk_full
 
 LOOK_SECONDS = 3.0
 """How often the queue is looked at when nobody calls."""

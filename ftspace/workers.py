@@ -3,9 +3,9 @@
 Knows nothing of what a job does: `run_job` is given the work as a function. Knows no torch.
 """
 
-import errno
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -14,15 +14,16 @@ from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
 from evals.errors import one_line
-from ftspace.errors import FtspaceError, Reason
+from ftspace.disk import causes, is_disk_full, keep_aside
+from ftspace.errors import DiskError, FtspaceError, MemoryGoneError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.runs import Run
 from ftspace.streams import guard
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says where it has no error of its own for it."""
-DISK_FULL = ("os error 28", "os error 122", "No space left on device", "PytorchStreamWriter failed", "unexpected pos")
-"""What safetensors and torch say of a full disk."""
+ROOM, ROOM_FILES = ".room", 16
+"""Folder that keeps room aside for what the work comes to, and how many files that may have."""
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lighteval")
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,38 @@ class Job:
     """What a worker sees of the job it is: where to tell events, and whether it should stop."""
 
     def __init__(self, run: Run, name: JobName) -> None:
-        """Opens the run's events, and from now on takes SIGTERM for a wish to stop."""
+        """Opens the run's events, and from now on takes SIGTERM for a wish to stop. Raises OSError."""
         self.run = run
         self.name: JobName = name
         self.events = EventLog(run.events)
+        self.said = ""
+        """What is to be known of work that finished, in a sentence; it goes into the last event."""
         self._terminated = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def tell(self, event: Event) -> None:
-        """Appends an event to the run's file."""
-        self.events.append(event)
+        """Appends an event to the run's file. Raises DiskError where that cannot be written."""
+        try:
+            self.events.append(event)
+        except OSError as error:
+            raise no_room(self.run, f"events cannot be written ({error.strerror})") from error
+
+    def keep_room(self, size: int) -> None:
+        """Keeps room aside for what the work comes to, until `give_room` or the job's end. Raises DiskError."""
+        room = self.run.path / ROOM
+        shutil.rmtree(room, ignore_errors=True)
+        try:
+            room.mkdir()
+            keep_aside(room / "bytes", size)
+            for number in range(ROOM_FILES):
+                (room / str(number)).touch()
+        except OSError as error:
+            self.give_room()
+            raise no_room(self.run, f"the adapter will need {size / 1e6:,.0f} MB, which are not free") from error
+
+    def give_room(self) -> None:
+        """Gives it back, for the work to take."""
+        shutil.rmtree(self.run.path / ROOM, ignore_errors=True)
 
     def should_stop(self) -> bool:
         """Whether somebody asked for a stop: by the run's flag or by SIGTERM."""
@@ -66,27 +89,39 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
     began = time.monotonic()
-    job = Job(run, name)
-    job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))
     status: EndStatus = "failed"
     reason: Reason = ""
     message, code = "", 1
     try:
+        job = Job(run, name)
+    except OSError:  # nothing can be said where it would be read
+        log.exception("the %s job cannot write to %s", name, run.path)
+        return code
+    try:
+        job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))
+        job.events.reserve()
         status = work(job)
         code = 0 if status == "finished" else 1
-        message = "stopped; what was trained until then is saved" if status == "cancelled" else ""
+        message = "stopped; what was trained until then is saved" if status == "cancelled" else job.said
     except Stopped:
         kept = run.go_on() if any(run.checkpoints.glob("step-*")) else "nothing was saved yet"
         saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
     except FtspaceError as error:
-        reason, message, code = error.reason, str(error), 2
+        log.info("the %s job ends: %s", name, error)
+        reason, message = _reason_of(error, run)
+        code = 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
         log.exception("the %s job failed", name)
         reason, message = _reason_of(error, run)
     if status == "cancelled" and (said := run.time_is_up()):
         status, reason, message = "failed", "time_limit", said
-    job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
+    job.give_room()
+    try:
+        job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
+    except DiskError:
+        log.exception("the %s job %s, which cannot be written: %s", name, status, message)
+        return code or 1
     return code
 
 
@@ -97,19 +132,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
-def is_disk_full(error: BaseException) -> bool:
-    """Whether nothing can be written any more. safetensors and torch have no OSError for it, only words."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-    return any(words in str(error) for words in DISK_FULL)
+def no_room(run: Run, said: str) -> DiskError:
+    """The error for a disk that is full or may not be written, with the way on."""
+    return DiskError(f"{said} at {run.path}; make room there (ftspace runs gc), then {run.go_on()}")
 
 
 def _reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
-    text = one_line(error)
-    if is_out_of_memory(error):
+    """Why a job failed, and what to say of it; by what lies behind an error too, whoever has put it in other words."""
+    known = isinstance(error, FtspaceError)
+    text = str(error) if known else one_line(error)
+    if isinstance(error, DiskError | MemoryGoneError):
+        return error.reason, text
+    if any(map(is_out_of_memory, causes(error))):
         return "memory", f"out of memory: {text}; lower train.micro_batch_tokens or train.max_length"
-    if is_disk_full(error):
-        return "disk", f"the disk cannot be written: {text}; free some space, then {run.go_on()}"
+    if any(map(is_disk_full, causes(error))):
+        return "disk", f"the disk cannot be written: {text}; make room (ftspace runs gc), then {run.go_on()}"
+    if known:
+        return error.reason, text
     return "error", f"{type(error).__name__}: {text}; the whole story is in worker.log in the run's folder"
 
 

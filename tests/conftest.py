@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,24 @@ def cli(tmp_path: Path) -> Cli:
 def store(tmp_path: Path) -> RunStore:
     """An empty store."""
     return RunStore(tmp_path / "data" / "runs")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a disk of its own with these mount options, such as `size=1m`; skips where that may not be done."""
+    mounted: list[Path] = []
+
+    def make(options: str) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True).returncode:
+            pytest.skip("no disk can be mounted here: run the tests as root, or below `unshare -rm`")
+        mounted.append(place)
+        return place
+
+    yield make
+    for place in mounted:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 @dataclass(frozen=True)

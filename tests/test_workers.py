@@ -5,7 +5,7 @@ import pytest
 from safetensors import SafetensorError
 
 from ftspace.config import RunConfig
-from ftspace.errors import DatasetError
+from ftspace.errors import ConfigError, DatasetError, DivergedError, EvalError, HubError, ModelError
 from ftspace.events import EndStatus, Finished, Started
 from ftspace.runs import RunReader, RunStore
 from ftspace.workers import Job, Stopped, run_job
@@ -14,6 +14,13 @@ from ftspace.workers import Job, Stopped, run_job
 def raising(error: BaseException) -> Callable[[Job], EndStatus]:
     def work(job: Job) -> EndStatus:
         raise error
+
+    return work
+
+
+def behind(error: Exception, cause: Exception) -> Callable[[Job], EndStatus]:
+    def work(job: Job) -> EndStatus:
+        raise error from cause
 
     return work
 
@@ -27,7 +34,7 @@ def raising(error: BaseException) -> Callable[[Job], EndStatus]:
         (raising(Stopped()), True, 1, "cancelled", "", "the adapter is saved"),
         (raising(DatasetError("no rows; give some")), False, 2, "failed", "dataset", "no rows; give some"),
         (raising(MemoryError("all gone")), False, 1, "failed", "memory", "micro_batch_tokens"),
-        (raising(OSError(errno.ENOSPC, "No space left")), False, 1, "failed", "disk", "free some space"),
+        (raising(OSError(errno.ENOSPC, "No space left")), False, 1, "failed", "disk", "make room"),
         (
             raising(SafetensorError("I/O error: No space left on device (os error 28)")),
             False,
@@ -44,6 +51,34 @@ def raising(error: BaseException) -> Callable[[Job], EndStatus]:
             "disk",
             "",
         ),
+        (
+            behind(DatasetError("rows.jsonl cannot be kept"), OSError(errno.EDQUOT, "Quota")),
+            False,
+            2,
+            "failed",
+            "disk",
+            "go on",
+        ),
+        (
+            behind(EvalError("the log cannot be written"), OSError(errno.EROFS, "Read-only")),
+            False,
+            2,
+            "failed",
+            "disk",
+            "go on",
+        ),
+        (
+            behind(ModelError("cannot be loaded"), RuntimeError("[enforce] DefaultCPUAllocator: can't allocate")),
+            False,
+            2,
+            "failed",
+            "memory",
+            "micro_batch",
+        ),
+        (raising(ModelError("the model x/y is gated: ask for access")), False, 2, "failed", "model", "ask for access"),
+        (raising(HubError("the Hub cannot be asked")), False, 2, "failed", "hub", "cannot be asked"),
+        (raising(DivergedError("loss became nan at step 7")), False, 2, "failed", "nan_loss", "step 7"),
+        (raising(ConfigError("train.max_cost: no price")), False, 2, "failed", "config", "max_cost"),
         (raising(RuntimeError("two\nlines")), False, 1, "failed", "error", "RuntimeError: two"),
     ],
 )

@@ -135,6 +135,7 @@ def prepare(
     when it is None.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "manifest.json").unlink(missing_ok=True)  # until all is written again
     for left in out_dir.glob(".gathering-*"):  # by a preparation that was killed
         shutil.rmtree(left, ignore_errors=True)
     review = _take_review(config, out_dir)

@@ -15,7 +15,7 @@ class StoppedWhileMeasuring(Exception):
 
 
 class EventCallback(TrainerCallback):
-    """Turns the trainer's logs into events; stops it at a step's end when asked to, or when it has diverged."""
+    """Turns the trainer's logs into events; stops it at a step's end when it must."""
 
     def __init__(self, job: Job, prepared: Prepared, course: Course) -> None:
         """`prepared` is told when the training begins, with the number of steps that the trainer found."""
@@ -70,9 +70,12 @@ class EventCallback(TrainerCallback):
             )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Looks whether somebody asked for a stop."""
+        """Looks whether somebody asked for a stop, or the budget is used up, after which the last step is measured."""
         if self._job.should_stop():
             control.should_training_stop = True
+        elif self._course.spend(state.global_step, state.max_steps):
+            control.should_training_stop = True
+            control.should_evaluate = args.eval_strategy != "no"
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

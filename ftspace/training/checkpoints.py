@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ftspace.config import RunConfig
 from ftspace.data.prepare import Manifest as DataManifest
 from ftspace.data.prepare import prepare, read_manifest
+from ftspace.disk import causes, is_disk_full
 from ftspace.errors import JobError
 from ftspace.events import Warned
 from ftspace.runs import Run
@@ -165,6 +166,17 @@ def read(store: Path, step: int) -> Checkpoint:
     return Checkpoint(path, manifest)
 
 
+def is_torn(path: Path) -> bool:
+    """Whether a checkpoint's files have not the sizes that its manifest says; what is in them is not read."""
+    try:
+        manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        return any((path / file).stat().st_size != written.bytes for file, written in manifest.files.items())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return True
+    except OSError:  # it cannot be looked at now
+        return False
+
+
 def newest(store: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; `say` is told of each that had to be passed over."""
     if store.is_dir():
@@ -203,11 +215,19 @@ def drop_from(store: Path, step: int) -> None:
 
 
 def prepared(job: Job, check: Callable[[int], None]) -> DataManifest:
-    """The run's prepared split: the one that is there when it is whole, else a new one. Raises DatasetError."""
+    """The run's prepared split: the one that is there when it is whole, else a new one. Raises DatasetError.
+
+    What there was no room for leaves nothing behind, so that the disk has some again.
+    """
     run = job.run
     manifest = read_manifest(run.data)
     if manifest is None or not all(file.exists() for file in _rows(run)):
-        manifest = prepare(run.config.data, run.data, check)
+        try:
+            manifest = prepare(run.config.data, run.data, check)
+        except Exception as error:
+            if any(map(is_disk_full, causes(error))):
+                shutil.rmtree(run.data, ignore_errors=True)
+            raise
     for warning in manifest.warnings:
         job.tell(Warned(message=warning))
     return manifest

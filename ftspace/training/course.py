@@ -7,6 +7,8 @@ from statistics import median
 
 from pydantic import BaseModel, ConfigDict
 
+from ftspace.budgets import Budget
+
 WINDOW = 50
 """Steps whose losses are what is usual."""
 FIRST = 10
@@ -30,6 +32,7 @@ class Memory(BaseModel):
     start: float | None
     usual: list[float]
     high: int
+    lost: float = 0.0
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Course:
     by_score: bool = False
     """Whether the best validation is that of the highest score, instead of the lowest loss."""
     patience: int | None = None
+    budget: Budget | None = None
     best: float | None = None
     best_step: int | None = None
     waited: int = 0
@@ -47,6 +51,8 @@ class Course:
     """Whether a stop cut a validation off, which is then due."""
     broken: str | None = None
     """What became of the loss, once the training has diverged."""
+    spent: str | None = None
+    """What is said of the budget, once it is used up."""
     first_bad: int | None = None
     """The first step that showed it."""
     _start: float | None = None
@@ -55,6 +61,8 @@ class Course:
     _high: int = 0
     _before: float = 0.0
     """Seconds of training before this process."""
+    _lost: float = 0.0
+    """Seconds of training that were taken back."""
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -65,6 +73,16 @@ class Course:
     def start(self) -> None:
         """Starts the clock, where it stood."""
         self._began = time.monotonic() - self._before
+
+    def spend(self, step: int, of: int) -> bool:
+        """Looks at the clock; whether the budget is used up before the last step, which `spent` then says."""
+        if self.budget and step < of and self.seconds + self._lost >= self.budget.seconds:
+            self.spent = self.budget.told(step, of)
+        return self.spent is not None
+
+    def take_back(self, to: float) -> None:
+        """The training goes back to when so many seconds had passed: those since then count for the budget alone."""
+        self._lost += self.seconds - to
 
     @property
     def doubtful(self) -> bool:
@@ -135,6 +153,7 @@ class Course:
             start=self._start,
             usual=self._usual,
             high=self._high,
+            lost=self._lost,
         )
 
     def remember(self, memory: Memory) -> None:
@@ -142,6 +161,7 @@ class Course:
         self._before = memory.seconds
         self.start()
         self.best, self.best_step, self.waited = memory.best, memory.best_step, memory.waited
-        self.unmeasured, self.broken = memory.unmeasured, None
+        self.unmeasured, self.broken, self.spent = memory.unmeasured, None, None
         self.first_bad = None
+        self._lost = max(self._lost, memory.lost)
         self._start, self._usual, self._high = memory.start, list(memory.usual), memory.high

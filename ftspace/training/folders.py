@@ -8,7 +8,10 @@ _OLD = ".old-"
 
 
 def put(building: Path, target: Path) -> None:
-    """Makes the finished folder `building` the folder `target`; one that is there is lost only once this is whole."""
+    """Makes the finished folder `building` the folder `target`; one that is there is lost only once this is whole.
+
+    Raises OSError, and then all is as it was.
+    """
     for file in sorted(building.rglob("*")):
         if file.is_file():
             sync(file)
@@ -17,7 +20,11 @@ def put(building: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
-    building.rename(target)
+    try:
+        building.rename(target)
+    except OSError:
+        restore(target)
+        raise
     sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 

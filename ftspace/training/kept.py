@@ -7,13 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ftspace.errors import DiskError
 from ftspace.runs import Run
 from ftspace.training.course import Memory
+from ftspace.workers import no_room
 
 COURSE = "course.json"
 SMALL_FILES = 10_000_000
-"""Bytes that are more than enough for all that is saved but weights and optimizer."""
+"""Bytes that are more than enough for all that is saved but weights, optimizer and tokenizer."""
+BYTES_A_TOKEN = 150
+"""Of a tokenizer's files: at most 130 were seen."""
 
 
 class Kept(BaseModel):
@@ -52,14 +54,13 @@ def scale_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
             setattr(scheduler, name, [rate * factor for rate in getattr(scheduler, name)])
 
 
-def require_room(run: Run, what: str, tensors: Iterable[Any]) -> None:
-    """Raises DiskError when the run's disk has no room for the tensors and what is saved with them."""
-    needed = sum(one.nbytes for one in tensors) + SMALL_FILES
+def room_for(tensors: Iterable[Any], tokens: int = 0) -> int:
+    """Bytes that the tensors take on the disk, with what is saved beside them and a tokenizer of so many tokens."""
+    return sum(one.nbytes for one in tensors) + SMALL_FILES + BYTES_A_TOKEN * tokens
+
+
+def require_room(run: Run, what: str, needed: int) -> None:
+    """Raises DiskError when the run's disk has no room for so many bytes."""
     free = shutil.disk_usage(run.path).free
     if free < needed:
         raise no_room(run, f"{what} needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free")
-
-
-def no_room(run: Run, said: str) -> DiskError:
-    """The error for a full disk, with the way on."""
-    return DiskError(f"{said} at {run.path}; free some space, then {run.go_on()}")

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer.sft_trainer import SFTTrainer
 
+from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
 from ftspace.events import Resumed, Warned
@@ -21,9 +22,9 @@ from ftspace.training import checkpoints
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.checkpoints import Belongs, Checkpoint, Torn
 from ftspace.training.course import Course
-from ftspace.training.kept import COURSE, Kept, kept_in, no_room, number_in, require_room, scale_rate
+from ftspace.training.kept import COURSE, Kept, kept_in, number_in, require_room, room_for, scale_rate
 from ftspace.training.trained import is_finite, put_back, ranks_of, trained, undisturbed
-from ftspace.workers import Job, is_disk_full
+from ftspace.workers import Job, no_room
 
 EVERY_SECONDS = 600.0
 """Between checkpoints where the config says nothing: ten minutes are what a person may lose."""
@@ -45,6 +46,8 @@ class Ending:
     """What ended it before its time."""
     stopped: bool = False
     """Whether it was told to stop before it had reached its end."""
+    said: str = ""
+    """Why it ended before its last step, where that was to be."""
 
 
 class LastingTrainer(SFTTrainer):
@@ -71,7 +74,7 @@ class LastingTrainer(SFTTrainer):
         self._recipe, self._store = job.run.config.train, job.run.checkpoints
         self._returns = number_in(self._store / RETURNS)
         self._newest = 0, 0.0
-        require_room(job.run, "the adapter", trained(self.model).values())
+        self._keep_room()
         measures = self.args.eval_on_start
         checkpoints.drop_from(self._store, found.step + 1 if found else 0)  # what was passed over would count as newest
         if found:
@@ -89,17 +92,17 @@ class LastingTrainer(SFTTrainer):
             self._return_to(found)
             measures = False
 
-    def make_room(self) -> None:
-        """Gives older checkpoints up where the adapter has no room beside them."""
-        try:
-            require_room(self._job.run, "the adapter", trained(self.model).values())
-        except DiskError:
-            checkpoints.prune(self._store, 1)
-
     def undo_step(self) -> None:
         """Takes back a step that could not be done; to be overridden by who knows what a step has changed."""
         model: Any = self.model
         model.zero_grad()
+
+    def _keep_room(self) -> None:
+        """Room for the adapter, kept until it is saved: a disk that fills up meanwhile costs no weights."""
+        tokenizer: Any = self.processing_class
+        needed = room_for(trained(self.model).values(), len(tokenizer))
+        require_room(self._job.run, "the adapter", needed)
+        self._job.keep_room(needed)
 
     def _go(self, found: Checkpoint | None) -> JobError | None:
         """Trains until the end, a stop, a divergence or a lack of room, which is returned when weights can be saved."""
@@ -160,12 +163,17 @@ class LastingTrainer(SFTTrainer):
         return metrics
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        if self._lasts and (self.state.global_step >= self.state.max_steps or self._course.out_of_patience):
+        if self._lasts and self._is_over():
             self.control.should_training_stop = True
             return
         if self._lasts and self._recipe.on_divergence == "rollback" and not checkpoints.steps(self._store):
             self._write()
         super()._run_epoch(*args, **kwargs)
+
+    def _is_over(self) -> bool:
+        """Whether there is nothing more to train; what a resume may find."""
+        step, of = self.state.global_step, self.state.max_steps
+        return step >= of or self._course.out_of_patience or (step > 0 and self._course.spend(step, of))
 
     def _is_due(self) -> bool:
         """Whether a checkpoint is to be written after this step; not while the loss looks as if it were diverging."""
@@ -188,18 +196,18 @@ class LastingTrainer(SFTTrainer):
         began = time.monotonic()
         optimizer: Any = self.optimizer
         states = [one for state in optimizer.state.values() for one in state.values() if hasattr(one, "nbytes")]
-        require_room(self._job.run, "a checkpoint", [*trained(self.model).values(), *states])
+        require_room(self._job.run, "a checkpoint", room_for([*trained(self.model).values(), *states]))
         best = self._course.best_step if self._recipe.keep == "best" else None
         try:
             written = checkpoints.write(self._store, step, self._belongs, self._fill, best)
+            start = 0 if self._recipe.on_divergence == "rollback" else None
+            checkpoints.prune(self._store, self._recipe.save_total_limit, spare=[start])
         except Exception as error:
             if not is_disk_full(error):
                 raise
             raise no_room(
                 self._job.run, f"the disk filled up while the checkpoint of step {step} was written"
             ) from error
-        start = 0 if self._recipe.on_divergence == "rollback" else None
-        checkpoints.prune(self._store, self._recipe.save_total_limit, spare=[start])
         self._newest = step, self._course.seconds
         self._job.tell(CheckpointWritten(step=step, bytes=written.bytes, seconds=time.monotonic() - began))
 
@@ -246,8 +254,10 @@ class LastingTrainer(SFTTrainer):
         if problem:
             return Ending(step, type(problem)(f"{problem}; the adapter is that of step {step}"))
         course = self._course
-        early = self.state.global_step < self.state.max_steps and not course.out_of_patience
-        return Ending(step, stopped=early or course.unmeasured)
+        if course.spent:
+            self._warn(f"{course.spent}; the learning rate fell as for all of them")
+        early = self.state.global_step < self.state.max_steps and not (course.out_of_patience or course.spent)
+        return Ending(step, stopped=early or course.unmeasured, said=course.spent or "")
 
     def _take_wanted(self) -> int:
         """The step whose weights are kept, which the model now has."""
@@ -280,6 +290,7 @@ class LastingTrainer(SFTTrainer):
     def _return_to(self, found: Checkpoint) -> None:
         """Counts the return where a resume finds it too, and says so."""
         self._returns += 1
+        self._course.take_back(kept_in(found.path).course.seconds)
         (self._store / RETURNS).write_text(str(self._returns), encoding="utf-8")
         self._warn(
             f"{self._course.broken}: back to step {found.step} with {0.5**self._returns:g} times the learning rate "

@@ -3,7 +3,6 @@
 Run by a launcher as `python -m ftspace.training.worker RUN_DIR`. Knows nothing of queues, screens or the Hub's pages.
 """
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,11 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ftspace.budgets import budget_of
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run
 from ftspace.training import checkpoints, folders
 from ftspace.training.course import Course
 from ftspace.training.ready import import_for
+from ftspace.training.saving import save_adapter
 from ftspace.workers import Job, run_job
 
 SECONDS = 1.0
@@ -30,6 +31,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     """
     run, config = job.run, job.run.config
     folders.restore(run.adapter)
+    budget = budget_of(config.train)
     manifest = checkpoints.prepared(job, _looker(job))
     belongs, found = checkpoints.take_up(job)
     job.stop_here()
@@ -123,7 +125,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         most_tokens=recipe.micro_batch_tokens,
     )
     trainable, parameters = trainee.parameters()
-    course = Course(by_score=config.train.best_by == "score", patience=config.train.patience)
+    course = Course(by_score=config.train.best_by == "score", patience=config.train.patience, budget=budget)
     events = EventCallback(
         job,
         Prepared(
@@ -147,16 +149,15 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
         job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
 
-    building = run.path / ".adapter-building"
-    shutil.rmtree(building, ignore_errors=True)
-    trainer.make_room()
-    trainee.save(building)
-    tokenizer.save_pretrained(building)
-    size = sum(file.stat().st_size for file in building.iterdir())
-    folders.put(building, run.adapter)
+    def fill(folder: Path) -> None:
+        trainee.save(folder)
+        tokenizer.save_pretrained(folder)
+
+    size = save_adapter(job, fill)
     job.tell(AdapterSaved(step=ending.step, bytes=size))
     if ending.problem:
         raise ending.problem
+    job.said = ending.said
     return "cancelled" if ending.stopped else "finished"
 
 

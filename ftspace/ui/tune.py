@@ -9,6 +9,7 @@ from gradio.components import Component
 
 from ftspace import jobs, preflight
 from ftspace.config import anchor
+from ftspace.disk import trouble
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
 from ftspace.runs import Run, RunReader
@@ -108,7 +109,7 @@ class Tune:
         if points != watch.points:
             shown = bool(state.steps or state.validations)
             plot = gr.update(value=views.curves(state), visible=shown) if shown else gr.update(visible=False)
-        view = views.live(state, status, run.config, time.time())
+        view = views.live(state, status, run.config, time.time(), trouble(run.path) if status == "interrupted" else "")
         if status == watch.status:
             others: list[Any] = [gr.skip()] * 5
         else:

@@ -15,6 +15,7 @@ from evals.log import Results, Row
 from evals.log import Verdict as RowVerdict
 from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
+from ftspace.reasons import EXPLAINED
 from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.footprint import footprint
@@ -91,9 +92,14 @@ class ResultLine:
     """Where the difference and the ends of its interval lie, from -1 to 1; None when they are not known."""
 
 
-def live(state: RunState, status: Status, config: RunConfig, now: float) -> Live:
-    """What is going on, how far it is and what is next."""
+def live(state: RunState, status: Status, config: RunConfig, now: float, trouble: str = "") -> Live:
+    """What is going on, how far it is and what is next; `trouble` is what is wrong with the run's folder, if anything.
+
+    That matters where a run cannot tell it itself.
+    """
     headline, detail, fraction = _words(state, status, config)
+    if trouble and status == "interrupted":
+        detail = f"{_sentence(trouble)} Nothing can be saved there until that is mended. {detail}"
     return Live(
         headline=headline,
         detail=detail,
@@ -121,12 +127,17 @@ def _words(state: RunState, status: Status, config: RunConfig) -> tuple[str, str
             return "Waiting for its turn", "One run at a time has the machine; this one starts by itself.", None
         case "finished":
             took = duration((state.last_at or 0) - (state.started_at or 0))
+            trained = state.ended.get("train")
+            early = f" {_sentence(trained.message)}" if trained and trained.message else ""
             if state.verdict is not None:
-                return "Finished", f"Trained and compared in {took}.", 1.0
+                return "Finished", f"Trained and compared in {took}.{early}", 1.0
             why = " Nothing was compared: no question was left to ask." if config.eval.tasks else ""
-            return "Finished", f"Trained in {took}.{why}", 1.0
+            return "Finished", f"Trained in {took}.{why}{early}", 1.0
+        case "failed" if end:
+            found = EXPLAINED[end.reason]
+            return f"Failed: {found.title}", f"{_sentence(end.message)} {found.advice}", None
         case "failed":
-            return "Failed", _sentence(end.message) if end else "", None
+            return "Failed", "", None
         case "cancelled":
             return "Stopped", _sentence(end.message) if end and end.message else saved, None
         case "interrupted":

@@ -142,10 +142,24 @@ def test_a_finished_run_says_how_long_it_took() -> None:
     assert (view.detail, view.tone, view.fraction) == ("Trained and compared in 2 min.", "good", 1.0)
 
 
+def test_a_run_that_its_budget_ended_says_so() -> None:
+    said = "stopped after 30 minutes as train.max_minutes says, at step 120 of 400"
+    trained = Finished(job="train", status="finished", message=said, time=220.0)
+    detail = live([STARTED, PREPARED, trained, Evaluated(verdict="better", time=220.0)], "finished").detail
+    assert detail == f"Trained and compared in 2 min. S{said[1:]}."
+
+
+def test_a_run_that_was_cut_off_says_when_its_folder_cannot_be_written() -> None:
+    state = fold([STARTED])
+    plain, told = (views.live(state, "interrupted", CONFIG, 160.0, found) for found in ("", "its disk is read-only"))
+    assert told.detail == f"Its disk is read-only. Nothing can be saved there until that is mended. {plain.detail}"
+
+
 def test_a_failure_says_what_happened() -> None:
     failed = Finished(job="train", status="failed", reason="memory", message="out of memory; lower the batch")
     view = live([STARTED, PREPARED, Warned(message="odd"), Warned(message="odd"), failed], "failed")
-    assert (view.headline, view.detail, view.tone) == ("Failed", "Out of memory; lower the batch.", "bad")
+    assert (view.headline, view.tone) == ("Failed: memory ran out", "bad")
+    assert view.detail.startswith("Out of memory; lower the batch. Lower train.micro_batch_tokens first")
     assert phases(view)["Train"] == "bad"
     assert view.warnings == ["odd"]
 
