@@ -15,6 +15,7 @@ from rich.table import Table
 from ftspace import __version__, commands, estimation, merging, queue, recipes
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
+from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
@@ -36,10 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError(unknown_flags(unknown))
         return functions[parsed.command](parsed, read_settings(getattr(parsed, "data_dir", None)))
     except FtspaceError as error:
-        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
+        return _refused(str(error))
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        return _refused(f"{error.filename or 'a file'} cannot be written: {error.strerror}; make room: ftspace runs gc")
     except KeyboardInterrupt:
         return 130
+
+
+def _refused(why: str) -> int:
+    stderr.print(f"error: {why}", style="red", markup=False, highlight=False, soft_wrap=True)
+    return 2
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Namespace, Settings], int]]]:

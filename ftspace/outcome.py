@@ -9,7 +9,6 @@ from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.disk import trouble
 from ftspace.errors import JobError
-from ftspace.events import Finished
 from ftspace.queue import Waiting, waiting
 from ftspace.reasons import EXPLAINED
 from ftspace.runs import Run, RunReader, RunStore
@@ -89,7 +88,6 @@ def print_failure(run: Run, reader: RunReader) -> None:
 def summary(run: Run, reader: RunReader) -> dict[str, Any]:
     """What `run --json` and `runs show --json` print."""
     status = reader.status()
-    end = reader.state.end(run.jobs)
     results = _results(run).model_dump(mode="json") if run.results.exists() else None
     return {
         "run_id": run.id,
@@ -101,7 +99,7 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         **placed(next((one for one in waiting(RunStore(run.path.parent)) if one.run.id == run.id), None)),
         "diagnosis": diagnosis(reader),
         **measured(reader.state),
-        **(_failure(end) if status == "failed" and end else {}),
+        **_said(run, reader),
     }
 
 
@@ -110,9 +108,13 @@ def placed(one: Waiting | None) -> dict[str, Any]:
     return {"place": one.place, "starts_in": one.starts_in} if one else {}
 
 
-def _failure(end: Finished) -> dict[str, Any]:
-    found = EXPLAINED[end.reason]
-    return {"reason": end.reason, "message": end.message, "advice": found.advice}
+def _said(run: Run, reader: RunReader) -> dict[str, Any]:
+    """Why a run failed, or ended before its last step; nothing of one that was done as planned."""
+    end = reader.state.end(run.jobs)
+    if end and end.status == "failed":
+        return {"reason": end.reason, "message": end.message, "advice": EXPLAINED[end.reason].advice}
+    said = [one.message for one in reader.state.ended.values() if one.message]
+    return {"message": "; ".join(said)} if end and said else {}
 
 
 def _results(run: Run) -> "Results":

@@ -29,6 +29,8 @@ _ONLY_TRAINING: dict[str, Any] = {
         "best_by": "loss",
         "keep": "last",
         "patience": None,
+        "max_minutes": None,
+        "max_cost": None,
         "checkpoint_steps": None,
         "on_divergence": "stop",
         "report_to": [],

@@ -44,8 +44,8 @@ EXPLAINED: dict[Reason, Explained] = {
     ),
     "disk": Explained(
         "the disk is full or cannot be written",
-        "Make room: ftspace runs gc --dry-run says what can go and how much that is, ftspace runs gc removes it, and "
-        "ftspace runs delete RUN a whole run. Then go on with the run from its newest checkpoint.",
+        "Make room: ftspace runs gc --dry-run says what can go and how much that is (more with --all), ftspace runs gc "
+        "removes it, and ftspace runs delete RUN a whole run. Then go on with the run from its newest checkpoint.",
     ),
     "nan_loss": Explained(
         "the training diverged",

@@ -17,6 +17,7 @@ from evals.errors import one_line
 from ftspace.disk import causes, is_disk_full, keep_aside
 from ftspace.errors import DiskError, FtspaceError, MemoryGoneError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
+from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.streams import guard
 
@@ -108,7 +109,6 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
     except FtspaceError as error:
-        log.info("the %s job ends: %s", name, error)
         reason, message = _reason_of(error, run)
         code = 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
@@ -120,7 +120,7 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     try:
         job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))
     except DiskError:
-        log.exception("the %s job %s, which cannot be written: %s", name, status, message)
+        log.exception("the %s job %s, which cannot be written: %s", name, status, redact(message))
         return code or 1
     return code
 

@@ -117,6 +117,8 @@ def test_a_read_only_disk_is_told_by_who_looks(disk: MakeDisk, capsys: pytest.Ca
     assert RunReader(run).status() == "interrupted" and trouble(run.path) == "its disk is read-only"
     assert main(["runs", "show", run.id, "--data-dir", str(place)]) == 0
     assert "its disk is read-only, so nothing can be saved there" in capsys.readouterr().out
+    assert main(["runs", "gc", "--data-dir", str(place)]) == 0
+    assert f"not touched: run {run.id}: Read-only file system" in capsys.readouterr().err
     for refused in (lambda: store.create(RunConfig()), lambda: store.delete(run.id)):
         with pytest.raises(DiskError, match="Read-only"):
             refused()

@@ -64,6 +64,7 @@ def test_the_table_says_what_it_is(measured_machine: Path, capsys: pytest.Captur
         (["--device", "abacus"], "known are"),
         (["--device", "T4", "--probe"], "leave one"),
         (["--model", "./nowhere"], "nowhere"),
+        (["--model.dtype", "float16"], "set it to bfloat16"),
     ],
 )
 def test_what_cannot_be_estimated_is_said(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer.sft_trainer import SFTTrainer
 
+from evals.errors import one_line
 from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
@@ -112,10 +113,12 @@ class LastingTrainer(SFTTrainer):
         except StoppedWhileMeasuring:
             self._course.unmeasured = True
             problem = self._try_to_write()
-        except (MemoryGoneError, DiskError) as error:
-            if self.state.global_step == 0:
+        except Exception as error:
+            known = isinstance(error, MemoryGoneError | DiskError)
+            if self.state.global_step == 0 or not (known or is_disk_full(error)):
                 raise
-            problem = type(error)(str(error))  # without the traceback, which holds what fills the memory
+            # without the traceback, which holds what fills the memory
+            problem = type(error)(str(error)) if known else no_room(self._job.run, one_line(error))
         if isinstance(problem, MemoryGoneError):
             self.undo_step()
             if self._newest[0] != self.state.global_step:

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from ftspace.training.course import FIRST, IN_A_ROW, WINDOW, Course
+from ftspace.budgets import Budget
+from ftspace.training.course import FIRST, IN_A_ROW, WINDOW, Course, Memory
 
 FALLING = [2.0 * 0.97**step + 0.2 * (step % 3) for step in range(80)]
 
@@ -108,3 +109,27 @@ def test_patience_and_the_best_by_loss_and_by_score() -> None:
         False,
     ]
     assert course.best_step == 2 and not course.out_of_patience
+
+
+def test_a_budget_is_spent_by_the_clock_and_what_was_taken_back_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("ftspace.training.course.time.monotonic", lambda: now[0])
+    course = Course(budget=Budget(60.0, "1 minute as train.max_minutes says"))
+    course.start()
+    now[0] += 25
+    written = course.memory()
+    now[0] += 10
+    assert not course.spend(4, 10)
+    course.take_back(written.seconds)
+    course.remember(written)
+    now[0] += 24
+    assert course.seconds == 49 and not course.spend(6, 10)
+    resumed = Course(budget=course.budget)
+    resumed.remember(course.memory())
+    now[0] += 2
+    assert resumed.seconds == 51 and not resumed.spend(10, 10) and resumed.spent is None
+    assert resumed.spend(9, 10)
+    assert resumed.spent == "stopped after 1 minute as train.max_minutes says, at step 9 of 10"
+    older = Memory.model_validate({name: value for name, value in written.model_dump().items() if name != "lost"})
+    resumed.remember(older)
+    assert resumed.spent is None and not resumed.spend(4, 10)

@@ -4,6 +4,7 @@ The model is tiny and the processes are one; what a process knows is thrown away
 """
 
 import copy
+import errno
 import hashlib
 import io
 import math
@@ -18,12 +19,14 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from evals.models import load_tokenizer
+from ftspace.budgets import budget_of
 from ftspace.config import RunConfig, merge, parse_config
+from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint, Event, Prepared, Resumed, Step, Warned, read_events
 from ftspace.runs import Run, RunStore
@@ -41,9 +44,11 @@ from ftspace.training.lasting import Ending
 from ftspace.training.loading import Loaded
 from ftspace.training.padded import PaddedTrainer
 from ftspace.training.recipe import Recipe
+from ftspace.training.saving import save_adapter
 from ftspace.training.trained import trained, undisturbed
 from ftspace.training.trainer import DocumentTrainer
 from ftspace.workers import Job
+from tests.test_disk import fill
 
 ROWS, BATCH = 18, 4
 STEPS = 10
@@ -154,6 +159,7 @@ def go(
         complete_head(model)
     job = Job(run, "train")
     course = Course(by_score=run.config.train.best_by == "score", patience=run.config.train.patience)
+    course.budget = budget_of(run.config.train)
     prepared = Prepared(
         rows={}, format="", total_steps=0, trainable_parameters=1, parameters=1, device="cpu", dtype="float32"
     )
@@ -356,6 +362,66 @@ def test_a_checkpoint_needs_room(make, tokenizer: Any, monkeypatch: pytest.Monke
     free = iter([0])
     with pytest.raises(DiskError, match="the adapter needs"):
         go(run, tokenizer)
+
+
+def test_a_disk_that_fills_up_costs_no_checkpoint_and_no_adapter(
+    make, tokenizer: Any, disk: Callable[[str], Path]
+) -> None:
+    place = disk("size=40m")
+    run = RunStore(place / "runs").create(make(validation_steps=50).config)
+    ending, weights = go(run, tokenizer, At(5, lambda model: fill(place)))
+    assert isinstance(ending.problem, DiskError) and "go on from the checkpoint of step 4" in str(ending.problem)
+    assert ending.step in (5, 6), "the event of a step may still find room, its checkpoint does not"
+    for write in (lambda: save_file(weights, place / "one"), lambda: torch.save(weights, place / "two")):
+        with pytest.raises(Exception, match=r"os error 28|PytorchStreamWriter|unexpected pos") as refused:
+            write()
+        assert is_disk_full(refused.value)
+    (place / "two").unlink(missing_ok=True)
+    fill(place)
+    save_adapter(Job(run, "train"), lambda folder: folder.mkdir() or save_file(weights, folder / "w"))
+    assert same({**load_file(run.adapter / "w")}, weights)
+    assert [checkpoints.read(run.checkpoints, step).step for step in (4, 2)] == [4, 2]
+    (place / "filler").unlink()
+    assert go(run, tokenizer)[0] == Ending(STEPS)
+
+
+def test_whatever_finds_the_disk_full_the_weights_are_kept(make, tokenizer: Any) -> None:
+    def tracker(model: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "curves")
+
+    ending, _ = go(make(validation_steps=50), tokenizer, At(5, tracker))
+    assert ending.step == 5 and isinstance(ending.problem, DiskError) and "No space left" in str(ending.problem)
+    with pytest.raises(OSError, match="No space left"):
+        go(make(validation_steps=50, max_steps=3), tokenizer, Before(tracker))
+
+
+class Before(At):
+    """Does something before the first step."""
+
+    def __init__(self, do: Callable[[Any], object]) -> None:
+        super().__init__(0, do)
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.do(kwargs["model"])
+
+
+def test_a_budget_ends_a_training_like_its_end_and_counts_on_after_a_resume(make, tokenizer: Any) -> None:
+    run = make(max_minutes=1e-6, validation_steps=50)
+    ending, _ = go(run, tokenizer)
+    assert ending.step == 1 and not ending.stopped and ending.problem is None
+    assert ending.said.endswith("minutes as train.max_minutes says, at step 1 of 10")
+    assert warnings(run)[-1].startswith(ending.said)
+    assert [one.step for one in fold(read_events(run.events)[0]).validations] == [0, 1]
+
+    cut = make(validation_steps=50)
+    with pytest.raises(Killed):
+        go(cut, tokenizer, At(3, kill))
+    config = merge(cut.config.model_dump(), {"train": {"max_cost": 1e-9, "price_per_hour": 1.0}})
+    (cut.path / "config.json").write_text(parse_config(config).model_dump_json())
+    again = Run(cut.path)
+    ending, _ = go(again, tokenizer)
+    assert (ending.step, ending.stopped) == (2, False) and "train.max_cost says, at step 2 of 10" in ending.said
+    assert fold(read_events(cut.events)[0]).steps[-1].step == 2
 
 
 def test_a_validation_without_memory_is_left_out(make, tokenizer: Any) -> None:
