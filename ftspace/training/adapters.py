@@ -79,6 +79,7 @@ class Trainee:
         elif isinstance(config, AdaLoraConfig):
             _write(folder, *_settled(self.model, _state(self.model), config))
         else:
+            _order(config)
             with peft_quiet():
                 self.model.save_pretrained(str(folder), save_embedding_layers=False)
 
@@ -258,4 +259,12 @@ def _write(folder: Path, state: dict[str, torch.Tensor], config: LoraConfig) -> 
     folder.mkdir(parents=True, exist_ok=True)
     cpu = {name: one.cpu().contiguous() for name, one in state.items()}
     save_file(cpu, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    _order(config)
     config.save_pretrained(str(folder))
+
+
+def _order(config: PeftConfig) -> None:
+    """Puts the names of an adapter's layers in order: PEFT writes a set of them, in another order in each process."""
+    for name, value in vars(config).items():
+        if isinstance(value, set):
+            setattr(config, name, sorted(value))

@@ -105,6 +105,9 @@ def test_what_is_saved_is_the_trained_model_on_the_untouched_base(
     assert len(steps) == run.config.train.max_steps
     assert all(math.isfinite(step.loss) and step.grad_norm for step in steps)
 
+    if run.config.lora.method != "full":
+        layers = json.loads((run.adapter / "adapter_config.json").read_text()).get("target_modules") or []
+        assert kind == "eva" or layers == sorted(layers), "the same training gives the same bytes"
     how = run.config.model.quantization
     model, tokenizer = load_comparison(base, run.adapter, quantization=how)
     plain = load_base(base, quantization=how, tokenizer=tokenizer)
