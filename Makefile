@@ -9,7 +9,7 @@ SOURCES := app.py ftspace evals assets benchmarks tests
 UV := uv==0.13.9
 AUDIT := pip-audit==2.10.1
 
-.PHONY: help demo app test check fix bench setup chromium docs base screenshots lock audit clean
+.PHONY: help demo app test check fix bench chaos load setup chromium docs base screenshots lock audit clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,12 @@ setup: $(VENV)/.runtime $(VENV)/.development chromium  ## install all that demo,
 bench: $(VENV)/.runtime  ## measure what the docs claim, as in docs/benchmarks.md
 	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.training
+
+chaos: $(VENV)/.runtime  ## kill running jobs fifty times, bring them on again, and count what is lost
+	$(BIN)/python -m benchmarks.chaos --rounds 50 --json
+
+load: $(VENV)/.runtime  ## let 200 pages watch one run, and measure what that costs
+	$(BIN)/python -m benchmarks.load --json
 
 docs: $(VENV)/.runtime  ## write docs/configuration.md and docs/cli.md from the code
 	$(BIN)/python -m ftspace.reference
