@@ -173,6 +173,9 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` whole or not at all; parent folders are made. Raises LogError if the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.iterdir():  # by a writer that was killed
+            if left.name.startswith(f".{path.name}."):
+                left.unlink(missing_ok=True)
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

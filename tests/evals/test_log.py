@@ -98,7 +98,9 @@ def test_results_have_the_promised_keys(tmp_path: Path) -> None:
         verdict="too few to tell",
     )
     path = tmp_path / "results.json"
+    (tmp_path / ".results.json.killed").write_text("a writer's that was killed")
     write_results(path, Results(rows=(row,), verdict="words"))
+    assert list(tmp_path.iterdir()) == [path]
     assert plain(read_results(path).rows[0]) == plain(row)
     data = json.loads(path.read_text())
     assert list(data) == ["rows", "verdict", "samples"]
