@@ -178,10 +178,14 @@ def is_torn(path: Path) -> bool:
 
 
 def newest(store: Path, say: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole; `say` is told of each that had to be passed over."""
+    """The newest checkpoint that is whole; `say` is told of each that had to be passed over.
+
+    What was only begun to be written or removed is cleared away.
+    """
     if store.is_dir():
         for cut_off in store.glob(f"{_OLD}step-*"):
             restore(store / cut_off.name.removeprefix(_OLD))
+        _sweep(store)
     for step in steps(store):
         try:
             return read(store, step)
@@ -203,8 +207,7 @@ def prune(store: Path, keep: int, spare: Iterable[int | None] = ()) -> None:
     for step in found:
         if step not in kept:
             _remove(store, step)
-    for left in (*store.glob(f"{_NEW}*"), *store.glob(f"{_OLD}*")):
-        shutil.rmtree(left, ignore_errors=True)
+    _sweep(store)
 
 
 def drop_from(store: Path, step: int) -> None:
@@ -305,6 +308,12 @@ def _rows(run: Run) -> list[Path]:
 def _measure(path: Path) -> FileOf:
     with path.open("rb") as file:
         return FileOf(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _sweep(store: Path) -> None:
+    """Takes away what processes left that were killed while they wrote or removed a checkpoint."""
+    for left in (*store.glob(f"{_NEW}*"), *store.glob(f"{_OLD}*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _remove(store: Path, step: int) -> None:

@@ -80,11 +80,13 @@ def test_what_was_being_written_is_no_checkpoint_and_is_cleared_away(tmp_path: P
     with pytest.raises(OSError, match="No space"):
         write(tmp_path, 10, MINE, fail)
     assert [path.name for path in tmp_path.iterdir()] == [name(5)]
-    (tmp_path / ".new-step-000010").mkdir()
-    fill(tmp_path / ".new-step-000010")
+    for clear in (lambda: prune(tmp_path, 2), lambda: newest(tmp_path, lambda said: None)):
+        for begun in (".new-step-000010", ".old-gone-1"):
+            (tmp_path / begun).mkdir()
+            fill(tmp_path / begun)
+        clear()
+        assert [path.name for path in tmp_path.iterdir()] == [name(5)]
     assert newest(tmp_path, lambda said: None) == checkpoints.read(tmp_path, 5)
-    prune(tmp_path, 2)
-    assert [path.name for path in tmp_path.iterdir()] == [name(5)]
 
 
 def test_the_newest_are_kept_and_the_best_that_they_know_of(tmp_path: Path) -> None:
