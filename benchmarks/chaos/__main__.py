@@ -15,6 +15,7 @@ left of the runs is kept):
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -45,8 +46,8 @@ class Chaos:
 
     def measure(self) -> Outcome:
         """What comes of a run that nothing disturbs, twice, with and without evaluation; and how long it takes."""
-        first = self._play(Plan(-2, auto_resume=False, evaluated=False, blows=()), None)
-        second = self._play(Plan(-1, auto_resume=False, evaluated=True, blows=()), outcome(first.run))
+        first = self._play(Plan(-2, auto_resume=False, evaluated=False, warm=False, blows=()), None)
+        second = self._play(Plan(-1, auto_resume=False, evaluated=True, warm=False, blows=()), outcome(first.run))
         like = outcome(second.run)
         self._lasts = durations(read_events(second.run.events)[0], second.queued_at)
         _say("phases: " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in self._lasts.items()))
@@ -107,6 +108,9 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.keep.absolute() if given.keep else Path(tempfile.mkdtemp(prefix="ftspace-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty; give --keep another folder")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the app is ended, too
     began = time.monotonic()
     chaos = Chaos(folder, given.seed)
     numbers = range(given.rounds) if given.only is None else [given.only]

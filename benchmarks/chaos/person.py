@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from benchmarks.chaos.processes import of_data_dir
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ROOT, WORKER_ENV
 
-OPEN_SECONDS = 120.0
+OPEN_SECONDS = 240.0
+WARM_SECONDS = 120.0
 _ASK = """
 import sys
 from pathlib import Path
 from ftspace import jobs
 from ftspace.errors import FtspaceError
+from benchmarks.chaos.processes import of_data_dir
 from ftspace.runs import RunStore
 try:
     getattr(jobs, sys.argv[3])(RunStore(Path(sys.argv[1])).get(sys.argv[2]))
@@ -98,6 +101,14 @@ class Person:
                 stderr=printed,
                 start_new_session=True,
             )
+
+    def await_worker(self) -> None:
+        """Waits until there is a worker that waits for a run, be it at its imports still. Raises AppError."""
+        end = time.monotonic() + WARM_SECONDS
+        while not any(one.waits for one in of_data_dir(self.data_dir)):
+            if time.monotonic() > end:
+                raise AppError(f"no worker waits for a run after {WARM_SECONDS:.0f} s")
+            time.sleep(0.1)
 
     def look(self, run: Run | None) -> None:
         """Loads the page of a run, as a browser does. Raises AppError."""

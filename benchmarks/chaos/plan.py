@@ -26,6 +26,8 @@ HOT: frozenset[Phase] = frozenset({"training", "checkpoint", "validation", "savi
 STEPS, CHECKPOINT_STEPS, VALIDATION_STEPS = 12, 3, 4
 _SECOND = 6
 """One round in so many has a second kill."""
+_WARM = 9
+"""One in so many begins with a waiting worker: it takes a while after a run until there is one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Plan:
     number: int
     auto_resume: bool
     evaluated: bool
+    warm: bool
+    """Whether it begins only when a worker waits for it."""
     blows: tuple[Blow, ...]
 
     def __str__(self) -> str:
@@ -69,7 +73,8 @@ def plan(seed: int, number: int) -> Plan:
     if (number + seed) % _SECOND == _SECOND - 1:
         phase = dice.choice(sorted(HOT))
         blows.append(Blow(dice.choice(VICTIMS), phase, dice.randrange(2), dice.random()))
-    return Plan(number, dice.random() < 0.5, blows[0].phase in ASKED, tuple(blows))
+    warm = (number + seed) % _WARM == 0
+    return Plan(number, dice.random() < 0.5, blows[0].phase in ASKED, warm, tuple(blows))
 
 
 def config(*, auto_resume: bool = False, evaluated: bool = False) -> RunConfig:

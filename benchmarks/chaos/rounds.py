@@ -17,13 +17,13 @@ from ftspace.state import TERMINAL, Status, fold
 
 Kind = Literal["lost", "orphans", "torn", "different"]
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """A run that has not come on for so long never will."""
-BY_ITSELF = 30.0
+BY_ITSELF = 60.0
 """After so long nobody believes any more that a run goes on by itself."""
-ALONE = 15.0
+ALONE = 30.0
 """For so long a run may be said to wait or to be at work when no process is there for it."""
-QUIET = 15.0
+QUIET = 30.0
 """How long processes may take to go."""
 LOOK_SECONDS = 2.0
 """Between two looks of the person at the page."""
@@ -72,6 +72,8 @@ class Round:
         began, report = time.monotonic(), self.report
         try:
             self._person.open()
+            if self._plan.warm:
+                self._person.await_worker()
             self._since, self.queued_at = time.monotonic(), time.time()
             asking = self._person.asks("start", self.run)
             for blow in self._plan.blows:
@@ -167,9 +169,10 @@ class Round:
         if self._asked > len(self._plan.blows):
             self._wrong("lost", f"is {status} after {self._asked} resumes")
             return True
-        self._asked, self._asked_at = self._asked + 1, time.monotonic()
-        status_of_asking = end_of(self._person.asks("resume", self.run), PATIENCE)
-        self.report.story.append("resumed" if status_of_asking == 0 else "a resume was refused")
+        taken = end_of(self._person.asks("resume", self.run), PATIENCE) == 0
+        self._asked += taken
+        self._asked_at = time.monotonic() - (0 if taken else _ASKED_TWICE - LOOK_SECONDS)
+        self.report.story.append("resumed" if taken else "a resume was refused")
         return False
 
     def _judge(self, like: Outcome | None) -> None:
