@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chaos import processes
-from benchmarks.chaos.plan import CHECKPOINT_STEPS, PHASES, STEPS, VICTIMS, begun, config, durations, plan
+from benchmarks.chaos.plan import (
+    ASKED,
+    CHECKPOINT_STEPS,
+    PHASES,
+    STEPS,
+    TRAINED,
+    VICTIMS,
+    begun,
+    config,
+    durations,
+    plan,
+)
 from benchmarks.chaos.wholeness import outcome, torn
 from ftspace.events import EventLog, Finished, Started, Step, Validation, Warned, read_events
 from ftspace.runs import Run, RunStore
@@ -134,7 +145,8 @@ def test_who_is_left_is_found_and_can_be_ended(store: RunStore) -> None:
 def test_fifty_rounds_kill_everybody_in_every_phase_and_can_be_had_again() -> None:
     plans = [plan(7, number) for number in range(50)]
     firsts = {(one.blows[0].phase, one.blows[0].victims) for one in plans}
-    assert firsts == {(phase, victims) for phase in PHASES for victims in VICTIMS}
+    assert firsts >= {(phase, victims) for phase in TRAINED for victims in VICTIMS}
+    assert {victims for phase, victims in firsts if phase in ASKED} == set(VICTIMS)
     assert plans == [plan(7, number) for number in range(50)] != [plan(8, number) for number in range(50)]
     assert 0 < sum(len(one.blows) > 1 for one in plans) < 25 and 10 < sum(one.auto_resume for one in plans) < 40
 
@@ -143,7 +155,7 @@ def test_each_phase_is_seen_to_begin(store: RunStore) -> None:
     run = store.create(config(evaluated=True))
     began = time.time()
     seen: dict[str, int] = {}
-    blows = {one.blows[0].phase: one.blows[0] for one in (plan(0, number) for number in range(8))}
+    blows = {one.blows[0].phase: one.blows[0] for one in (plan(0, number) for number in range(14))}
     last = Validation(step=STEPS, loss=1.0)
     ends = (Finished(job="train", status="finished"), Started(job="evaluate", pid=2))
     steps = [a_step(number) for number in range(1, STEPS + 1)]

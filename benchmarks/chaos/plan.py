@@ -19,9 +19,10 @@ VICTIMS: tuple[tuple[Role, ...], ...] = (
     ("supervisor", "worker"),
     ("app", "supervisor", "worker"),
 )
-ASKED: frozenset[Phase] = frozenset({"between", "evaluating"})
-"""Phases of a run that is evaluated, too."""
-HOT: frozenset[Phase] = frozenset({"training", "checkpoint", "validation", "saving"})
+TRAINED, ASKED = PHASES[:6], PHASES[6:]
+"""Phases of every run, and those of one that is evaluated, too, which takes three times as long."""
+_TURN = (*TRAINED, ASKED[0], *TRAINED, ASKED[1])
+HOT: tuple[Phase, ...] = ("training", "checkpoint", "validation", "saving")
 """Those of a second kill."""
 STEPS, CHECKPOINT_STEPS, VALIDATION_STEPS = 12, 3, 4
 _SECOND = 6
@@ -64,14 +65,18 @@ class Plan:
 
 
 def plan(seed: int, number: int) -> Plan:
-    """The round of a number, from 0: any 48 in a row have each phase with each set of victims."""
+    """The round of a number, from 0.
+
+    Any 42 in a row have each phase of a training with each set of victims, and each phase of an evaluation with half
+    of the sets.
+    """
     dice = random.Random(f"{seed} {number}")
-    turn, place = divmod(number, len(PHASES))
-    phase = PHASES[(place + seed) % len(PHASES)]
-    victims = VICTIMS[(place + turn + seed) % len(VICTIMS)]
+    place, half = number % len(_TURN), len(_TURN) // 2
+    phase = _TURN[place]
+    victims = VICTIMS[(place % half + number // half + seed) % len(VICTIMS)]
     blows = [Blow(victims, phase, dice.randrange(_times(phase)), dice.random())]
     if (number + seed) % _SECOND == _SECOND - 1:
-        phase = dice.choice(sorted(HOT))
+        phase = dice.choice(HOT)
         blows.append(Blow(dice.choice(VICTIMS), phase, dice.randrange(2), dice.random()))
     warm = (number + seed) % _WARM == 0
     return Plan(number, dice.random() < 0.5, blows[0].phase in ASKED, warm, tuple(blows))

@@ -25,7 +25,7 @@ ALONE = 30.0
 """For so long a run may be said to wait or to be at work when no process is there for it."""
 QUIET = 30.0
 """How long processes may take to go."""
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 3.0
 """Between two looks of the person at the page."""
 _PEEK_SECONDS = 0.002
 _ATTEND_SECONDS = 0.2
@@ -106,7 +106,8 @@ class Round:
         hit = self._kill(blow)
         if hit:
             self.report.struck.append(blow)
-            self.report.story.append(f"killed {'+'.join(sorted(hit))} {blow}")
+            only = f", of whom there was {' and '.join(sorted(hit))}" if hit < set(blow.victims) else ""
+            self.report.story.append(f"killed {blow}{only} after {time.time() - self.queued_at:.1f} s")
         if "worker" in hit:
             for what in wholeness.torn(self.run, len(self.report.struck), over=False):
                 self._wrong("torn", f"after the kill: {what}")
@@ -185,7 +186,7 @@ class Round:
         )
         for what in locks:
             self._wrong("orphans", what)
-        for what in wholeness.torn(self.run, len(self.report.struck), over=True):
+        for what in processes.patiently(lambda: wholeness.torn(self.run, len(self.report.struck), over=True), QUIET):
             self._wrong("torn", what)
         self._read_again()
         events = read_events(self.run.events)[0]
