@@ -29,6 +29,7 @@ LOG = ".supervisor.log"
 HEARD = b"\1"
 ANSWER_SECONDS = 30.0
 """How long a supervisor may take to begin, and to say that it heard."""
+_RING_SECONDS = 1.0
 _AGAIN_SECONDS = 0.02
 _LONGEST_PATH = 90
 """Of a socket; the system's limit is 107 bytes."""
@@ -61,12 +62,12 @@ def call(runs_dir: Path, words: dict[str, Any]) -> socket.socket:
     raise JobError(f"the process that looks after the runs does not answer; see {runs_dir / LOG}")
 
 
-def ring(runs_dir: Path) -> None:
-    """Has the supervisor look at the queue now, if there is one."""
+def ring(runs_dir: Path, words: dict[str, Any]) -> None:
+    """Tells the supervisor something, if there is one; it looks at the queue then, too."""
     peer = _connect(runs_dir)
     if peer is not None:
         with peer:
-            say(peer, {"do": "look"}, 1.0)
+            say(peer, words, _RING_SECONDS)
 
 
 def say(peer: socket.socket, words: dict[str, Any], seconds: float = ANSWER_SECONDS) -> bool:

@@ -54,12 +54,13 @@ def stop(run: Run) -> None:
 
     Raises JobError when nothing is to be stopped.
     """
-    if not queue.cancel(run):
-        if not run.is_alive():
-            raise JobError(f"run {run.id} is not at work, there is nothing to stop")
-        run.stop_flag.touch()
-        look_after(RunStore(run.path.parent))
-    bell.ring(run.path.parent)
+    if queue.cancel(run):
+        bell.ring(run.path.parent, {"do": "over", "run": run.id})
+        return
+    if not run.is_alive():
+        raise JobError(f"run {run.id} is not at work, there is nothing to stop")
+    run.stop_flag.touch()
+    look_after(RunStore(run.path.parent))
 
 
 def look_after(store: RunStore) -> None:

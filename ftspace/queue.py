@@ -6,7 +6,6 @@ lock beside the runs, `.queue`, which is held for moments only.
 
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Generator
@@ -104,7 +103,7 @@ def read_ticket(run: Run) -> Ticket | None:
 
 def write_ticket(run: Run, ticket: Ticket) -> None:
     """Writes a run's ticket, whole or not at all. Raises DiskError. The queue's lock is held."""
-    beside = run.path / f".ticket-{secrets.token_hex(4)}"
+    beside = run.path / ".ticket-new"
     try:
         with beside.open("w", encoding="utf-8") as file:
             file.write(ticket.model_dump_json() + "\n")

@@ -64,7 +64,7 @@ class Supervisor:
                 self._hear()
                 try:
                     self._look()
-                except DiskError as error:
+                except (DiskError, OSError) as error:  # a full disk, or one that only reads, may be mended
                     log.warning("%s", error)
                 self._warm_up()
                 if not self._runs_dir.is_dir() or self._is_done():
@@ -173,6 +173,8 @@ class Supervisor:
             except (FtspaceError, OSError):
                 log.exception("run %s cannot be taken out of the queue", run.id)
                 self._given_up.add(run.id)
+            if means.worker:
+                means.worker.end()
             for fd in means.locks:
                 os.close(fd)
             self._leave(run)
@@ -192,6 +194,7 @@ class Supervisor:
             adopt(run, ticket.since, read_settings(environ=self._env_of(run)).max_minutes)
         except (FtspaceError, OSError):
             log.exception("run %s cannot be looked after", run.id)
+            self._given_up.add(run.id)
         finally:
             self._leave(run)
 
@@ -270,6 +273,9 @@ class Supervisor:
                     self._offline = words["offline"]
                     if not self._worker and self._warm_at is None:
                         self._warm_at = time.monotonic() + words["seconds"]
+                case "over":
+                    run = Run(self._runs_dir / words["run"])
+                    self._go(self._report, run, self._envs.get(run.id) or worker_env(offline=False))
                 case _:
                     pass  # it rang: the queue is looked at now
 

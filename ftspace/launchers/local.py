@@ -60,6 +60,7 @@ class WaitingWorker:
     def __init__(self, env: dict[str, str]) -> None:
         """Starts the process, in a session of its own."""
         self._env = _without_token(env)
+        self._mine = True
         self.socket, its = socket.socketpair()
         """Can be read from once the worker is gone."""
         with its:
@@ -92,16 +93,19 @@ class WaitingWorker:
                 self.end()
                 raise Unwanted
             there = taken(self.socket, _LOOK_SECONDS)
-        if there:
-            self.socket.close()
-            return self._process
-        self.end()
-        return None
+        if not there:
+            self.end()
+            return None
+        self._mine = False
+        self.socket.close()
+        return self._process
 
     def end(self) -> None:
-        """Ends the process."""
+        """Ends the process, unless it was given a run."""
         self.socket.close()
-        end_group(self._process)
+        if self._mine:
+            self._mine = False
+            end_group(self._process)
 
 
 def _without_token(env: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from ftspace import jobs
 from ftspace.runs import Run, RunReader
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
@@ -30,7 +29,9 @@ Updates = dict[Any, Any]
 
 def build_app(settings: Settings) -> gr.Blocks:
     """The page, ready for `launch`."""
-    return _Page(Desk.of(settings)).blocks
+    desk = Desk.of(settings)
+    desk.look_after(warm=False)
+    return _Page(desk).blocks
 
 
 def launch(app: gr.Blocks, settings: Settings, *, share: bool = False) -> None:
@@ -113,10 +114,7 @@ class _Page:
         run = self.desk.find(wanted) if wanted else None
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
         origin_run = self.desk.find(origin) if origin else None
-        if self.desk.settings.warm:
-            jobs.warm(self.desk.store)
-        else:
-            jobs.look_after(self.desk.store)
+        self.desk.look_after()
         return {**self._page(run, origin_run.id if origin_run else ""), self.notice: markup.note(lost, "bad")}
 
     def _page(self, run: Run | None, origin: str) -> Updates:

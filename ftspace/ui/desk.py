@@ -5,6 +5,7 @@ import hashlib
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from tempfile import mkdtemp
 
 from evals.errors import LogError
 from evals.log import read_results
-from ftspace import queue
+from ftspace import jobs, queue
 from ftspace.config import RunConfig, default_config
 from ftspace.data.files import check_unpacked, kind_of
 from ftspace.data.load import check_file
@@ -50,6 +51,14 @@ class Desk:
         downloads = Path(mkdtemp(prefix="ftspace-"))
         atexit.register(shutil.rmtree, downloads, ignore_errors=True)
         return cls(settings, store, InferenceClient(partial(queue.at_work, store)), downloads)
+
+    def look_after(self, *, warm: bool = True) -> None:
+        """Sees to it that runs which wait are looked after, and has a worker wait for the next, if the app shall."""
+        with suppress(FtspaceError):  # starting a run says it
+            if warm and self.settings.warm:
+                jobs.warm(self.store)
+            else:
+                jobs.look_after(self.store)
 
     def find(self, run_id: str) -> Run | None:
         """The run of an id that a page sent; None when it is none, or none that can be read."""
