@@ -174,7 +174,7 @@ class Run:
 def is_held(lock: Path) -> bool:
     """Whether some process holds a lock (flock) exclusively."""
     try:
-        fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)  # a run is looked at on a read-only disk, too
     except FileNotFoundError:
         return False
     try:

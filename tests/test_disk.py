@@ -1,5 +1,6 @@
 """Jobs on disks that are really full, really read-only, and out of inodes: what they leave, and what they say."""
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -7,14 +8,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from evals.errors import LogError
+from evals.log import write_text
 from ftspace import jobs
 from ftspace.cli import main
-from ftspace.config import RunConfig
+from ftspace.config import RunConfig, default_config
 from ftspace.disk import bytes_of, is_disk_full, keep_aside, remove, trouble
-from ftspace.errors import DiskError
-from ftspace.events import EndStatus, Finished, Step, Warned, read_events
+from ftspace.errors import DiskError, EvalError
+from ftspace.events import EndStatus, EventLog, Finished, Step, Warned, read_events
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.training import checkpoints
 from ftspace.training.saving import save_adapter
@@ -84,9 +88,42 @@ def test_the_reserve_is_for_the_last_events_and_serves_for_many(disk: MakeDisk) 
     for _ in range(5):
         fill(place)
         log.append(Warned(message="x" * 4000))
-    log.append(Finished(job="train", status="failed", reason="disk"))
     log.close()
-    assert last(run).reason == "disk"
+    fill(place)
+    another = EventLog(run.events)
+    another.append(Finished(job="train", status="failed", reason="lost_process", message="x" * 4000))
+    another.close()
+    assert last(run).reason == "lost_process", "who finds the process gone has the reserve, too"
+
+
+def test_what_is_written_beside_ends_with_the_reason_too_and_leaves_nothing_half(disk: MakeDisk) -> None:
+    place = disk("size=2m")
+    run = RunStore(place / "runs").create(default_config())
+
+    def prepared(job: Job) -> EndStatus:
+        fill(place)
+        os.truncate(place / "filler", (place / "filler").stat().st_size - 65536)
+        checkpoints.prepared(job, lambda rows: None)
+        return "finished"
+
+    def evaluated(job: Job) -> EndStatus:
+        try:
+            write_text(run.evals / "task" / "base.json", "x" * 4_000_000)
+        except LogError as error:
+            raise EvalError(str(error)) from error
+        return "finished"
+
+    def tokenized(job: Job) -> EndStatus:
+        schema = pa.schema([("ids", pa.int64())])
+        with pa.OSFile(str(place / "rows"), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            writer.write_batch(pa.record_batch([pa.array(range(500_000))], schema=schema))
+        return "finished"
+
+    works: list[Callable[[Job], EndStatus]] = [prepared, evaluated, tokenized]
+    for work in works:
+        assert run_job(run, "train", work) in (1, 2)
+        assert last(run).reason == "disk", work
+        assert not list(run.evals.rglob("*.json*")) and not run.data.exists()
 
 
 def test_without_inodes_the_run_still_says_why(disk: MakeDisk) -> None:
@@ -103,6 +140,8 @@ def test_without_inodes_the_run_still_says_why(disk: MakeDisk) -> None:
     assert trouble(run.path) in ("its disk cannot hold one more file", "")
     crowd(place)
     assert trouble(run.path) == "its disk cannot hold one more file"
+    with pytest.raises(DiskError, match="can hold only 0 more files, a run needs 200"):
+        jobs.require_space(run.path)
     with pytest.raises(DiskError, match="cannot write a run"):
         RunStore(place / "runs").create(RunConfig())
     assert run_job(run, "train", lambda job: "finished") == 1 and last(run).reason == "disk"
@@ -112,11 +151,16 @@ def test_a_read_only_disk_is_told_by_who_looks(disk: MakeDisk, capsys: pytest.Ca
     place = disk("size=8m")
     store = RunStore(place / "runs")
     run = store.create(RunConfig())
+    run.lock.touch()
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)
     assert run_job(run, "train", lambda job: "finished") == 1
     assert RunReader(run).status() == "interrupted" and trouble(run.path) == "its disk is read-only"
     assert main(["runs", "show", run.id, "--data-dir", str(place)]) == 0
     assert "its disk is read-only, so nothing can be saved there" in capsys.readouterr().out
+    with run.lock.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["runs", "stop", run.id, "--data-dir", str(place)]) == 2
+    assert "stop cannot be written: Read-only file system" in capsys.readouterr().err
     assert main(["runs", "gc", "--data-dir", str(place)]) == 0
     assert f"not touched: run {run.id}: Read-only file system" in capsys.readouterr().err
     for refused in (lambda: store.create(RunConfig()), lambda: store.delete(run.id)):
