@@ -19,10 +19,10 @@ from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
+from ftspace.listing import Listed, listed
 from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
-from ftspace.runs import Run, RunReader, RunStore
+from ftspace.runs import RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
-from ftspace.state import Status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -187,21 +187,19 @@ def _every(rows: int) -> Callable[[int], None]:
 
 
 def _list(parsed: argparse.Namespace, store: RunStore) -> int:
-    found: list[tuple[Run, Status, str]] = []
+    found: list[Listed] = []
     places = {one.run.id: one for one in queue.waiting(store)}
-    for run in store.list():
-        reader = RunReader(run)
-        try:
-            found.append((run, reader.status(), reader.state.verdict or ""))
-        except FtspaceError as error:
-            stderr.print(f"warning: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for one in listed(store):
+        if isinstance(one, Listed):
+            found.append(one)
+        else:
+            stderr.print(f"warning: {one.why}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if parsed.json:
-        stdout.file.write(
-            json.dumps(
-                [{"run_id": r.id, "status": s, "verdict": v, **placed(places.get(r.id))} for r, s, v in found], indent=2
-            )
-            + "\n"
-        )
+        lines = [
+            {"run_id": one.run.id, "status": one.status, "verdict": one.verdict, **placed(places.get(one.run.id))}
+            for one in found
+        ]
+        stdout.file.write(json.dumps(lines, indent=2) + "\n")
         return 0
     if not found:
         stderr.print(f"there are no runs in {store.runs_dir} yet; start one: ftspace run")
@@ -211,9 +209,10 @@ def _list(parsed: argparse.Namespace, store: RunStore) -> int:
     table.add_column("status", no_wrap=True)
     for name in ("model", "dataset", "verdict"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for run, status, verdict in found:
-        status = f"{status}, {places[run.id]}" if run.id in places else status
-        table.add_row(run.id, status, *map(escape, (run.config.model.id, run.config.data.id, verdict)))
+    for one in found:
+        config = one.run.config
+        status = f"{one.status}, {places[one.run.id]}" if one.run.id in places else one.status
+        table.add_row(one.run.id, status, *map(escape, (config.model.id, config.data.id, one.verdict)))
     stdout.print(table)
     return 0
 

@@ -5,9 +5,11 @@ last events find room in `.reserve` beside the file, which a job keeps for them.
 """
 
 import errno
+import gc
 import os
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -203,7 +205,9 @@ Event = Annotated[
     | Finished,
     Field(discriminator="type"),
 ]
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+_VALIDATOR = TypeAdapter[Event](Event).validator
+"""The adapter's own, called without what wraps it: a long run has a hundred thousand lines."""
+_MANY_BYTES = 1_000_000
 
 
 _PASSING = (Preparing, Prepared, Step, Validation, Sample, Progress)
@@ -271,13 +275,27 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], offset
     whole = chunk[: chunk.rfind(b"\n") + 1]
-    events = [event for line in whole.splitlines() if (event := parse_event(line)) is not None]
+    with _uncollected(len(whole)):
+        events = [event for line in whole.splitlines() if (event := parse_event(line)) is not None]
     return events, offset + len(whole)
+
+
+@contextmanager
+def _uncollected(size: int) -> Generator[None, None, None]:
+    """Keeps the garbage collector from walking again and again through events of which none is garbage."""
+    pausing = size > _MANY_BYTES and gc.isenabled()
+    if pausing:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pausing:
+            gc.enable()
 
 
 def parse_event(line: bytes | str) -> Event | None:
     """The event on a line, or None when it is none."""
     try:
-        return _ADAPTER.validate_json(line)
+        return _VALIDATOR.validate_json(line)
     except ValidationError:
         return None

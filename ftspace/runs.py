@@ -5,7 +5,6 @@ holds its lock or it has a ticket. `RunReader` keeps the offset, so looking agai
 """
 
 import fcntl
-import json
 import os
 import re
 import secrets
@@ -16,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from ftspace.access import Access
 from ftspace.config import RunConfig, parse_config
@@ -50,7 +51,7 @@ class Run:
     def config(self) -> RunConfig:
         """The run's config, as written before its first job. Raises JobError when it cannot be read."""
         try:
-            values = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+            values = from_json((self.path / "config.json").read_bytes())
         except (OSError, ValueError) as error:
             raise JobError(
                 f"run {self.id} has no readable config.json; delete it: ftspace runs delete {self.id}"
@@ -118,10 +119,16 @@ class Run:
         """States to resume from, one folder each; a folder exists only when it is whole."""
         return self.path / "checkpoints"
 
+    @property
+    def checkpoint(self) -> int | None:
+        """The step of the newest checkpoint."""
+        kept = [int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*[0-9]")]
+        return max(kept, default=None)
+
     def go_on(self) -> str:
         """How to go on with the training, in words."""
-        kept = [int(path.name.removeprefix("step-")) for path in self.checkpoints.glob("step-*[0-9]")]
-        place = f"from the checkpoint of step {max(kept)}" if kept else "from the beginning"
+        step = self.checkpoint
+        place = "from the beginning" if step is None else f"from the checkpoint of step {step}"
         return f"go on {place}: ftspace runs resume {self.id}"
 
     @property

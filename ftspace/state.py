@@ -24,6 +24,7 @@ from ftspace.events import (
 
 Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
 TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
+_RECENT = 51
 
 
 @dataclass
@@ -36,6 +37,10 @@ class RunState:
     """Rows of the dataset looked at, while it is prepared."""
     prepared: Prepared | None = None
     steps: list[Step] = field(default_factory=list[Step])
+    memory: int | None = None
+    """The most bytes that a step told of."""
+    resumed_at: int = 0
+    """Steps in `steps` that were made before the training was resumed last."""
     validations: list[Validation] = field(default_factory=list[Validation])
     samples: list[Sample] = field(default_factory=list[Sample])
     """What was answered at the validations, in their order."""
@@ -57,6 +62,13 @@ class RunState:
         self.started_at = self.started_at or event.time
         self.last_at = event.time
         match event:
+            case Step():
+                if self.steps and self.steps[-1].step >= event.step:
+                    _forget(self.steps, lambda told: told.step >= event.step)
+                    self.resumed_at = min(self.resumed_at, len(self.steps))
+                self.steps.append(event)
+                if event.memory is not None and (self.memory is None or event.memory > self.memory):
+                    self.memory = event.memory
             case Started():
                 self.job = event.job
                 self.ended.pop(event.job, None)
@@ -64,9 +76,6 @@ class RunState:
                 self.looked_at = event.rows
             case Prepared():
                 self.prepared = event
-            case Step():
-                _forget(self.steps, lambda told: told.step >= event.step)
-                self.steps.append(event)
             case Validation():
                 _forget(self.validations, lambda told: told.step >= event.step)
                 self.validations.append(event)
@@ -78,6 +87,7 @@ class RunState:
             case Resumed():
                 for told in (self.steps, self.validations, self.samples):
                     _forget(told, lambda one: one.step > event.step)
+                self.resumed_at = len(self.steps)
                 if self.checkpoint and self.checkpoint.step > event.step:
                     self.checkpoint = None
             case Warned():
@@ -118,13 +128,20 @@ class RunState:
         return "running" if self.job else "queued"
 
     @property
-    def eta_seconds(self) -> float | None:
-        """Seconds until the training is done, by the pace of the newest 50 steps; None before there are two."""
-        if self.prepared is None or len(self.steps) < 2:
+    def pace(self) -> float | None:
+        """Seconds a step, by the newest 50 since the training was resumed, if it was; None before there are two."""
+        since = self.resumed_at if len(self.steps) - self.resumed_at > 1 else 0
+        recent = self.steps[max(since, len(self.steps) - _RECENT) :]
+        if len(recent) < 2:
             return None
-        recent = self.steps[-51:]
-        pace = (recent[-1].seconds - recent[0].seconds) / (recent[-1].step - recent[0].step)
-        return max(0.0, pace * (self.prepared.total_steps - recent[-1].step))
+        return (recent[-1].seconds - recent[0].seconds) / max(1, recent[-1].step - recent[0].step)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds until the training is done, by its pace; None while that is not known."""
+        if self.prepared is None or self.pace is None:
+            return None
+        return max(0.0, self.pace * (self.prepared.total_steps - self.steps[-1].step))
 
 
 def _forget(told: list[Any], void: Callable[[Any], bool]) -> None:

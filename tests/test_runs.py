@@ -71,6 +71,22 @@ def test_eta_goes_by_the_newest_pace() -> None:
     assert fold([prepared, *slow_start]).eta_seconds == pytest.approx(20)
 
 
+def test_eta_after_a_resume_goes_by_the_steps_since() -> None:
+    prepared = Prepared(
+        rows={}, format="messages", total_steps=100, trainable_parameters=1, parameters=2, device="cpu", dtype="float32"
+    )
+    slow = [step_of(number, 100.0 * number) for number in range(1, 41)]
+    told: list[Event] = [prepared, *slow, TRAIN, prepared, Resumed(step=38)]
+    began = 3_800.0 + 500  # the first step of a process takes longest
+    fast = [step_of(number, began + 2.0 * (number - 39)) for number in range(39, 60)]
+    assert fold(told).eta_seconds == pytest.approx(62 * 100)
+    assert fold([*told, fast[0]]).eta_seconds is not None
+    assert fold([*told, *fast[:2]]).eta_seconds == pytest.approx(60 * 2)
+    assert fold([*told, *fast]).eta_seconds == pytest.approx(41 * 2)
+    rolled_back = fold([*told, *fast, Resumed(step=50, reason="rollback"), *fast[12:14]])
+    assert rolled_back.eta_seconds == pytest.approx(48 * 2)
+
+
 def step_of(number: int, seconds: float) -> Step:
     return Step(step=number, epoch=0, loss=1, learning_rate=0, tokens=0, seconds=seconds)
 

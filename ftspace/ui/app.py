@@ -3,11 +3,12 @@
 Run it: `python app.py`. A reload, a second browser or a new app process show the same run, for none of them owns it.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from ftspace.runs import Run, RunReader
+from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
 from ftspace.ui import form, markup, theme
@@ -15,28 +16,30 @@ from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
+from ftspace.ui.live import SCRIPT, LiveView
 from ftspace.ui.results import ResultsStep
-from ftspace.ui.tune import Tune, Watch
+from ftspace.ui.tune import Tune
+from ftspace.ui.visitors import visitor_of
 
-SECONDS = 1.0
-"""How often an open page looks for news of its run."""
 MAX_UPLOAD = "200mb"
-_RUN_INTO_ADDRESS = "id => { if (id) history.replaceState(null, '', '?run=' + encodeURIComponent(id)) }"
+_FOLLOW = "id => window.ftspace.follow(id)"
+"""live.js puts the run into the address and keeps its view up to date."""
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 Updates = dict[Any, Any]
 
 
-def build_app(settings: Settings) -> gr.Blocks:
+def build_app(settings: Settings) -> "Page":
     """The page, ready for `launch`."""
     desk = Desk.of(settings)
     desk.look_after(warm=False)
-    return _Page(desk).blocks
+    return Page(desk)
 
 
-def launch(app: gr.Blocks, settings: Settings, *, share: bool = False) -> None:
+def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
     """Serves the page until the process is ended. Asks for the password of the settings when they have one."""
-    app.queue(default_concurrency_limit=8, max_size=200, api_open=False).launch(
+    live = LiveView(page.desk.followers, settings)
+    page.blocks.queue(default_concurrency_limit=8, max_size=200, api_open=False).launch(
         server_name=settings.host,
         server_port=settings.port,
         share=share,
@@ -50,10 +53,23 @@ def launch(app: gr.Blocks, settings: Settings, *, share: bool = False) -> None:
         show_error=False,
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,
+        head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+        app_kwargs={"routes": [live.route]},
     )
 
 
-class _Page:
+@dataclass
+class Watch:
+    """What one page's widgets know of its run."""
+
+    run_id: str
+    answers: bool = False
+    """Whether Compare was opened."""
+    results: bool = False
+    """Whether the results were shown."""
+
+
+class Page:
     """The page's widgets and what happens between them. Handlers return at once; none keeps anything for a run."""
 
     def __init__(self, desk: Desk) -> None:
@@ -73,23 +89,27 @@ class _Page:
                     self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
-            self.timer = gr.Timer(SECONDS, active=False)
+            self.look = gr.Button(visible="hidden", elem_id="news")
             self._wire()
 
     def _wire(self) -> None:
         choose, tune = self.choose, self.tune
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
-        news = [self.watch, self.timer, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
+        news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
         self.blocks.load(self._open, None, everything, **_PRIVATE).then(
-            choose.look_anew, choose.inputs, choose.looked, **_PRIVATE
+            None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+        ).then(choose.look_anew, choose.inputs, choose.looked, **_PRIVATE)
+        self.look.click(
+            self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="multiple", **_PRIVATE
         )
-        self.timer.tick(
-            self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="once", **_PRIVATE
-        )
+        for button, act in tune.acts:
+            button.click(act, self.run_id, tune.told, trigger_mode="once", **_PRIVATE).then(
+                None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+            )
         gr.on(
             [choose.model.change, choose.dataset.change],
             self._suit,
@@ -99,12 +119,11 @@ class _Page:
         )
         tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
-            None, self.run_id, None, js=_RUN_INTO_ADDRESS, **_PRIVATE
+            None, self.run_id, None, js=_FOLLOW, **_PRIVATE
         )
         for name, widget in choose.lab_settings.items():
             field: Any = tune.fields[name]
             field.change(lambda value: value, field, widget, **_PRIVATE)
-        tune.stop.click(tune.end, self.run_id, [tune.told, tune.stop], **_PRIVATE)
         for button, step in ((choose.go_on, "tune"), (tune.see, "results"), (tune.ask, "compare")):
             button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
 
@@ -115,58 +134,55 @@ class _Page:
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
         origin_run = self.desk.find(origin) if origin else None
         self.desk.look_after()
-        return {**self._page(run, origin_run.id if origin_run else ""), self.notice: markup.note(lost, "bad")}
+        return {**self._page(run, origin_run.id if origin_run else "", request), self.notice: markup.note(lost, "bad")}
 
-    def _page(self, run: Run | None, origin: str) -> Updates:
-        watch = Watch(RunReader(run)) if run else None
-        news = self._news(run.id, watch) if run else {self.timer: gr.Timer(active=False), self.watch: None}
+    def _page(self, run: Run | None, origin: str, request: gr.Request) -> Updates:
         return {
             self.run_id: run.id if run else "",
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
-            self.steps: gr.Tabs(selected=_step_of(run, watch)),
             **self.choose.show(run, origin),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin), strict=True)),
-            **news,
+            **(self._news(run.id, None, request) if run else {self.watch: None}),
+            self.steps: gr.Tabs(selected=self._step_of(run)),
         }
 
-    def _news(self, run_id: str, watch: Watch | None) -> Updates:
-        """What is new of the run since the page looked last; the looking ends with the run."""
-        if watch is None or watch.reader.run.id != run_id:  # a page that was open before this app was started
-            run = self.desk.find(run_id)
-            watch = Watch(RunReader(run)) if run else None
-        if watch is None or not watch.reader.run.path.is_dir():
-            gone = markup.note(f"The run {run_id} is gone; it may have been deleted.", "bad")
-            return {self.timer: gr.Timer(active=False), self.notice: gone}
-        run = watch.reader.run
-        updates: Updates = {self.watch: watch, **dict(zip(self.tune.live_outputs, self.tune.look(watch), strict=True))}
+    def _step_of(self, run: Run | None) -> str:
+        """The step that a page opens with."""
+        if run is None:
+            return "choose"
+        over = self.desk.followers.of(run.id).look().status in TERMINAL
+        return "results" if over and run.results.exists() else "tune"
+
+    def _news(self, run_id: str, watch: Watch | None, request: gr.Request) -> Updates:
+        """What the widgets have to show of the run; what they show already is not sent again."""
+        run = self.desk.find(run_id)
+        visitor = visitor_of(request, self.desk.settings)
+        if run is None or not visitor.may_see(run.access):
+            return {self.notice: markup.note(f"The run {run_id} is gone; it may have been deleted.", "bad")}
+        if watch is None or watch.run_id != run_id:  # a page that was open before this app was started
+            watch = Watch(run_id)
+        live = self.tune.look(run, self.desk.followers.of(run_id).look(), may_change=visitor.may_change(run.access))
+        updates: Updates = {self.watch: watch, **dict(zip(self.tune.live_outputs, live, strict=True))}
         if run.adapter.is_dir() and not watch.answers:
             watch.answers = True
             updates |= dict(zip(self.compare.outputs, self.compare.show(run), strict=True))
         if run.results.exists() and not watch.results:
             watch.results = True
             updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))
-        updates[self.timer] = gr.Timer(active=watch.status not in TERMINAL)
         return updates
 
-    def _start(self, *sent: Any) -> Updates:
+    def _start(self, request: gr.Request, *sent: Any) -> Updates:
         said, values = sent[: len(NAMES)], list(sent[len(NAMES) :])
         run, trouble = self.tune.begin(Choice.of(said), values)
         if run is None:
             return {self.tune.trouble: trouble}
-        return {**self._page(run, ""), self.notice: ""}
+        return {**self._page(run, "", request), self.notice: ""}
 
     def _suit(self, origin: str, model: str, dataset: str) -> list[Any]:
         draft = self.desk.draft(origin)
         tasks, *values = form.suiting(draft, model, dataset)
         return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values, ""]
-
-
-def _step_of(run: Run | None, watch: Watch | None) -> str:
-    """The step that a page opens with."""
-    if run is None or watch is None:
-        return "choose"
-    return "results" if watch.status in TERMINAL and run.results.exists() else "tune"
 
 
 def _goer(step: str) -> Any:

@@ -19,7 +19,8 @@ from ftspace.data.files import check_unpacked, kind_of
 from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
-from ftspace.runs import Run, RunReader, RunStore
+from ftspace.listing import Damaged, look
+from ftspace.runs import Run, RunStore
 from ftspace.settings import (
     ASSETS,
     UPLOAD_MAX_BYTES,
@@ -30,6 +31,8 @@ from ftspace.settings import (
     resolve_local,
 )
 from ftspace.ui.choice import Choice
+from ftspace.ui.following import Followers
+from ftspace.ui.queueing import turn_of
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line
 
@@ -43,6 +46,8 @@ class Desk:
     models: InferenceClient
     downloads: Path
     """A folder that the app may serve files from; it goes when the app ends."""
+    followers: Followers
+    """The runs that pages watch."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Desk":
@@ -50,7 +55,8 @@ class Desk:
         store = RunStore(settings.runs_dir)
         downloads = Path(mkdtemp(prefix="ftspace-"))
         atexit.register(shutil.rmtree, downloads, ignore_errors=True)
-        return cls(settings, store, InferenceClient(partial(queue.at_work, store)), downloads)
+        models = InferenceClient(partial(queue.at_work, store))
+        return cls(settings, store, models, downloads, Followers(store, partial(turn_of, store)))
 
     def look_after(self, *, warm: bool = True) -> None:
         """Sees to it that runs which wait are looked after, and has a worker wait for the next, if the app shall."""
@@ -89,11 +95,14 @@ class Desk:
 
     def line(self, run: Run) -> RunLine:
         """A run in a list."""
+        found = look(run)
         try:
             verdict = headline(read_results(run.results))[0] if run.results.exists() else None
-            return run_line(run.id, run.config, RunReader(run).status(), verdict)
-        except (FtspaceError, LogError):
+        except LogError:
             return run_line(run.id, None, None, None)
+        if isinstance(found, Damaged):
+            return run_line(run.id, None, None, None)
+        return run_line(run.id, run.config, found.status, verdict)
 
     def lines(self, most: int = 20) -> list[RunLine]:
         """The newest runs."""

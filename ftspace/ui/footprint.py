@@ -1,23 +1,19 @@
 """What a run takes, in words: memory as measured and as estimated, and its steps. Knows no gradio and no HTML."""
 
-from collections.abc import Sequence
-
-from ftspace.events import Prepared, Step
-
-RECENT = 50
-"""Steps whose pace is told."""
+from ftspace.state import RunState
 
 
-def footprint(prepared: Prepared, steps: Sequence[Step]) -> list[tuple[str, str]]:
+def footprint(state: RunState) -> list[tuple[str, str]]:
     """The facts about memory and steps, as far as they are known."""
-    measured = max((step.memory for step in steps if step.memory), default=None)
-    memory = [] if measured is None else [scaled(measured, "B")]
+    prepared = state.prepared
+    if prepared is None:
+        return []
+    memory = [] if state.memory is None else [scaled(state.memory, "B")]
     if prepared.predicted_bytes is not None:
         memory.append(f"{scaled(prepared.predicted_bytes, 'B')} estimated")
     step: list[str] = []
-    if len(steps) > 1:
-        first, last = steps[-RECENT - 1 :][0], steps[-1]
-        step.append(f"{(last.seconds - first.seconds) / max(1, last.step - first.step):.2f} s")
+    if state.pace is not None:
+        step.append(f"{state.pace:.2f} s")
     if prepared.step_flops is not None:
         step.append(scaled(prepared.step_flops, "FLOP"))
     return [(name, ", ".join(words)) for name, words in (("Memory", memory), ("Step", step)) if words]

@@ -5,7 +5,9 @@ from html import escape
 
 from ftspace.answers import Answered
 from ftspace.redact import redact
-from ftspace.ui.views import Live, ResultLine, RunLine, Tone
+from ftspace.ui import chart
+from ftspace.ui.live_view import Live
+from ftspace.ui.views import ResultLine, RunLine, Tone
 
 ANSWERED = 5
 """So many sample questions are shown of a run at work."""
@@ -96,8 +98,14 @@ def live(view: Live) -> str:
     return (
         f'<section class="ft-live ft-{view.tone}"><ol class="ft-phases">{phases}</ol>'
         f'<h2 role="status">{escape(view.headline)}</h2><p class="ft-detail">{escape(view.detail)}</p>'
-        f'{_bar(view)}<dl class="ft-facts">{facts}</dl>{diagnosis}{warnings}{_answered(view.answers)}</section>'
+        f"{_bar(view)}{chart.draw(view.training, view.validation, view.every)}"
+        f'<dl class="ft-facts">{facts}</dl>{diagnosis}{warnings}{_answered(view.answers)}</section>'
     )
+
+
+def shown(html: str, tag: str, known: str) -> str:
+    """The place that live.js keeps up to date: what is shown, its tag, and what the page's other widgets know."""
+    return f'<div id="live-view" data-tag="{escape(tag)}" data-known="{escape(known)}">{html}</div>'
 
 
 def _answered(answers: Sequence[Answered]) -> str:

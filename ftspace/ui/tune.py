@@ -1,37 +1,26 @@
 """Step 2: settings and Start; then the run at work, as its folder tells it. Starting returns at once."""
 
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from ftspace import jobs, preflight
+from ftspace import jobs, preflight, queue
 from ftspace.config import anchor
-from ftspace.disk import trouble
-from ftspace.errors import FtspaceError
+from ftspace.errors import FtspaceError, JobError
 from ftspace.redact import redact
-from ftspace.runs import Run, RunReader
-from ftspace.state import TERMINAL, Status
+from ftspace.runs import Run
+from ftspace.state import TERMINAL
 from ftspace.ui import form, markup, views
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk
+from ftspace.ui.following import Made
+from ftspace.ui.visitors import visitor_of
 
 _LOG_BYTES = 20_000
-
-
-@dataclass
-class Watch:
-    """What one page has been shown of its run, so that the next look sends only what is new."""
-
-    reader: RunReader
-    points: int = -1
-    status: Status | None = None
-    answers: bool = False
-    """Whether Compare was opened."""
-    results: bool = False
-    """Whether the results were shown."""
+_STOP = "Stop and keep what is learnt"
+_CANCEL = "Cancel"
 
 
 class Tune:
@@ -55,22 +44,11 @@ class Tune:
             self.start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
         with gr.Column(visible=False) as self.live:
             self.state = gr.HTML()
-            self.curve = gr.LinePlot(
-                views.curves(RunReader(Run(desk.downloads)).state),
-                x="step",
-                y="loss",
-                color="curve",
-                color_map={"training": "#6366f1", "validation": "#f59e0b"},
-                x_title="step",
-                y_title="loss",
-                color_title=" ",
-                height=280,
-                show_label=False,
-                visible=False,
-                elem_id="curve",
-            )
             with gr.Row():
-                self.stop = gr.Button("Stop and keep what is learnt", visible=False, elem_id="stop")
+                self.earlier = gr.Button("Earlier", visible=False, elem_id="earlier")
+                self.later = gr.Button("Later", visible=False, elem_id="later")
+                self.stop = gr.Button(_STOP, visible=False, elem_id="stop")
+                self.go_on = gr.Button("Go on", variant="primary", visible=False, elem_id="go-on")
                 self.see = gr.Button("See the results", variant="primary", visible=False, elem_id="see-results")
                 self.ask = gr.Button("Ask both models", visible=False, elem_id="ask-both")
             self.told = gr.HTML()
@@ -78,9 +56,17 @@ class Tune:
                 self.log = gr.Textbox(
                     show_label=False, lines=10, max_lines=20, interactive=False, elem_classes="ft-log"
                 )
+        self.acts: list[tuple[gr.Button, Callable[[str, gr.Request], str]]] = [
+            (self.stop, self.end),
+            (self.go_on, self.resume),
+            (self.earlier, self.bring_forward),
+            (self.later, self.put_back),
+        ]
         self.paced: list[Any] = [self.words, *(self.fields[name] for name in form.SET)]
         self.outputs: list[Any] = [self.form, self.live, *self._values(), self.trouble]
-        self.live_outputs: list[Any] = [self.state, self.curve, self.stop, self.see, self.ask, self.log_box, self.log]
+        self.live_outputs: list[Any] = [
+            self.state, self.earlier, self.later, self.stop, self.go_on, self.see, self.ask, self.log_box, self.log
+        ]  # fmt: skip
 
     def inputs(self) -> list[Any]:
         """The fields, in the order of `form.NAMES`."""
@@ -100,30 +86,26 @@ class Tune:
         chosen = form.preset(name)
         return [markup.note(chosen.words), *chosen.values(form.balanced_epochs(model, dataset)).values()]
 
-    def look(self, watch: Watch) -> list[Any]:
-        """Updates for `live_outputs` with what is new since the last look."""
-        status = watch.reader.status()
-        state, run = watch.reader.state, watch.reader.run
-        points = len(state.steps) + len(state.validations)
-        plot = gr.skip()
-        if points != watch.points:
-            shown = bool(state.steps or state.validations)
-            plot = gr.update(value=views.curves(state), visible=shown) if shown else gr.update(visible=False)
-        view = views.live(state, status, run.config, time.time(), trouble(run.path) if status == "interrupted" else "")
-        if status == watch.status:
-            others: list[Any] = [gr.skip()] * 5
-        else:
-            over = status in TERMINAL
-            broken = status in ("failed", "interrupted")
-            others = [
-                gr.update(visible=status in ("queued", "running"), interactive=True),
-                gr.update(visible=over and run.results.exists()),
-                gr.update(visible=over and run.adapter.is_dir()),
-                gr.update(visible=over, open=broken),
-                _log_tail(run) if over else "",
-            ]
-        watch.status, watch.points = status, points
-        return [markup.live(view), plot, *others]
+    def look(self, run: Run, made: Made, *, may_change: bool) -> list[Any]:
+        """Updates for `live_outputs`: what there is to say of a run, and what may be done with it."""
+        status = made.status
+        over = status in TERMINAL
+        waits = may_change and status == "queued"
+        return [
+            markup.shown(made.html, made.tag, made.known),
+            gr.update(visible=waits),
+            gr.update(visible=waits),
+            gr.update(
+                value=_CANCEL if status == "queued" else _STOP,
+                visible=may_change and status in ("queued", "running"),
+                interactive=True,
+            ),
+            gr.update(value=made.go_on, visible=may_change and bool(made.go_on), interactive=True),
+            gr.update(visible=over and run.results.exists()),
+            gr.update(visible=over and run.adapter.is_dir()),
+            gr.update(visible=over and may_change, open=status in ("failed", "interrupted")),
+            _log_tail(run) if over and may_change else "",
+        ]
 
     def begin(self, choice: Choice, values: list[Any]) -> tuple[Run | None, str]:
         """Checks the choice, makes a run and sets it going: the run, or a note on what is wrong, and nothing made."""
@@ -137,13 +119,33 @@ class Tune:
             return None, markup.note(str(error), "bad")
         return run, ""
 
-    def end(self, run_id: str) -> tuple[str, Any]:
+    def end(self, run_id: str, request: gr.Request) -> str:
         """Asks the run to stop; a note when it cannot be."""
+        return self._do(run_id, request, jobs.stop)
+
+    def resume(self, run_id: str, request: gr.Request) -> str:
+        """Lets the run go on from its newest checkpoint; a note when it cannot."""
+        return self._do(run_id, request, jobs.resume)
+
+    def bring_forward(self, run_id: str, request: gr.Request) -> str:
+        """Lets a run that waits come one place earlier among its owner's; a note when it cannot be."""
+        return self._do(run_id, request, lambda run: queue.move(run, -1))
+
+    def put_back(self, run_id: str, request: gr.Request) -> str:
+        """The same, one place later."""
+        return self._do(run_id, request, lambda run: queue.move(run, 1))
+
+    def _do(self, run_id: str, request: gr.Request, act: Callable[[Run], None]) -> str:
+        """Does something to a run that is the visitor's; a note on what is in the way."""
         try:
-            jobs.stop(self._desk.store.get(run_id))
+            run = self._desk.store.get(run_id)
+            if not visitor_of(request, self._desk.settings).may_change(run.access):
+                raise JobError(f"run {run_id} is not yours")
+            act(run)
         except FtspaceError as error:
-            return markup.note(str(error), "bad"), gr.skip()
-        return "", gr.update(interactive=False)
+            return markup.note(str(error), "bad")
+        self._desk.followers.of(run_id).void()
+        return ""
 
     def _grid(self, names: list[str], columns: int) -> None:
         for start in range(0, len(names), columns):

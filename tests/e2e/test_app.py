@@ -39,20 +39,26 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
 
     page.reload()
     expect(headline(page)).to_contain_text(AT_WORK, timeout=MOMENT)
-    expect(page.locator("#curve svg, #curve canvas").first).to_be_visible(timeout=MOMENT)
+    expect(page.locator(".ft-curve svg").first).to_be_visible(timeout=MOMENT)
 
     phone = visitor.open(width=390, height=844)
     phone.goto(address)
     expect(headline(phone)).to_contain_text(AT_WORK, timeout=MOMENT)
-    expect(phone.locator("#curve svg, #curve canvas").first).to_be_visible(timeout=MOMENT)
+    expect(phone.locator(".ft-curve svg").first).to_be_visible(timeout=MOMENT)
 
     app.kill()
+    expect(phone.locator("#say-lost")).to_have_text("The connection is lost; trying again …", timeout=MOMENT)
     app.start()
+    expect(phone.locator("#say-lost")).to_have_count(0, timeout=MOMENT)
+    expect(headline(phone)).to_contain_text(AT_WORK, timeout=MOMENT)
     page.goto(address)
     expect(headline(page)).to_contain_text(AT_WORK, timeout=MOMENT)
+    expect(page).to_have_title(re.compile(r"^(\d+ %|Training: step 0 of \d+|Comparing .*) · people · ftspace$"))
     expect(page.get_by_role("button", name="Stop and keep")).to_be_visible()
     picture(page, folder, "live")
 
+    expect(page.locator("#say-end")).to_contain_text("Finished.", timeout=LONG if pictures is None else 4 * LONG)
+    expect(page).to_have_title("Finished · people · ftspace")
     page.get_by_role("button", name="See the results").click(timeout=LONG if pictures is None else 4 * LONG)
     expect(page.locator(".ft-verdict")).to_contain_text(
         re.compile("tuned model|No difference shown|Too few questions"), timeout=MOMENT

@@ -4,7 +4,7 @@ from ftspace.checks import Check
 from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
 from ftspace.ui import look_markup, markup
-from ftspace.ui.views import Live
+from ftspace.ui.live_view import Live
 
 FOUND = Found(finding="echo", words="w", rows=1, share=1, removed=False, examples=[FoundExample(row=1, excerpt="e")])
 

@@ -16,7 +16,8 @@ from ftspace.lab import LabRow, LabToken
 from ftspace.redact import keep_secret
 from ftspace.settings import ROOT
 from ftspace.ui import look_markup, markup
-from ftspace.ui.views import Live, ResultLine, RunLine
+from ftspace.ui.live_view import Live
+from ftspace.ui.views import ResultLine, RunLine
 
 EVIL = [
     "<img src=x onerror=alert(1)>",
@@ -61,6 +62,7 @@ RENDERED: dict[str, Render] = {
     "markup.runs": lambda t: markup.runs([RunLine(t, t, t, t, "busy")]),
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "markup.live": lambda t: markup.live(_live(t)),
+    "markup.shown": lambda t: markup.shown(markup.live(_live(t)), t, t),
     "markup.results": lambda t: markup.results(
         t, "good", [ResultLine(t, t, t, t, t, t, t, t, "better", "good", (0, 0, 1))]
     ),

@@ -1,0 +1,95 @@
+"""`GET /live/RUN?seen=TAG`: what is new of a run, for the script of an open page (live.js).
+
+204 when what the page has is what there is, else JSON, made once for all who watch the run (following.py). It stands
+beside Gradio's own addresses and asks for the same cookie as they do, but goes around its queue: a look at what is
+ready costs no thread, so a few hundred pages are no load. The header Next-Ms says when to come again: all pages
+together come at most RATE times a second.
+"""
+
+import inspect
+import threading
+import time
+from asyncio import get_running_loop
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ftspace.errors import FtspaceError
+from ftspace.settings import Settings
+from ftspace.ui.following import Followers
+from ftspace.ui.visitors import visitor_of
+
+SCRIPT = Path(__file__).with_name("live.js")
+RATE = 45.0
+"""Answers a second, to all pages together: 200 pages come before the server lets go of their connections (5 s)."""
+SOONEST, LATEST = 1.0, 30.0
+"""Seconds after which a page comes again: with few pages open, and with any number."""
+
+
+class Turns:
+    """When each page is to come again: one after the other, so that they never come all at once."""
+
+    def __init__(self, rate: float = RATE) -> None:
+        """The first may come at once."""
+        self._gap = 1 / rate
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def take(self, now: float) -> float:
+        """Seconds from now to the turn that this gives away."""
+        with self._lock:
+            turn = min(max(now + SOONEST, self._next), now + LATEST)
+            self._next = turn + self._gap
+        return turn - now
+
+
+class LiveView:
+    """Answers the pages' scripts."""
+
+    def __init__(self, followers: Followers, settings: Settings) -> None:
+        """Shares the followers with the page's handlers."""
+        self._followers = followers
+        self._settings = settings
+        self._turns = Turns()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="live")
+
+    @property
+    def route(self) -> Route:
+        """The address, for the app that serves the page."""
+        return Route("/live/{run_id}", self.answer, methods=["GET"])
+
+    async def answer(self, request: Request) -> Response:
+        """What is new of a run; 401 without the password, 404 for a run that is none or not the visitor's to see."""
+        if not await _signed_in(request):
+            return Response(status_code=401)
+        try:
+            follower = self._followers.of(request.path_params["run_id"])
+            made = follower.at_hand or await get_running_loop().run_in_executor(self._threads, follower.look)
+        except FtspaceError:
+            self._followers.forget(request.path_params["run_id"])
+            return Response(status_code=404)
+        if not visitor_of(request, self._settings).may_see(made.access):
+            return Response(status_code=404)
+        headers = {"cache-control": "no-store", "next-ms": f"{1000 * self._turns.take(time.monotonic()):.0f}"}
+        if request.query_params.get("seen") == made.tag:
+            return Response(status_code=204, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
+            return Response(made.zipped, headers=headers, media_type="application/json")
+        return Response(made.plain, headers=headers, media_type="application/json")
+
+
+async def _signed_in(request: Request) -> bool:
+    """Whether the page's own routes would answer the request: see `get_current_user` in gradio/routes.py."""
+    app: Any = request.app
+    if app.auth_dependency is not None:
+        user = app.auth_dependency(request)
+        return (await user if inspect.isawaitable(user) else user) is not None
+    if app.auth is None:
+        return True
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(app.tokens.get(request.cookies.get(name)) is not None for name in names)
