@@ -56,6 +56,27 @@ def test_status(events: list[Event], alive: bool, stop: bool, status: Status) ->
     assert fold(events).status(["train", "evaluate"], alive=alive, stop_requested=stop) == status
 
 
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ([], "queued"),
+        ([TRAIN], "queued"),
+        ([TRAIN, TRAINED], "queued"),
+        ([TRAIN, finished("train", "failed")], "failed"),
+    ],
+)
+def test_a_run_with_a_ticket_is_queued_until_it_is_over(store: RunStore, events: list[Event], status: Status) -> None:
+    run = store.create(RunConfig())
+    run.ticket.touch()
+    log = EventLog(run.events)
+    for event in events:
+        log.append(event)
+    log.close()
+    assert RunReader(run).status() == status
+    with pytest.raises(JobError, match="waiting for its turn"):
+        store.delete(run.id)
+
+
 def test_a_run_without_tasks_ends_with_its_training() -> None:
     assert fold([TRAIN, TRAINED]).status(["train"], alive=False, stop_requested=False) == "finished"
 
