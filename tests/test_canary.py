@@ -134,12 +134,12 @@ def test_a_token_is_found_nowhere(hub: tuple[Echoing, str], tmp_path: Path) -> N
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *words]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
 
     def crash() -> int:
         command = [sys.executable, "-c", CRASH, str(crashed.path)]
         with crashed.log.open("ab") as log:
-            return subprocess.run(command, cwd=ROOT, env=env, stdout=log, stderr=log, timeout=200).returncode
+            return subprocess.run(command, cwd=ROOT, env=env, stdout=log, stderr=log, timeout=600).returncode
 
     with arguments_watched() as arguments, ThreadPoolExecutor(2) as pool:
         training = pool.submit(run, "-m", "ftspace", "run", str(config), "--json")

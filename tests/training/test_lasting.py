@@ -503,7 +503,7 @@ class Poison:
 
 
 def test_a_pickle_in_a_checkpoint_does_nothing(make, tokenizer: Any, tmp_path: Path) -> None:
-    run, mark = make(), tmp_path / "it-ran"
+    run, mark, content = make(), tmp_path / "it-ran", b""
     with pytest.raises(Killed):
         go(run, tokenizer, At(4, kill))
     found = checkpoints.newest(run.checkpoints, lambda said: None)
