@@ -4,12 +4,12 @@ import argparse
 from dataclasses import replace
 
 from ftspace.errors import ConfigError
-from ftspace.settings import read_settings
+from ftspace.settings import give_up_hub_token, read_settings
 from ftspace.streams import guard
 
 
 def main() -> None:
-    """Reads the settings, refuses to be open to others without a password, and serves the page."""
+    """Reads the settings, refuses to be open to others without a password or a sign-in, and serves the page."""
     parser = argparse.ArgumentParser(description="Fine-tune a model and see whether it got better, in a browser.")
     parser.add_argument("--share", action="store_true", help="make a public link; needs FTSPACE_PASSWORD")
     parser.add_argument("--data-dir", help="where runs lie (default: FTSPACE_DATA, else data/ beside this file)")
@@ -21,11 +21,10 @@ def main() -> None:
     except ConfigError as error:
         parser.error(str(error))
     settings = replace(settings, port=args.port or settings.port)
-    local = settings.host in ("127.0.0.1", "localhost", "::1") and not args.share
-    if not local and settings.space_id is None and not settings.password:
-        parser.error("others could open this app: set FTSPACE_PASSWORD, or drop --share and listen on 127.0.0.1")
-    if settings.space_id is not None and settings.hub_token and not settings.password:
-        parser.error("every visitor could read what HF_TOKEN can: set FTSPACE_PASSWORD too, or take HF_TOKEN away")
+    if refused := settings.why_not_open(share=args.share):
+        parser.error(refused)
+    if settings.sign_in:
+        give_up_hub_token()
     from ftspace.ui.app import build_app, launch
 
     try:

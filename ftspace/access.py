@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from ftspace.errors import FtspaceError
+
 LOCAL = "@local"
 """The owner where nobody signs in; no Hub user can be called so."""
+
+
+class NotAllowedError(FtspaceError):
+    """Something that a visitor may not do here."""
 
 
 class Access(BaseModel):
@@ -28,6 +34,11 @@ class Visitor:
     name: str
     """Hub user, LOCAL where nobody signs in, empty for somebody who has not signed in where others have."""
     may_start: bool
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder for what the visitor keeps here; that of somebody without a name stays empty."""
+        return self.name or "@nobody"
 
     def may_see(self, access: Access) -> bool:
         """Whether the run and all that belongs to it may be shown."""

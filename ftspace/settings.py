@@ -12,12 +12,14 @@ FTSPACE_MAX_WAITING
 FTSPACE_MAX_MINUTES
                   a run that is at work for longer is stopped and said to have failed (default: no limit)
 FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (default: none)
-SPACE_ID, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID
-                  set by a Hugging Face Space
+SYSTEM, SPACE_ID, SPACE_HOST, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES,
+OPENID_PROVIDER_URL
+                  set by a Hugging Face Space; the last four where its README says hf_oauth
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 """
 
+import ipaddress
 import itertools
 import math
 import os
@@ -47,6 +49,10 @@ UPLOADS_MAX_FILES = 500
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 """What keeps a process from asking the Hub."""
+_OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+"""Without all of them Gradio would let everybody sign in as whom they like."""
+_NO_JOBS_BUSINESS = ("OAUTH_CLIENT_SECRET", "FTSPACE_PASSWORD")
+_HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 WORKER_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -82,6 +88,8 @@ class Settings:
     """Whether the app has a process waiting for its next run."""
     sign_in: bool = False
     """Whether visitors sign in with their Hub account: a Space with OAuth."""
+    space_hosts: tuple[str, ...] = ()
+    """Names under which a Space is reached."""
     users: tuple[str, ...] = ()
     """With sign-in, the Hub names that may start runs; `*` stands for everybody."""
     max_waiting: int = 5
@@ -95,6 +103,24 @@ class Settings:
     def runs_dir(self) -> Path:
         """The folder with one folder a run."""
         return self.data_dir / "runs"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address that the app listens on."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def why_not_open(self, *, share: bool) -> str | None:
+        """Why an app with these settings must not be started, in a line; None when it may."""
+        if self.password or (self.sign_in and not share):
+            return None
+        if self.space_id is not None and not share:
+            return "everybody could use this Space: put hf_oauth: true into its README, or set FTSPACE_PASSWORD"
+        if share or not self.is_loopback:
+            return "others could open this app: set FTSPACE_PASSWORD, or drop --share and listen on 127.0.0.1"
+        return None
 
 
 def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -110,7 +136,8 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
         hub_token=bool(environ.get("HF_TOKEN")),
         space_id=space_id,
         warm=_switch("FTSPACE_WARM", environ.get("FTSPACE_WARM") or "1"),
-        sign_in=space_id is not None and bool(environ.get("OAUTH_CLIENT_ID")),
+        sign_in=space_id is not None and environ.get("SYSTEM") == "spaces" and all(map(environ.get, _OAUTH)),
+        space_hosts=_names(environ.get("SPACE_HOST") or ""),
         users=_names(environ.get("FTSPACE_USERS") or environ.get("SPACE_AUTHOR_NAME") or ""),
         max_waiting=_whole("FTSPACE_MAX_WAITING", environ.get("FTSPACE_MAX_WAITING") or "5"),
         max_minutes=_minutes(environ.get("FTSPACE_MAX_MINUTES")),
@@ -182,6 +209,8 @@ def worker_env(*, offline: bool, token: str | None = None, environ: Mapping[str,
     Of several GPUs that this process may see, a job sees the first. A `token` for the Hub wins over this process's.
     """
     env = {**WORKER_ENV, **environ}
+    for name in _NO_JOBS_BUSINESS:
+        env.pop(name, None)
     env["CUDA_VISIBLE_DEVICES"] = env["CUDA_VISIBLE_DEVICES"].partition(",")[0].strip()
     env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), environ.get("PYTHONPATH")) if p)
     if offline:
@@ -250,6 +279,16 @@ def anchored(name: str) -> str:
     """`name` as an absolute path when it is a file or folder relative to here; what only the project holds stays."""
     path = resolve_local(name)
     return name if path is None or path == (ROOT / name).resolve() else str(path)
+
+
+def give_up_hub_token() -> None:
+    """Takes the machine's own Hub token from this process and its children: visitors read with theirs.
+
+    The Hub's client reads where its token lies when it is imported: call it before.
+    """
+    for name in _HUB_TOKENS:
+        os.environ.pop(name, None)
+    os.environ["HF_TOKEN_PATH"] = os.devnull
 
 
 def go_offline() -> None:

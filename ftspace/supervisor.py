@@ -22,10 +22,12 @@ from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Finished, Warned, read_events
 from ftspace.launchers.local import WaitingWorker
 from ftspace.queue import Ticket
+from ftspace.redact import keep_secret
 from ftspace.runs import Run, take_lock
 from ftspace.settings import OFFLINE, read_settings, worker_env
 from ftspace.slots import Slot, slots_of
 from ftspace.state import fold
+from ftspace.streams import guard
 from ftspace.webhook import document, tell
 
 LOOK_SECONDS = 3.0
@@ -269,6 +271,7 @@ class Supervisor:
                 case "start":
                     self._given_up.discard(words["run"])
                     self._envs[words["run"]] = words["env"]
+                    keep_secret(words["env"].get("HF_TOKEN"))
                 case "warm":
                     self._offline = words["offline"]
                     if not self._worker and self._warm_at is None:
@@ -282,6 +285,7 @@ class Supervisor:
 
 def main(words: list[str]) -> None:
     """Looks after the runs of a folder."""
+    guard()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     lock = int(words[1])
     listener = socket.socket(fileno=int(words[2]))

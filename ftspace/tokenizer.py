@@ -13,6 +13,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from ftspace.chat import Template, folding, install_template, make_template
 from ftspace.errors import ModelError
+from ftspace.hub.asker import hub_token
 from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.templates import NAMED
@@ -212,7 +213,7 @@ def _fetch(config: ModelConfig, name: str) -> Path | None:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        return Path(hf_hub_download(config.id, name, revision=config.revision))
+        return Path(hf_hub_download(config.id, name, revision=config.revision, token=hub_token()))
     except LocalEntryNotFoundError as error:  # the Hub is out of reach: what is not in the cache is not known
         if name not in (CONFIG, TOKENIZER):
             return None

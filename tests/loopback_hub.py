@@ -16,7 +16,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 import yaml
@@ -277,9 +277,17 @@ def _error(status: int, code: str, message: str) -> Response:
     return JSONResponse({"error": message}, status, headers={"X-Error-Code": code, "X-Error-Message": message})
 
 
+class Served(Protocol):
+    """What can be served."""
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        ...
+
+
 @contextmanager
-def serve(hub: LoopbackHub, port: int = 0) -> Generator[str]:
-    """The hub on a free port of 127.0.0.1 for as long as the context lasts; gives its address."""
+def serve(hub: Served, port: int = 0) -> Generator[str]:
+    """The hub, or another such app, on a free port of 127.0.0.1 for as long as the context lasts; gives its address."""
     server = uvicorn.Server(uvicorn.Config(hub.app, port=port, interface="asgi3", lifespan="off", log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

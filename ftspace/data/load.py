@@ -21,6 +21,7 @@ from ftspace.data.files import files_in, kind_of, one_kind
 from ftspace.data.kinds import BUILDERS, Kind
 from ftspace.data.stored_rows import UNREADABLE, Batch
 from ftspace.errors import DatasetError
+from ftspace.hub.asker import hub_token
 from ftspace.hub.find import commit_of
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
@@ -243,7 +244,7 @@ def _hub_splits(config: DataConfig, builder: Any) -> list[str]:
     with _explained(config):
         import datasets
 
-        return [str(name) for name in datasets.get_dataset_split_names(config.id, config.config)]
+        return [str(name) for name in datasets.get_dataset_split_names(config.id, config.config, token=hub_token())]
 
 
 def _builder(config: DataConfig, path: str, commit: str | None, data_dir: str | None = None) -> Any:
@@ -256,11 +257,11 @@ def _builder(config: DataConfig, path: str, commit: str | None, data_dir: str | 
     with _explained(config):
         try:
             name = None if data_dir else config.config
-            return datasets.load_dataset_builder(path, name, data_dir=data_dir, revision=revision)
+            return datasets.load_dataset_builder(path, name, data_dir=data_dir, revision=revision, token=hub_token())
         except ValueError as error:
             if "BuilderConfig" not in str(error) and "Config name is missing" not in str(error):
                 raise
-            names = datasets.get_dataset_config_names(path, revision=revision)
+            names = datasets.get_dataset_config_names(path, revision=revision, token=hub_token())
             asked = f"has no configuration {config.config}" if config.config else "has several configurations"
             raise DatasetError(f"data.config: {config.id} {asked}; give one of: {', '.join(names)}") from error
         except ConnectionError as error:

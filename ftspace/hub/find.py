@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
+from ftspace.hub.asker import hub_token
 
 Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
@@ -37,7 +38,7 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     )
 
     wrong: type[FtspaceError] = ModelError if kind == "model" else DatasetError
-    api = HfApi()
+    api = HfApi(token=hub_token())
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
         info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)

@@ -60,12 +60,14 @@ class InferenceClient:
         served = self._served
         return served is not None and served.run_id == run.id and served.process.poll() is None
 
-    def open(self, run: Run) -> None:
+    def open(self, run: Run, token: str | None = None) -> None:
         """Loads the run's models when they are not, and waits for them; another run's are given up.
+
+        `token` is the one to ask the Hub with, if it is another than this machine's.
 
         Raises JobError when the run has no adapter or a job has the machine, ModelError when loading fails.
         """
-        self._opened(run)
+        self._opened(run, token)
 
     @property
     def pid(self) -> int | None:
@@ -107,17 +109,16 @@ class InferenceClient:
             served.asking -= 1
             served.used = time.monotonic()
 
-    def _opened(self, run: Run) -> _Served:
+    def _opened(self, run: Run, token: str | None = None) -> _Served:
         if not run.adapter.is_dir():
             raise JobError("this run has no adapter yet, so there is no tuned model to ask")
         with self._lock:
-            worker = self._busy()
-            if worker is not None:
-                raise JobError(f"the machine is at work on run {worker}; ask again when it is done")
+            if self._busy() is not None:
+                raise JobError("the machine is at work on a run; ask again when it is done")
             served = self._served
             if served is None or served.run_id != run.id or served.process.poll() is not None:
                 self._stop()
-                served = self._served = _start(run)
+                served = self._served = _start(run, token)
                 threading.Thread(target=self._watch, args=[served], daemon=True).start()
             return served
 
@@ -143,7 +144,7 @@ class InferenceClient:
             time.sleep(LOOK_SECONDS)
 
 
-def _start(run: Run) -> _Served:
+def _start(run: Run, token: str | None) -> _Served:
     """Starts a child for the run and waits until it serves. Raises ModelError in the child's words."""
     from openai import DefaultHttpxClient, OpenAI
 
@@ -155,7 +156,7 @@ def _start(run: Run) -> _Served:
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=ROOT,
-            env=worker_env(offline=run.config.hub.offline),
+            env=worker_env(offline=run.config.hub.offline) | ({"HF_TOKEN": token} if token else {}),
             text=True,
         )
     assert process.stdin is not None and process.stdout is not None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspace.errors import ModelError
+from ftspace.hub.asker import hub_token
 from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.tokenizer import finder
@@ -234,7 +235,7 @@ def _remote(config: ModelConfig) -> dict[str, tuple[str, Sequence[int]]] | None:
         cached = try_to_load_from_cache(config.id, "model.safetensors", revision=config.revision)
         if isinstance(cached, str):
             return _local(Path(cached).parent)
-        asked = get_safetensors_metadata(config.id, revision=config.revision)
+        asked = get_safetensors_metadata(config.id, revision=config.revision, token=hub_token())
     except (
         HfHubHTTPError,
         HTTPError,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from ftspace.access import Visitor
 from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
@@ -16,10 +18,11 @@ from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
+from ftspace.ui.guests import Door, Sharing
 from ftspace.ui.live import SCRIPT, LiveView
 from ftspace.ui.results import ResultsStep
 from ftspace.ui.tune import Tune
-from ftspace.ui.visitors import visitor_of
+from ftspace.ui.web import Gate
 
 MAX_UPLOAD = "200mb"
 _FOLLOW = "id => window.ftspace.follow(id)"
@@ -39,6 +42,7 @@ def build_app(settings: Settings) -> "Page":
 def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
     """Serves the page until the process is ended. Asks for the password of the settings when they have one."""
     live = LiveView(page.desk.followers, settings)
+    gate = Middleware(Gate, settings=settings, shared_at=lambda: page.blocks.share_url)
     page.blocks.queue(default_concurrency_limit=8, max_size=200, api_open=False).launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -54,7 +58,8 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,
         head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
-        app_kwargs={"routes": [live.route]},
+        num_workers=0,  # they would serve files and take uploads past the gate
+        app_kwargs={"routes": [live.route], "middleware": [gate]},
     )
 
 
@@ -79,7 +84,9 @@ class Page:
             self.origin = gr.Textbox(visible=False)
             self.watch = gr.State(None)
             self.head = gr.HTML(markup.header(None))
+            self.door = Door(desk)
             self.notice = gr.HTML()
+            self.sharing = Sharing(desk, self.run_id)
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
                 with gr.Tab("1 Choose", id="choose"):
                     self.choose = Choose(desk)
@@ -97,6 +104,7 @@ class Page:
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
+        everything += [*self.door.outputs, *self.sharing.outputs]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
@@ -129,22 +137,26 @@ class Page:
 
     def _open(self, request: gr.Request) -> Updates:
         """The page for its address: `?run=ID` shows a run, `?from=ID` a new one with that run's settings."""
+        visitor = self.desk.visitor(request)
         wanted, origin = (str(request.query_params.get(name) or "") for name in ("run", "from"))
-        run = self.desk.find(wanted) if wanted else None
+        run = self.desk.find(wanted, visitor) if wanted else None
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
-        origin_run = self.desk.find(origin) if origin else None
-        self.desk.look_after()
-        return {**self._page(run, origin_run.id if origin_run else "", request), self.notice: markup.note(lost, "bad")}
+        origin_run = self.desk.find(origin, visitor) if origin else None
+        self.desk.look_after(warm=visitor.may_start)
+        page = self._page(run, origin_run.id if origin_run else "", visitor)
+        return {**page, self.notice: markup.note(lost, "bad")}
 
-    def _page(self, run: Run | None, origin: str, request: gr.Request) -> Updates:
+    def _page(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
         return {
             self.run_id: run.id if run else "",
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
-            **self.choose.show(run, origin),
-            **dict(zip(self.tune.outputs, self.tune.show(run, origin), strict=True)),
-            **(self._news(run.id, None, request) if run else {self.watch: None}),
-            self.steps: gr.Tabs(selected=self._step_of(run)),
+            **self.door.show(run, visitor),
+            **self.sharing.show(run, visitor),
+            **self.choose.show(run, origin, visitor),
+            **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
+            **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
+            self.steps: gr.Tabs(selected=self._step_of(run), visible=run is not None or visitor.may_start),
         }
 
     def _step_of(self, run: Run | None) -> str:
@@ -154,11 +166,13 @@ class Page:
         over = self.desk.followers.of(run.id).look().status in TERMINAL
         return "results" if over and run.results.exists() else "tune"
 
-    def _news(self, run_id: str, watch: Watch | None, request: gr.Request) -> Updates:
+    def _news(self, request: gr.Request, run_id: str, watch: Watch | None) -> Updates:
         """What the widgets have to show of the run; what they show already is not sent again."""
-        run = self.desk.find(run_id)
-        visitor = visitor_of(request, self.desk.settings)
-        if run is None or not visitor.may_see(run.access):
+        return self._news_for(self.desk.visitor(request), run_id, watch)
+
+    def _news_for(self, visitor: Visitor, run_id: str, watch: Watch | None) -> Updates:
+        run = self.desk.find(run_id, visitor)
+        if run is None:
             return {self.notice: markup.note(f"The run {run_id} is gone; it may have been deleted.", "bad")}
         if watch is None or watch.run_id != run_id:  # a page that was open before this app was started
             watch = Watch(run_id)
@@ -174,13 +188,13 @@ class Page:
 
     def _start(self, request: gr.Request, *sent: Any) -> Updates:
         said, values = sent[: len(NAMES)], list(sent[len(NAMES) :])
-        run, trouble = self.tune.begin(Choice.of(said), values)
+        run, trouble = self.tune.begin(request, Choice.of(said), values)
         if run is None:
             return {self.tune.trouble: trouble}
-        return {**self._page(run, "", request), self.notice: ""}
+        return {**self._page(run, "", self.desk.visitor(request)), self.notice: ""}
 
-    def _suit(self, origin: str, model: str, dataset: str) -> list[Any]:
-        draft = self.desk.draft(origin)
+    def _suit(self, request: gr.Request, origin: str, model: str, dataset: str) -> list[Any]:
+        draft = self.desk.draft(origin, self.desk.visitor(request))
         tasks, *values = form.suiting(draft, model, dataset)
         return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values, ""]
 

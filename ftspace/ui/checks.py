@@ -62,9 +62,10 @@ class ChecksTab:
         """What an opened run's preparation found in all its rows."""
         return {**self._found(report, later=False), self.begin: gr.update(visible=False)}
 
-    def _look(self, *values: Any) -> Updates:
+    def _look(self, request: gr.Request, *values: Any) -> Updates:
         try:
-            found = first_rows(self._desk.config_of(Choice.of(values).settled()).data, LOOKED_AT)
+            with self._desk.answering(request, "look") as visitor:
+                found = first_rows(self._desk.config_of(Choice.of(values).settled(), visitor).data, LOOKED_AT)
         except FtspaceError as error:
             return {self.told: markup.note(str(error), "bad")}
         return self._found(report_on(found.conversations), later=True)

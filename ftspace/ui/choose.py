@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ftspace.access import Visitor
 from ftspace.chat import answer_spans
 from ftspace.config import RunConfig, default_config, help_of
 from ftspace.data.load import BUILDERS
@@ -129,16 +130,16 @@ class Choose:
         """The lab's controls that begin with what the form says, by the name of the field."""
         return self._lab.by_field
 
-    def show(self, run: Run | None, origin: str) -> Updates:
+    def show(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
         """A run's choice, which is fixed, or a new one that starts from the run `origin`."""
-        config = run.config if run else self._desk.draft(origin)
-        models, datasets = self._desk.used()
+        config = run.config if run else self._desk.draft(origin, visitor)
+        models, datasets = self._desk.used(visitor)
         bundled = [str(path.relative_to(ROOT)) for path in _bundled_datasets()]
         fixed = run is not None
         note = markup.note(
             "This is what the run was made from.", link=("New run with the same choice", f"?from={run.id}")
         ) if run else ""  # fmt: skip
-        choice = self._choice_of(config, origin)
+        choice = Choice.of_config(config, self._desk.review_of(config, visitor), origin)
         shown: Updates = {
             self._fields[name]: value
             for name, value in choice.values.items()
@@ -160,16 +161,15 @@ class Choose:
             self._mapping.editor: gr.update(visible=not fixed),
             self._mapping.more: gr.update(visible=not fixed),
             **{part: gr.update(visible=not fixed) for part in self._review.editor},
-            self.runs: "" if fixed else markup.runs(self._desk.lines()),
+            self.runs: "" if fixed else markup.runs(self._desk.lines(visitor), self._desk.shown(visitor)),
         }
 
-    def look_anew(self, *sent: Any) -> Updates:
+    def look_anew(self, request: gr.Request, *sent: Any) -> Updates:
         """A page's first look."""
-        return self.look(*sent, anew=True)
+        return self.look(request, *sent, anew=True)
 
-    def look(self, *sent: Any, typing: bool = False, anew: bool = False) -> Updates:
+    def look(self, request: gr.Request, *sent: Any, typing: bool = False, anew: bool = False) -> Updates:
         """All that follows from the choice: the rows, how they are read, and the tab that is open."""
-        run_id, tab = sent[:2]
         said = Choice.of(sent[-len(NAMES) :])
         choice = said.settled()
         updates: Updates = {self.about: choice.dataset}
@@ -179,26 +179,26 @@ class Choose:
                 **dict.fromkeys(self._checks.switches.values(), False),
                 self.review: "",
             }
-        return updates | self._look_at(choice, run_id, tab, sent, typing=typing, anew=anew or choice != said)
-
-    def _look_at(
-        self, choice: Choice, run_id: Any, tab: Any, sent: tuple[Any, ...], *, typing: bool, anew: bool
-    ) -> Updates:
         try:
-            found = seen(self._desk.config_of(choice.recognized()).data)
+            with self._desk.answering(request, "look") as visitor:
+                return updates | self._look_at(choice, visitor, sent, typing=typing, anew=anew or choice != said)
         except FtspaceError as error:
             trouble = markup.note(str(error), "bad")
-            return {self.rows: trouble, **self._mapping.nothing(trouble)}
+            return updates | {self.rows: trouble, **self._mapping.nothing(trouble)}
+
+    def _look_at(self, choice: Choice, visitor: Visitor, sent: tuple[Any, ...], *, typing: bool, anew: bool) -> Updates:
+        run_id, tab = sent[:2]
+        found = seen(self._desk.config_of(choice.recognized(), visitor).data)
         filled = choice if typing else choice.prefilled(found.columns, found.mapping)
         updates = self._mapping.show(filled, found, anew=anew or filled != choice, fixed=bool(run_id))
-        updates |= self._rows(filled, asked=bool(found.readings) and not run_id)
+        updates |= self._rows(filled, visitor, asked=bool(found.readings) and not run_id)
         if found.format is None and found.columns and anew:
             updates |= {self.look_tabs: gr.Tabs(selected="columns"), self.open: "columns"}
-        return updates | self._opened(tab, filled, sent)
+        return updates | self._opened(tab, filled, visitor, sent)
 
-    def _rows(self, choice: Choice, *, asked: bool) -> Updates:
+    def _rows(self, choice: Choice, visitor: Visitor, *, asked: bool) -> Updates:
         try:
-            config = self._desk.config_of(choice)
+            config = self._desk.config_of(choice, visitor)
             found = first_rows(config.data)
             template, own = template_for(config.model)
             texts = [_cut(*answer_spans(template, conversation)) for conversation in found.conversations[:ROWS]]
@@ -224,49 +224,49 @@ class Choose:
             self._mapping.example: markup.preview(texts[:1], "The first row, read so:"),
         }
 
-    def _opened(self, tab: Any, choice: Choice, sent: tuple[Any, ...]) -> Updates:
+    def _opened(self, tab: Any, choice: Choice, visitor: Visitor, sent: tuple[Any, ...]) -> Updates:
         """The tab that is open, which looks at more than the first rows."""
         run_id = sent[0]
         if tab == "tokens":
-            return self._lab.open(choice, *sent[4 : 4 + len(self._lab.place)])
+            return self._lab.open(choice, visitor, *sent[4 : 4 + len(self._lab.place)])
         if tab == "review":
-            return self._review.open(choice, *sent[2:4])
-        if tab == "checks" and run_id and (run := self._desk.find(run_id)):
+            return self._review.open(choice, visitor, *sent[2:4])
+        if tab == "checks" and run_id and (run := self._desk.find(run_id, visitor)):
             manifest = read_manifest(run.data)
             return self._checks.reported(manifest.report) if manifest and manifest.report else {}
         return {}
 
-    def _look_while_typing(self, *sent: Any) -> Updates:
+    def _look_while_typing(self, request: gr.Request, *sent: Any) -> Updates:
         said = Choice.of(sent[-len(NAMES) :])
         if said != said.settled():  # the page is being filled, or the dataset was changed: another look follows
             return {self.rows: gr.skip()}
-        return self.look(*sent, typing=True)
+        return self.look(request, *sent, typing=True)
 
-    def _answer(self, reading: Any, *sent: Any) -> Updates:
+    def _answer(self, request: gr.Request, reading: Any, *sent: Any) -> Updates:
         """The choice with the reading that was picked."""
         choice = Choice.of(sent[-len(NAMES) :]).settled()
         try:
-            choice = self._mapping.answered(choice, seen(self._desk.config_of(choice.recognized()).data), reading)
+            with self._desk.answering(request, "look") as visitor:
+                found = seen(self._desk.config_of(choice.recognized(), visitor).data)
+                choice = self._mapping.answered(choice, found, reading)
+                return self._look_at(choice, visitor, sent, typing=False, anew=True)
         except FtspaceError as error:
             return {self.rows: markup.note(str(error), "bad")}
-        return self._look_at(choice, sent[0], sent[1], sent, typing=False, anew=True)
 
     def _opener(self, tab: str) -> Any:
-        def opened(*sent: Any) -> Updates:
-            return {self.open: tab, **self._opened(tab, Choice.of(sent[-len(NAMES) :]).settled(), sent)}
+        def opened(request: gr.Request, *sent: Any) -> Updates:
+            choice = Choice.of(sent[-len(NAMES) :]).settled()
+            try:
+                with self._desk.answering(request, "look") as visitor:
+                    return {self.open: tab, **self._opened(tab, choice, visitor, sent)}
+            except FtspaceError as error:
+                return {self.open: tab, self.rows: markup.note(str(error), "bad")}
 
         return opened
 
-    def _choice_of(self, config: RunConfig, origin: str) -> Choice:
+    def _take(self, request: gr.Request, path: str) -> tuple[Any, str]:
         try:
-            review = self._desk.reviews.id_of(config.data.review)
-        except FtspaceError:
-            review = ""
-        return Choice.of_config(config, review, origin)
-
-    def _take(self, path: str) -> tuple[Any, str]:
-        try:
-            return gr.update(value=str(self._desk.keep_upload(Path(path)))), ""
+            return gr.update(value=str(self._desk.keep_upload(Path(path), self._desk.admit(request, "upload")))), ""
         except FtspaceError as error:
             return gr.skip(), markup.note(f"The file was not taken, the dataset above stays: {error}", "bad")
 

@@ -11,6 +11,7 @@ from ftspace.errors import FtspaceError
 from ftspace.runs import Run
 from ftspace.ui import markup
 from ftspace.ui.desk import Desk
+from ftspace.ui.visitors import token_of
 
 EXAMPLES = 6
 _LOOKED_AT = 200
@@ -71,7 +72,9 @@ class Compare:
         longest = min(1024, max(8, run.config.eval.max_new_tokens))
         return ["", gr.update(visible=True), gr.update(samples=samples, visible=bool(samples)), longest]
 
-    def _ask(self, run_id: str, prompt: str, tokens: int, temperature: float) -> Iterator[tuple[_Chat, _Chat, str]]:
+    def _ask(
+        self, request: gr.Request, run_id: str, prompt: str, tokens: int, temperature: float
+    ) -> Iterator[tuple[_Chat, _Chat, str]]:
         question = prompt.strip()
         if not question:
             yield [], [], markup.note("Write a question first, or pick one of the examples.")
@@ -79,10 +82,10 @@ class Compare:
         asked = [{"role": "user", "content": question}]
         told = ""
         try:
-            run = self._desk.store.get(run_id)
+            run = self._desk.get(run_id, self._desk.admit(request, "ask"))
             if not self._desk.models.is_open(run):
                 yield asked, asked, markup.note("Loading the model; the first answer takes some seconds …", "busy")
-                self._desk.models.open(run)
+                self._desk.models.open(run, token_of(request))
             expected = next((answer for known, answer in _questions(run) if known == question), None)
             told = markup.note(f"The dataset's answer: {expected}") if expected is not None else ""
             answers = {"base": "", "tuned": ""}

@@ -1,23 +1,32 @@
-"""What every step of the page works with: where runs lie, the loaded models, and who may read what. No gradio here."""
+"""What every step of the page works with: where runs lie, the loaded models, and who may read what.
+
+Whatever leads to a run or a file takes the visitor who asks for it, so that no handler can leave that question out.
+"""
 
 import atexit
 import hashlib
 import re
 import secrets
 import shutil
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
+
+import gradio as gr
 
 from evals.errors import LogError
 from evals.log import read_results
 from ftspace import jobs, queue
+from ftspace.access import LOCAL, Access, NotAllowedError, Visitor
 from ftspace.config import RunConfig, default_config
 from ftspace.data.files import check_unpacked, kind_of
 from ftspace.data.load import check_file
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
+from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
 from ftspace.listing import Damaged, look
 from ftspace.runs import Run, RunStore
@@ -32,9 +41,14 @@ from ftspace.settings import (
 )
 from ftspace.ui.choice import Choice
 from ftspace.ui.following import Followers
+from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, headline, run_line
+from ftspace.ui.visitors import token_of, visitor_of
+
+_OWNERS_SHARE = 5
+"""One visitor's uploads may take this part of what all may take."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ class Desk:
     """A folder that the app may serve files from; it goes when the app ends."""
     followers: Followers
     """The runs that pages watch."""
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, settings: Settings) -> "Desk":
@@ -66,32 +81,81 @@ class Desk:
             else:
                 jobs.look_after(self.store)
 
-    def find(self, run_id: str) -> Run | None:
-        """The run of an id that a page sent; None when it is none, or none that can be read."""
+    def visitor(self, request: gr.Request) -> Visitor:
+        """Who sent a request."""
+        return visitor_of(request, self.settings)
+
+    def admit(self, request: gr.Request, act: Act) -> Visitor:
+        """The visitor who sent a request for what costs something. Raises NotAllowedError, or TooOftenError."""
+        visitor = self.visitor(request)
+        if not visitor.may_start:
+            raise NotAllowedError(
+                f"{visitor.name} may not start runs on this Space; duplicate it to have one of your own"
+                if visitor.name
+                else "sign in first: this is for those who may start runs on this Space"
+            )
+        self.limits.take(act, visitor.name, OWNER_TIMES if visitor.name == LOCAL else 1)
+        return visitor
+
+    @contextmanager
+    def answering(self, request: gr.Request, act: Act) -> Generator[Visitor]:
+        """Admits the visitor who sent a request; until it is left, the Hub is asked with the visitor's own token."""
+        visitor = self.admit(request, act)
+        with asking_with(token_of(request)):
+            yield visitor
+
+    def find(self, run_id: str, visitor: Visitor) -> Run | None:
+        """The run of an id that a page sent; None when it is none, none that can be read, or not for this visitor."""
         try:
             run = self.store.get(run_id)
-            run.config  # noqa: B018  (reads config.json)
+            return run if visitor.may_see(run.access) and run.config else None
         except FtspaceError:
             return None
+
+    def get(self, run_id: str, visitor: Visitor) -> Run:
+        """The run of an id that a page sent. Raises JobError, in the same words, for all that `find` finds nothing."""
+        run = self.find(run_id, visitor)
+        if run is None:
+            raise JobError("there is no such run here; it may have been deleted")
         return run
 
-    def draft(self, origin: str) -> RunConfig:
+    def own(self, run_id: str, visitor: Visitor) -> Run:
+        """The same, for what changes it. Raises NotAllowedError when the visitor can only look at it."""
+        run = self.get(run_id, visitor)
+        if not visitor.may_change(run.access):
+            raise NotAllowedError("only the owner of this run can do that")
+        return run
+
+    def create(self, config: RunConfig, visitor: Visitor) -> Run:
+        """A new run of a visitor's. Raises DiskError."""
+        return self.store.create(config, Access(owner=visitor.name))
+
+    def draft(self, origin: str, visitor: Visitor) -> RunConfig:
         """The config that a new run starts from: that of the run `origin`, else the embedded default."""
-        run = self.find(origin)
+        run = self.find(origin, visitor)
         return run.config if run else default_config()
 
-    def config_of(self, choice: Choice) -> RunConfig:
+    def config_of(self, choice: Choice, visitor: Visitor) -> RunConfig:
         """The config that a page's choice in step 1 makes, checked for who may read it. Raises ConfigError."""
         settled = choice.settled()
-        config = settled.config_over(self.draft(settled.origin), self.reviews.path(settled.review))
-        self.check_may_read(config)
+        review = self.reviews_of(visitor).path(settled.review)
+        config = settled.config_over(self.draft(settled.origin, visitor), review)
+        self.check_may_read(config, visitor)
         return config
 
-    def with_closed_review(self, config: RunConfig, choice: Choice) -> RunConfig:
+    def with_closed_review(self, config: RunConfig, choice: Choice, visitor: Visitor) -> RunConfig:
         """The config with a copy of the choice's decisions that nobody writes any more. Raises DiskError."""
-        closed = self.reviews.close(choice.settled().review)
+        closed = self.reviews_of(visitor).close(choice.settled().review)
         review = str(closed) if closed else None
         return config.model_copy(update={"data": config.data.model_copy(update={"review": review})})
+
+    def review_of(self, config: RunConfig, visitor: Visitor) -> str:
+        """The id of the decisions that a config names; "" when there are none, or none that the visitor may read."""
+        named = config.data.review
+        try:
+            return self.reviews_of(visitor).id_of(named) if named and self._may_read(named, visitor) else ""
+        except FtspaceError:
+            return ""
 
     def line(self, run: Run) -> RunLine:
         """A run in a list."""
@@ -104,38 +168,60 @@ class Desk:
             return run_line(run.id, None, None, None)
         return run_line(run.id, run.config, found.status, verdict)
 
-    def lines(self, most: int = 20) -> list[RunLine]:
-        """The newest runs."""
-        return [self.line(run) for run in self.store.list()[:most]]
+    def lines(self, visitor: Visitor, most: int = 20) -> list[RunLine]:
+        """The newest runs of a visitor's own."""
+        return self._lines(visitor.may_change, most)
 
-    def used(self) -> tuple[list[str], list[str]]:
-        """The models and the datasets of earlier runs, newest first."""
-        configs = [run.config for run in map(self.find, (run.id for run in self.store.list()[:50])) if run]
+    def shown(self, visitor: Visitor, most: int = 20) -> list[RunLine]:
+        """The newest runs that others let everybody see."""
+        return self._lines(lambda access: access.public and not visitor.may_change(access), most)
+
+    def _lines(self, wanted: Callable[[Access], bool], most: int) -> list[RunLine]:
+        return [self.line(run) for run in islice((run for run in self.store.list() if wanted(run.access)), most)]
+
+    def used(self, visitor: Visitor) -> tuple[list[str], list[str]]:
+        """The models and the datasets of a visitor's own earlier runs, newest first."""
+        own = (run.id for run in self.store.list() if visitor.may_change(run.access))
+        configs = [run.config for run_id in islice(own, 50) if (run := self.find(run_id, visitor))]
         return [config.model.id for config in configs], [config.data.id for config in configs]
 
-    def check_may_read(self, config: RunConfig) -> None:
-        """Raises ConfigError when visitors of a Space name files of the machine that are not theirs to read."""
-        if self.settings.space_id is None:
-            return
-        if config.model.trust_code:
-            raise ConfigError("a model's own code would run with this Space's rights; do that on a machine of your own")
+    def check_may_read(self, config: RunConfig, visitor: Visitor) -> None:
+        """Raises ConfigError when visitors of a Space name files of the machine that are not theirs to read.
+
+        Nor may a model's own code run there, for it could read everybody's runs; and with sign-in trackers are not told
+        of a run under the name of the Space.
+        """
         for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
-            path = resolve_local(name) if name else None
-            open_to_all = (ASSETS, self.uploads, self.reviews.folder)
-            if path is not None and not any(path.is_relative_to(folder.resolve()) for folder in open_to_all):
+            if name and not self._may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
+        if self.settings.space_id is not None and config.model.trust_code:
+            raise ConfigError("model.trust_code: a model's own code would run with this Space's rights; leave it out")
+        if self.settings.sign_in and any(name != "tensorboard" for name in config.train.report_to):
+            raise ConfigError("train.report_to: trackers are for a machine of your own; leave it out, or tensorboard")
+
+    def _may_read(self, name: str, visitor: Visitor) -> bool:
+        """Whether a model, dataset or file of this name is the visitor's to read, be it there or not."""
+        if self.settings.space_id is None:
+            return True
+        path = resolve_local(name)
+        if path is None:
+            return not _like_a_path(name)
+        theirs = (ASSETS, self.uploads_of(visitor), self.reviews_of(visitor).folder)
+        return any(path.is_relative_to(folder.resolve()) for folder in theirs)
+
+    def reviews_of(self, visitor: Visitor) -> Reviews:
+        """Where a visitor's decisions about single rows are kept."""
+        return Reviews(self.settings.data_dir / "reviews" / visitor.folder)
+
+    def uploads_of(self, visitor: Visitor) -> Path:
+        """Where a visitor's uploaded datasets are kept."""
+        return self._uploads / visitor.folder
 
     @property
-    def reviews(self) -> Reviews:
-        """Where the decisions about single rows are kept."""
-        return Reviews(self.settings.data_dir / "reviews")
-
-    @property
-    def uploads(self) -> Path:
-        """Where uploaded datasets are kept."""
+    def _uploads(self) -> Path:
         return self.settings.data_dir / "uploads"
 
-    def keep_upload(self, path: Path) -> Path:
+    def keep_upload(self, path: Path, visitor: Visitor) -> Path:
         """Copies an uploaded file to where it stays, named after itself and its content, once it proves to be rows.
 
         Raises DatasetError, or JobError when there is no room for it.
@@ -150,11 +236,12 @@ class Desk:
             check_file(path, UPLOAD_MAX_ROWS)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-            kept = self.uploads / f"{stem}-{digest}{suffix}"
+            uploads = self.uploads_of(visitor)
+            kept = uploads / f"{stem}-{digest}{suffix}"
             if kept.is_file() and kept.stat().st_size == path.stat().st_size:
                 return kept
-            self._check_room(path.stat().st_size)
-            beside = self.uploads / f".{kept.name}.{secrets.token_hex(4)}"
+            self._check_room(path.stat().st_size, uploads)
+            beside = uploads / f".{kept.name}.{secrets.token_hex(4)}"
             try:
                 shutil.copyfile(path, beside)
                 beside.replace(kept)
@@ -163,19 +250,26 @@ class Desk:
         except DatasetError as error:  # the folder that uploads come in is no matter of the page's
             raise DatasetError(str(error).replace(str(path), path.name)) from error
         except OSError as error:
-            raise JobError(f"{path.name} cannot be kept in {self.uploads}: {error.strerror}") from error
+            raise JobError(f"{path.name} cannot be kept: {error.strerror}") from error
         return kept
 
-    def _check_room(self, size: int) -> None:
-        """Raises JobError when the uploads that are kept leave no room for one more of this size."""
-        self.uploads.mkdir(parents=True, exist_ok=True)
-        kept = [path.stat().st_size for path in self.uploads.iterdir() if path.is_file()]
-        if len(kept) >= UPLOADS_MAX_FILES or sum(kept) + size > UPLOADS_MAX_BYTES:
-            raise JobError(
-                f"there is no room for one more upload: {len(kept):,} files with {sum(kept) / 1e9:,.3g} GB are kept, "
-                f"and at most {UPLOADS_MAX_FILES:,} with {UPLOADS_MAX_BYTES / 1e9:,.3g} GB are; "
-                f"remove some from {self.uploads}"
-            )
+    def _check_room(self, size: int, uploads: Path) -> None:
+        """Raises JobError when what is kept, of a visitor's and of all, leaves no room for one more of this size."""
+        uploads.mkdir(parents=True, exist_ok=True)
+        part = _OWNERS_SHARE if self.settings.sign_in else 1
+        for folder, part_of in ((uploads, part), (self._uploads, 1)):
+            kept = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+            files, room = UPLOADS_MAX_FILES // part_of, UPLOADS_MAX_BYTES / part_of
+            if len(kept) >= files or sum(kept) + size > room:
+                raise JobError(
+                    f"there is no room for one more upload: {len(kept):,} files with {sum(kept) / 1e9:,.3g} GB are "
+                    f"kept, and at most {files:,} with {room / 1e9:,.3g} GB are; remove some from {folder}"
+                )
+
+
+def _like_a_path(name: str) -> bool:
+    """Whether a name can be no Hub id, so that what it says of this machine is not to be answered."""
+    return name.startswith(("/", "\\", ".", "~")) or name.count("/") > 1 or ":" in name
 
 
 def _upload_name(path: Path) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ftspace.access import Visitor
 from ftspace.checks import check_rows
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
@@ -95,10 +96,12 @@ class LabTab:
         """The controls as the form's settings have them."""
         return {self.length: config.train.max_length, self.side: config.train.truncation_side}
 
-    def open(self, choice: Choice, row: Any, view: Any, length: Any, side: Any, pad: Any, by: int = 0) -> Updates:
+    def open(
+        self, choice: Choice, visitor: Visitor, row: Any, view: Any, length: Any, side: Any, pad: Any, by: int = 0
+    ) -> Updates:
         """The row that a page asks for, in tokens."""
         try:
-            config = self._desk.config_of(choice)
+            config = self._desk.config_of(choice, visitor)
             rows = first_rows(config.data, REVIEWED).conversations
             at = min(max(1, _whole(row, 1) + by), len(rows))
             longest = min(max(8, _whole(length, 0) or config.train.max_length), _LONGEST)
@@ -118,7 +121,15 @@ class LabTab:
 
     def _turner(self, by: int) -> Any:
         size = len(self.place)
-        return lambda *sent: self.open(Choice.of(sent[size:]).settled(), *sent[:size], by=by)
+
+        def turned(request: gr.Request, *sent: Any) -> Updates:
+            try:
+                with self._desk.answering(request, "look") as visitor:
+                    return self.open(Choice.of(sent[size:]).settled(), visitor, *sent[:size], by=by)
+            except FtspaceError as error:
+                return {self.shown: markup.note(str(error), "bad"), self.checks: ""}
+
+        return turned
 
 
 def _row(tokenizer: LightTokenizer, rows: list[Conversation], at: int, train: TrainConfig, *, pad: bool) -> LabRow:

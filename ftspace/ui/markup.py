@@ -57,10 +57,17 @@ def empty(title: str, text: str) -> str:
     return f'<div class="ft-empty"><h3>{escape(title)}</h3><p>{escape(text)}</p></div>'
 
 
-def runs(lines: Sequence[RunLine]) -> str:
-    """The list of runs, each a link that opens it."""
+def runs(lines: Sequence[RunLine], others: Sequence[RunLine] = ()) -> str:
+    """The list of one's own runs, each a link that opens it; and beneath it that of others."""
     if not lines:
-        return empty("No runs yet", "Every run you start is kept here, with its curves, its answers and its verdict.")
+        own = empty("No runs yet", "Every run you start is kept here, with its curves, its answers and its verdict.")
+    else:
+        own = listed(lines)
+    return own + (heading("Shown by others", "What they let everybody see.") + listed(others) if others else "")
+
+
+def listed(lines: Sequence[RunLine]) -> str:
+    """Runs, each a link that opens it."""
     items = "".join(
         f'<li><a href="?run={escape(line.id)}"><span class="ft-dot ft-{line.tone}"></span>'
         f'<span class="ft-run-title">{escape(line.title)}</span><span class="ft-run-words">{escape(line.words)}</span>'

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from ftspace.chat import Template
 from ftspace.config import RunConfig
+from ftspace.hub.asker import asker
 from ftspace.preflight import check_model
 from ftspace.sections import ModelConfig
 from ftspace.tokenizer import Opened, open_tokenizer, template_of_model
@@ -24,16 +25,18 @@ def tokenizer_for(model: ModelConfig) -> Opened:
 
 
 @lru_cache(maxsize=8)
-def _template(model: str, moment: int) -> tuple[Template, bool]:
+def _template(model: str, moment: str) -> tuple[Template, bool]:
     config = ModelConfig.model_validate_json(model)
     check_model(RunConfig(model=config))
     return template_of_model(config)
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(model: str, moment: int) -> Opened:
-    return open_tokenizer(ModelConfig.model_validate_json(model))
+def _tokenizer(model: str, moment: str) -> Opened:
+    config = ModelConfig.model_validate_json(model)
+    check_model(RunConfig(model=config))  # what another visitor had downloaded lies in the cache
+    return open_tokenizer(config)
 
 
-def _moment() -> int:
-    return int(time.time() // (60 * _MINUTES))
+def _moment() -> str:
+    return f"{time.time() // (60 * _MINUTES)} {asker()}"

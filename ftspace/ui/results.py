@@ -13,6 +13,7 @@ from ftspace.errors import FtspaceError, JobError
 from ftspace.runs import Run
 from ftspace.ui import markup, samples, views
 from ftspace.ui.desk import Desk
+from ftspace.ui.web import download_name
 
 _NOTHING = markup.empty("No results yet", "When a run has trained and answered its tasks, the verdict stands here.")
 
@@ -80,26 +81,26 @@ class ResultsStep:
             samples.frame(first),
         ]
 
-    def _choose_task(self, run_id: str, task: str) -> tuple[Any, Any, str]:
-        found, trouble = self._ask_for(run_id, task)
+    def _choose_task(self, request: gr.Request, run_id: str, task: str) -> tuple[Any, Any, str]:
+        found, trouble = self._ask_for(request, run_id, task)
         return gr.update(choices=samples.tally(found), value="all"), samples.frame(found), trouble
 
-    def _filter(self, run_id: str, task: str, only: str) -> tuple[Any, str]:
-        found, trouble = self._ask_for(run_id, task)
+    def _filter(self, request: gr.Request, run_id: str, task: str, only: str) -> tuple[Any, str]:
+        found, trouble = self._ask_for(request, run_id, task)
         return samples.frame(found, only), trouble
 
-    def _read(self, run_id: str, task: str, event: gr.SelectData) -> str:
-        found, trouble = self._ask_for(run_id, task)
+    def _read(self, request: gr.Request, run_id: str, task: str, event: gr.SelectData) -> str:
+        found, trouble = self._ask_for(request, run_id, task)
         chosen = str(event.row_value[0]) if event.row_value else ""
         for one in found:
             if one.id == chosen:
                 return markup.answers(one.question, one.expected, one.base, one.tuned, one.prompt)
         return trouble
 
-    def _ask_for(self, run_id: str, task: str) -> tuple[list[samples.Pair], str]:
+    def _ask_for(self, request: gr.Request, run_id: str, task: str) -> tuple[list[samples.Pair], str]:
         """The pairs of a task that a page asked for, and a note when they cannot be had."""
         try:
-            run = self._desk.store.get(run_id)
+            run = self._desk.get(run_id, self._desk.visitor(request))
             if task not in {row.task for row in read_results(run.results).rows}:
                 raise JobError(f"run {run.id} has no task {task!r}")
             return self._pairs(run, task), ""
@@ -120,7 +121,7 @@ class ResultsStep:
         texts = {"csv": to_csv(found), "md": to_markdown(found), "json": found.model_dump_json(indent=1) + "\n"}
         paths: list[Path] = []
         for suffix, text in texts.items():
-            path = folder / f"results-{run.id}.{suffix}"
+            path = folder / download_name(run.id, suffix)
             path.write_text(text, encoding="utf-8")
             paths.append(path)
         return paths

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from ftspace.access import Visitor
 from ftspace.data.prepare import Preview
 from ftspace.data.review import Decision, conversation_id
 from ftspace.errors import FtspaceError
@@ -89,19 +90,33 @@ class ReviewTab:
         for event, keep in ((self.keep.click, True), (self.drop.click, False), (self.note.submit, None)):
             event(self._decider(keep), [self.note, *inputs], [review, *self.outputs], trigger_mode="once", **_QUIET)
 
-    def open(self, choice: Choice, row: object, only: object) -> Updates:
+    def open(self, choice: Choice, visitor: Visitor, row: object, only: object) -> Updates:
         """The row of a choice's dataset that a page asks for."""
-        return self._turn(choice, row, str(only), 0)
+        return self._turn(choice, visitor, row, str(only), 0)
 
     def _turner(self, by: int) -> Any:
-        return lambda row, only, *said: self._turn(Choice.of(said).settled(), row, str(only), by)
+        def turned(request: gr.Request, row: object, only: object, *said: Any) -> Updates:
+            try:
+                with self._desk.answering(request, "look") as visitor:
+                    return self._turn(Choice.of(said).settled(), visitor, row, str(only), by)
+            except FtspaceError as error:
+                return {self.card: markup.note(str(error), "bad"), self.progress: ""}
+
+        return turned
 
     def _decider(self, keep: bool | None) -> Any:
-        return lambda note, row, only, *said: self._decide(Choice.of(said).settled(), row, str(only), note, keep)
+        def decided(request: gr.Request, note: object, row: object, only: object, *said: Any) -> Updates:
+            try:
+                with self._desk.answering(request, "look") as visitor:
+                    return self._decide(Choice.of(said).settled(), visitor, row, str(only), note, keep)
+            except FtspaceError as error:
+                return {self.told: markup.note(str(error), "bad")}
 
-    def _turn(self, choice: Choice, row: object, only: str, by: int) -> Updates:
+        return decided
+
+    def _turn(self, choice: Choice, visitor: Visitor, row: object, only: str, by: int) -> Updates:
         try:
-            found, sifting = self._sift(choice)
+            found, sifting = self._sift(choice, visitor)
             at = sifting.within(row)
             to = sifting.onward(at, only, by) if by else sifting.nearest(at, only)
         except FtspaceError as error:
@@ -111,26 +126,26 @@ class ReviewTab:
             to, told = at, f"No {'further ' if by else ''}row is {FILTERS.get(only, '').lower() or 'left'}."
         return {**self._show(found, sifting, to), self.told: markup.note(told)}
 
-    def _decide(self, choice: Choice, row: object, only: str, note: object, keep: bool | None) -> Updates:
+    def _decide(
+        self, choice: Choice, visitor: Visitor, row: object, only: str, note: object, keep: bool | None
+    ) -> Updates:
         """Keeps a decision, and goes on to the next row; a note alone keeps an undecided row, and stays at it."""
-        try:
-            found, sifting = self._sift(choice)
-            at = sifting.within(row)
-            before = sifting.decision(at)
-            kept = keep if keep is not None else before is None or before.keep
-            text = str(note).strip()[:_LONGEST_NOTE] if isinstance(note, str) else ""
-            review = self._desk.reviews.decide(choice.review, Decision(id=sifting.ids[at - 1], keep=kept, note=text))
-            sifting = Sifting(sifting.ids, self._desk.reviews.decisions(review))
-        except FtspaceError as error:
-            return {self.told: markup.note(str(error), "bad")}
+        found, sifting = self._sift(choice, visitor)
+        at = sifting.within(row)
+        before = sifting.decision(at)
+        kept = keep if keep is not None else before is None or before.keep
+        text = str(note).strip()[:_LONGEST_NOTE] if isinstance(note, str) else ""
+        reviews = self._desk.reviews_of(visitor)
+        review = reviews.decide(choice.review, Decision(id=sifting.ids[at - 1], keep=kept, note=text))
+        sifting = Sifting(sifting.ids, reviews.decisions(review))
         to = at if keep is None else sifting.onward(at, only, 1) or sifting.nearest(at, only) or at
         return {self.review: review, **self._show(found, sifting, to), self.told: ""}
 
-    def _sift(self, choice: Choice) -> tuple[Preview, Sifting]:
-        config = self._desk.config_of(choice).data
+    def _sift(self, choice: Choice, visitor: Visitor) -> tuple[Preview, Sifting]:
+        config = self._desk.config_of(choice, visitor).data
         found = first_rows(config, REVIEWED)
         ids = [conversation_id(conversation, config.system) for conversation in found.conversations]
-        return found, Sifting(ids, self._desk.reviews.decisions(choice.review))
+        return found, Sifting(ids, self._desk.reviews_of(visitor).decisions(choice.review))
 
     def _show(self, found: Preview, sifting: Sifting, row: int) -> Updates:
         decision = sifting.decision(row)

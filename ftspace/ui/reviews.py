@@ -20,6 +20,8 @@ _ID = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
 _OPEN = 32
 _MOST = 20_000_000
 """Bytes of one file."""
+_FILES = 1000
+"""Files of one folder."""
 
 
 class Reviews:
@@ -70,6 +72,7 @@ class Reviews:
         """A file that can be written, with what is in `path`."""
         made = secrets.token_hex(_OPEN // 2)
         with self._kept():
+            self._check_room()
             if path is not None:
                 shutil.copyfile(path, self.folder / f"{made}.jsonl")
         return made
@@ -80,10 +83,16 @@ class Reviews:
             content = path.read_bytes()
             made = hashlib.sha256(content).hexdigest()
             if self.path(made) is None:
+                self._check_room()
                 beside = self.folder / f"{secrets.token_hex(_OPEN // 2)}.new"
                 beside.write_bytes(content)
                 beside.rename(self.folder / f"{made}.jsonl")
         return made
+
+    def _check_room(self) -> None:
+        """Raises DiskError when there are as many files as there may be."""
+        if sum(1 for _ in self.folder.iterdir()) >= _FILES:
+            raise DiskError(f"{_FILES:,} files of decisions are kept in {self.folder}, and no more; remove some")
 
     @contextmanager
     def _kept(self) -> Generator[None]:

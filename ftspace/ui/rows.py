@@ -13,6 +13,7 @@ from ftspace.data.load import Rows, peek_rows
 from ftspace.data.prepare import Preview, preview
 from ftspace.data.sources import PEEK, first_usable
 from ftspace.errors import DatasetError
+from ftspace.hub.asker import asker
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
@@ -96,9 +97,9 @@ def _key(data: DataConfig) -> str:
 
 
 def _stamp(data: DataConfig) -> str:
-    """Changes when what was read may be old."""
+    """Changes when what was read may be old, and with who may read it."""
     path = resolve_local(data.id)
     if path is None or path.is_dir():
-        return str(time.time() // (60 * _MINUTES))
+        return f"{time.time() // (60 * _MINUTES)} {asker()}"
     found = path.stat()
     return f"{found.st_mtime_ns} {found.st_size}"

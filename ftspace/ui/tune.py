@@ -7,8 +7,9 @@ import gradio as gr
 from gradio.components import Component
 
 from ftspace import jobs, preflight, queue
+from ftspace.access import Visitor
 from ftspace.config import anchor
-from ftspace.errors import FtspaceError, JobError
+from ftspace.errors import FtspaceError
 from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.state import TERMINAL
@@ -16,7 +17,7 @@ from ftspace.ui import form, markup, views
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk
 from ftspace.ui.following import Made
-from ftspace.ui.visitors import visitor_of
+from ftspace.ui.visitors import token_of
 
 _LOG_BYTES = 20_000
 _STOP = "Stop and keep what is learnt"
@@ -72,9 +73,9 @@ class Tune:
         """The fields, in the order of `form.NAMES`."""
         return self._values()
 
-    def show(self, run: Run | None, origin: str) -> list[Any]:
+    def show(self, run: Run | None, origin: str, visitor: Visitor) -> list[Any]:
         """Updates for `outputs`: the live view for a run, else the form as the run `origin` had it."""
-        draft = self._desk.draft(run.id if run else origin)
+        draft = self._desk.draft(run.id if run else origin, visitor)
         values: list[Any] = form.values_of(draft)
         values[form.NAMES.index(form.TASKS)] = gr.update(
             choices=form.task_choices(draft.eval.tasks), value=draft.eval.tasks
@@ -107,14 +108,15 @@ class Tune:
             _log_tail(run) if over and may_change else "",
         ]
 
-    def begin(self, choice: Choice, values: list[Any]) -> tuple[Run | None, str]:
+    def begin(self, request: gr.Request, choice: Choice, values: list[Any]) -> tuple[Run | None, str]:
         """Checks the choice, makes a run and sets it going: the run, or a note on what is wrong, and nothing made."""
         try:
-            config = anchor(form.compose(self._desk.config_of(choice), values))
-            self._desk.check_may_read(config)
-            preflight.check(config, self._desk.store.runs_dir)
-            run = self._desk.store.create(self._desk.with_closed_review(config, choice))
-            jobs.start(run)
+            with self._desk.answering(request, "start") as visitor:
+                config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
+                self._desk.check_may_read(config, visitor)
+                preflight.check(config, self._desk.store.runs_dir)
+                run = self._desk.create(self._desk.with_closed_review(config, choice, visitor), visitor)
+                jobs.start(run, token_of(request))
         except FtspaceError as error:
             return None, markup.note(str(error), "bad")
         return run, ""
@@ -125,7 +127,12 @@ class Tune:
 
     def resume(self, run_id: str, request: gr.Request) -> str:
         """Lets the run go on from its newest checkpoint; a note when it cannot."""
-        return self._do(run_id, request, jobs.resume)
+
+        def go_on(run: Run) -> None:
+            self._desk.admit(request, "start")
+            jobs.resume(run, token_of(request))
+
+        return self._do(run_id, request, go_on)
 
     def bring_forward(self, run_id: str, request: gr.Request) -> str:
         """Lets a run that waits come one place earlier among its owner's; a note when it cannot be."""
@@ -138,10 +145,7 @@ class Tune:
     def _do(self, run_id: str, request: gr.Request, act: Callable[[Run], None]) -> str:
         """Does something to a run that is the visitor's; a note on what is in the way."""
         try:
-            run = self._desk.store.get(run_id)
-            if not visitor_of(request, self._desk.settings).may_change(run.access):
-                raise JobError(f"run {run_id} is not yours")
-            act(run)
+            act(self._desk.own(run_id, self._desk.visitor(request)))
         except FtspaceError as error:
             return markup.note(str(error), "bad")
         self._desk.followers.of(run_id).void()

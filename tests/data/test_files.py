@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftspace.access import OWNER
 from ftspace.data import compressed, json_rows, stored_rows
 from ftspace.data.load import load_rows, peek_rows
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
@@ -219,11 +220,11 @@ def test_an_upload_is_kept_once_under_a_plain_name(tmp_path: Path, table: Desk) 
     for name, stem, ending in (("my rows!.JSONL", "my-rows-", ".jsonl"), ("x y.csv.gz", "x-y-", ".csv.gz")):
         content = gzip.compress(b"q,a\n1,2\n") if ending.endswith(".gz") else LINES.encode()
         (tmp_path / name).write_bytes(content)
-        kept = table.keep_upload(tmp_path / name)
-        assert kept == table.keep_upload(tmp_path / name)
-        assert kept.parent == table.uploads and kept.name.startswith(stem) and kept.name.endswith(ending)
+        kept = table.keep_upload(tmp_path / name, OWNER)
+        assert kept == table.keep_upload(tmp_path / name, OWNER)
+        assert kept.parent == table.uploads_of(OWNER) and kept.name.startswith(stem) and kept.name.endswith(ending)
         assert kept.read_bytes() == content and read(kept)
-    assert len(list(table.uploads.iterdir())) == 2
+    assert len(list(table.uploads_of(OWNER).iterdir())) == 2
 
 
 @pytest.mark.parametrize(
@@ -246,9 +247,9 @@ def test_a_bad_upload_is_refused_at_once(
     monkeypatch.setattr(desk, "UPLOAD_MAX_ROWS", 20_000)
     (tmp_path / name).write_bytes(as_bytes(content))
     with pytest.raises(DatasetError) as caught:
-        table.keep_upload(tmp_path / name)
+        table.keep_upload(tmp_path / name, OWNER)
     assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
-    assert not table.uploads.exists()
+    assert not table.uploads_of(OWNER).exists()
 
 
 @pytest.mark.parametrize(("limit", "most"), [("UPLOADS_MAX_FILES", 1), ("UPLOADS_MAX_BYTES", len(LINES) + 5)])
@@ -258,10 +259,10 @@ def test_uploads_take_no_more_room_than_they_may(
     monkeypatch.setattr(desk, limit, most)
     for name, extra in (("a.jsonl", ""), ("b.jsonl", "\n")):
         (tmp_path / name).write_text(LINES + extra)
-    table.keep_upload(tmp_path / "a.jsonl")
+    table.keep_upload(tmp_path / "a.jsonl", OWNER)
     with pytest.raises(JobError, match=r"no room for one more upload: 1 files .* remove some from"):
-        table.keep_upload(tmp_path / "b.jsonl")
-    assert [path.name[0] for path in table.uploads.iterdir()] == ["a"]
+        table.keep_upload(tmp_path / "b.jsonl", OWNER)
+    assert [path.name[0] for path in table.uploads_of(OWNER).iterdir()] == ["a"]
 
 
 MANY: list[dict[str, Any]] = [{"q": f"é {n}", "a": [{"role": "user", "content": "x" * n}], "n": n} for n in range(20)]

@@ -88,3 +88,28 @@ def test_doctor_says_who_is_logged_in(hub: tuple[LoopbackHub, str], tmp_path: Pa
     for token, said in ((READER_TOKEN, "logged in as reader"), ("hf_wrong", "refuses the token"), (None, "no token")):
         findings = json.loads(run(hub[1], tmp_path, "doctor", "--json", token=token).stdout)
         assert said in next(one["detail"] for one in findings if one["what"] == "Hub")
+
+
+ASKED = """
+from ftspace.errors import FtspaceError
+from ftspace.hub.asker import asking_with
+from ftspace.hub.find import commit_of
+from ftspace.sections import ModelConfig
+from ftspace.ui.models import tokenizer_for
+
+for token in ("{reader}", None, "hf_ofNobody"):
+    for look in (lambda: commit_of("model", "towns/gated"), lambda: tokenizer_for(ModelConfig(id="towns/gated"))):
+        try:
+            with asking_with(token):
+                print(bool(look()))
+        except FtspaceError as error:
+            print("refused" if "is gated" in str(error) else error)
+"""
+
+
+def test_each_visitor_reads_what_the_own_token_opens(hub: tuple[LoopbackHub, str], tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    env |= {"HF_ENDPOINT": hub[1], "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    code = ASKED.format(reader=READER_TOKEN)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", *["refused"] * 4]

@@ -60,6 +60,7 @@ RENDERED: dict[str, Render] = {
     "markup.note": lambda t: markup.note(t, "bad", link=(t, t)),
     "markup.empty": lambda t: markup.empty(t, t),
     "markup.runs": lambda t: markup.runs([RunLine(t, t, t, t, "busy")]),
+    "markup.listed": lambda t: markup.listed([RunLine(t, t, t, t, "busy")]),
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "markup.live": lambda t: markup.live(_live(t)),
     "markup.shown": lambda t: markup.shown(markup.live(_live(t)), t, t),

@@ -12,7 +12,7 @@ from ftspace.access import NOBODY, OWNER, Access, Visitor
 from ftspace.config import default_config
 from ftspace.runs import Run, RunStore
 from ftspace.settings import Settings
-from ftspace.ui import queueing, tune
+from ftspace.ui import desk, queueing, tune
 from ftspace.ui.desk import Desk
 from ftspace.ui.queueing import turn_of
 
@@ -52,7 +52,7 @@ def test_runs_that_wait_have_places(store: RunStore, line: list[Run]) -> None:
 def test_their_owner_moves_and_cancels_them(
     store: RunStore, line: list[Run], step: tune.Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "visitor_of", lambda request, settings: Visitor("ada", may_start=True))
+    monkeypatch.setattr(desk, "visitor_of", lambda request, settings: Visitor("ada", may_start=True))
     request: Any = None
     assert step.bring_forward(line[2].id, request) == ""
     assert places(store, line) == [1, 3, 2]
@@ -67,7 +67,7 @@ def test_nobody_else_does(store: RunStore, line: list[Run], step: tune.Tune, mon
     line[1].share(public=True)
     request: Any = None
     for visitor in (NOBODY, OWNER, Visitor("eve", may_start=True)):
-        monkeypatch.setattr(tune, "visitor_of", lambda request, settings, who=visitor: who)
+        monkeypatch.setattr(desk, "visitor_of", lambda request, settings, who=visitor: who)
         for run, (_, act) in product(line, step.acts):
             assert 'role="alert"' in act(run.id, request)
     assert places(store, line) == [1, 2, 3]
