@@ -75,6 +75,13 @@ class Chaos:
             _say(f"ORPHANS: after the app: {what}")
         self.counts["orphans"] += len(left)
 
+    def abandon(self) -> None:
+        """Ends all that was started, when the benchmark itself is ended."""
+        while left := processes.of_data_dir(self._person.data_dir, thorough=True):
+            for one in left:
+                processes.kill(one)
+            self._person.reap()
+
     def _play(self, plan: Plan, like: Outcome | None) -> Round:
         one = Round(plan, self._person, self._lasts)
         report = one.play(like)
@@ -110,7 +117,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         parser.error(f"{folder} is not empty; give --keep another folder")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the app is ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
     began = time.monotonic()
     chaos = Chaos(folder, given.seed)
     numbers = range(given.rounds) if given.only is None else [given.only]
@@ -120,8 +127,10 @@ def main() -> int:
             chaos.play(number, like)
             if done % APP_ROUNDS == 0:
                 chaos.end(by_force=done % (2 * APP_ROUNDS) == 0)
-    finally:
         chaos.end(by_force=False)
+    except BaseException:
+        chaos.abandon()
+        raise
     found = _figures(chaos) | {"seconds": round(time.monotonic() - began)}
     lines = [json.dumps(found)] if given.json else [f"{name}: {value}" for name, value in found.items()]
     sys.stdout.write("\n".join(lines) + "\n")
