@@ -81,7 +81,7 @@ def locked(runs_dir: Path) -> Generator[None]:
         runs_dir.mkdir(parents=True, exist_ok=True)
         fd = os.open(runs_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DiskError(f"the queue in {runs_dir} cannot be written: {error.strerror}; free some space") from error
+        raise DiskError(f"the queue in {runs_dir} cannot be written: {error.strerror}; mend that first") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

@@ -182,6 +182,7 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
     assert opened.count(space.ann.secret) > 5 and "NOTHING-TO-HIDE" not in opened
     files = sorted(set(re.findall(r'"path": ?"([^"]+/results-[^"]+)"', opened)))
     assert len(files) == 3 and all(space.ann.secret in ann.file(path).text for path in files)
+    assert space.ann.secret in ann.send("GET", f"/live/{space.ann.run.id}").text
 
     before = snapshot(space.data_dir)
     intruders = [space.caller(), space.caller("carl"), space.caller("ben")]
@@ -191,8 +192,8 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
             caller.file(path)
             caller.send("GET", f"/file={path}")
             caller.send("GET", f"/gradio_api/file/{path}")
-        news = next(one for one in handles.calls if any(target[1] == "tick" for target in one["targets"]))
-        caller.call(news["id"], [space.ann.run.id, None], session=ann.session)
+        caller.call(handles.call_of("news", "click"), [space.ann.run.id, None], session=ann.session)
+        caller.send("GET", f"/live/{space.ann.run.id}")
         caller.send("GET", f"/gradio_api/deep_link?session_hash={ann.session}")
     intruders[0].call(handles.load, [], f"?run={space.ben.run.id}")
     for secret_key in ("", CLIENT_SECRET):  # even who knows the key that signs cookies is nobody
@@ -207,6 +208,7 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
         forged.cookie = f"session={signer.sign(base64.b64encode(json.dumps({'oauth_info': said}).encode())).decode()}"
         intruders.append(forged)
         forged.call(handles.load, [], f"?run={space.ann.run.id}")
+        forged.send("GET", f"/live/{space.ann.run.id}")
         forged.call(handles.call_of("stop", "click"), [space.ann.run.id])
     stale = space.caller("ann")
     stale_cookie = stale.cookie
@@ -246,12 +248,13 @@ def test_what_is_shown_can_be_seen_and_not_changed(space: Space) -> None:
     )
     assert "zoe" not in nobody.call(handles.load, []) and space.shown.run.id in nobody.call(handles.load, [])
     ann.call(share, [run.id, True])
-    assert seen_by_nobody() > 5
+    assert seen_by_nobody() > 5 and nobody.send("GET", f"/live/{run.id}").status_code == 200
     nobody.call(share, [run.id, False])
     assert "only the owner" in nobody.call(stop, [run.id])
     assert "sign in first" in nobody.call(handles.call_of("send", "click"), [run.id, "Who?", 8, 0])
     assert run.access.public and not run.stop_flag.exists()
     ann.call(share, [run.id, False])
+    assert nobody.send("GET", f"/live/{run.id}").status_code == 404
     assert seen_by_nobody() == 0 and "There is no run" in nobody.call(handles.load, [], f"?run={run.id}")
     ann.call(stop, [run.id])
     assert run.stop_flag.exists()

@@ -160,7 +160,7 @@ def test_a_read_only_disk_is_told_by_who_looks(disk: MakeDisk, capsys: pytest.Ca
     with run.lock.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(["runs", "stop", run.id, "--data-dir", str(place)]) == 2
-    assert "stop cannot be written: Read-only file system" in capsys.readouterr().err
+    assert "cannot be written: Read-only file system" in capsys.readouterr().err
     assert main(["runs", "gc", "--data-dir", str(place)]) == 0
     assert f"not touched: run {run.id}: Read-only file system" in capsys.readouterr().err
     for refused in (lambda: store.create(RunConfig()), lambda: store.delete(run.id)):

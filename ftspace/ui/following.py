@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ftspace.access import Access
 from ftspace.disk import trouble
 from ftspace.errors import JobError
 from ftspace.redact import redact
@@ -36,7 +35,6 @@ class Made:
     """Of what is said: the same words have the same tag, whichever process says them."""
     html: str
     status: Status
-    access: Access
     known: str
     """What of it concerns Gradio's widgets; when it changes, they are to be set anew."""
     go_on: str
@@ -119,7 +117,7 @@ def _made(view: Live, status: Status, run: Run, go_on: str) -> Made:
     }
     plain = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     zipped = gzip.compress(plain, compresslevel=4, mtime=0)
-    return Made(tag, html, status, run.access, known, go_on, plain, zipped)
+    return Made(tag, html, status, known, go_on, plain, zipped)
 
 
 class Followers:

@@ -72,7 +72,7 @@ class LiveView:
         except FtspaceError:
             self._followers.forget(request.path_params["run_id"])
             return Response(status_code=404)
-        if not visitor_of(request, self._settings).may_see(made.access):
+        if not visitor_of(request, self._settings).may_see(follower.run.access):  # as it is now, not as it was made
             return Response(status_code=404)
         headers = {"cache-control": "no-store", "next-ms": f"{1000 * self._turns.take(time.monotonic()):.0f}"}
         if request.query_params.get("seen") == made.tag:

@@ -29,7 +29,7 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
 
     page.get_by_role("button", name="Continue").click()
     if pictures is None:
-        set_number(page, "Max steps", 30)
+        set_number(page, "Max steps", 90)
         set_number(page, "Questions a task", 20)
     picture(page, folder, "tune")
     page.get_by_role("button", name="Start", exact=True).click()

@@ -103,7 +103,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     data = run.config.data
     assert (data.prompt_template, data.completion_template) == ("### Question: {question}", "{answer}")
     assert (data.mapping, data.filters) == (None, ["duplicate"])
-    assert data.review is not None and Path(data.review).parent == app.data_dir / "reviews"
+    assert data.review is not None and Path(data.review).parent == app.data_dir / "reviews" / "@local"
     assert sorted((one.keep, one.note) for one in read_review(Path(data.review)).values()) == [
         (False, ""),
         (True, ""),
