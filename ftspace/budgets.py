@@ -1,9 +1,11 @@
 """What a training may take: minutes, or what they cost. Pure but for the price, which is the machine's if not given."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ftspace.devices import PRICED, price_here
 from ftspace.errors import ConfigError
+from ftspace.events import Event, Resumed, Step
 from ftspace.sections import TrainConfig
 
 
@@ -44,3 +46,17 @@ def budget_of(train: TrainConfig) -> Budget | None:
 def _minutes(count: float) -> str:
     short = f"{count:,.0f}" if count >= 10 else f"{count:.2g}"
     return f"{short} minute{'' if short == '1' else 's'}"
+
+
+def lost_seconds(events: Iterable[Event], step: int) -> float:
+    """Seconds of training that were cut off or taken back, when it now goes on from `step`: they were paid for, too."""
+    lost = 0.0
+    told: list[Step] = []
+    for event in (*events, Resumed(step=step)):
+        if isinstance(event, Resumed):
+            before = told[-1].seconds if told else 0.0
+            told = [one for one in told if one.step <= event.step]
+            lost += max(0.0, before - (told[-1].seconds if told else 0.0))
+        elif isinstance(event, Step):
+            told.append(event)
+    return lost

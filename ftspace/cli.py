@@ -142,11 +142,9 @@ def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) 
 
     config = anchor(config)
     commands.check(config, settings)
-    run = RunStore(settings.runs_dir).create(config)
+    run = jobs.begin(RunStore(settings.runs_dir), config)
     stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
-    reader = RunReader(run)
-    jobs.start(run)
-    return see_through(reader, settings, as_json=parsed.json)
+    return see_through(RunReader(run), settings, as_json=parsed.json)
 
 
 def _inspect(parsed: argparse.Namespace, given: dict[str, Any]) -> int:

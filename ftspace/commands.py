@@ -277,9 +277,9 @@ def _one(store: RunStore, config: RunConfig, fraction: float) -> "tuple[Point, b
     from ftspace import jobs
     from ftspace.curve import Point
 
-    run = store.create(config.model_copy(update={"data": config.data.model_copy(update={"fraction": fraction})}))
+    data = config.data.model_copy(update={"fraction": fraction})
+    run = jobs.begin(store, config.model_copy(update={"data": data}))
     stderr.print(f"run {run.id} in {run.path}", markup=False, highlight=False, soft_wrap=True)
-    jobs.start(run)
     reader = RunReader(run)
     stopped = watch(reader)
     status, end = reader.status(), reader.state.end(run.jobs)

@@ -84,7 +84,7 @@ class Sweep:
             self._run(run)
         self._caches()
         uploads = self._data_dir / "uploads"
-        self._take("leftovers", filter(self._is_old, uploads.glob(".*")))
+        self._take("leftovers", filter(self._is_old, (*uploads.glob(".*"), *uploads.glob("*/.*"))))
         if self._all:
             self._uploads(uploads)
         return self.freed
@@ -123,7 +123,8 @@ class Sweep:
                 return
             paths = (resolve_local(name) for name in (config.model.id, config.data.id, *config.eval.tasks))
             named |= {path.resolve() for path in paths if path}
-        unnamed = [path for path in folder.glob("[!.]*") if path.is_file() and path.resolve() not in named]
+        kept = (*folder.glob("[!.]*"), *folder.glob("*/[!.]*"))  # of this and of each owner
+        unnamed = [path for path in kept if path.is_file() and path.resolve() not in named]
         self._take("uploads", [path for path in unnamed if _used(path) < self._now - UPLOAD_SECONDS])
 
     def _is_old(self, path: Path) -> bool:

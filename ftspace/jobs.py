@@ -14,6 +14,8 @@ from pathlib import Path
 from socket import SHUT_RDWR, socket
 
 from ftspace import bell, queue
+from ftspace.access import Access
+from ftspace.config import RunConfig
 from ftspace.errors import DiskError, FtspaceError, JobError
 from ftspace.events import Event
 from ftspace.runs import Run, RunReader, RunStore
@@ -39,6 +41,21 @@ def start(run: Run, token: str | None = None) -> None:
     with bell.call(run.path.parent, {"do": "start", "run": run.id, "env": env}) as supervisor:
         queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=read_settings().max_waiting)
         bell.say(supervisor, {"do": "look"})
+
+
+def begin(store: RunStore, config: RunConfig, access: Access = Access(), token: str | None = None) -> Run:  # noqa: B008
+    """Makes a run and queues its jobs; where they cannot be queued there is no run either.
+
+    Raises JobError when too many runs wait, DiskError without room.
+    """
+    run = store.create(config, access)
+    try:
+        start(run, token)
+    except FtspaceError:
+        with suppress(FtspaceError):  # it is queued all the same
+            store.delete(run.id)
+        raise
+    return run
 
 
 def resume(run: Run, token: str | None = None) -> None:

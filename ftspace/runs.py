@@ -263,14 +263,19 @@ class RunStore:
         Raises JobError while a process is at work on it or it waits for one, DiskError when it cannot be removed.
         """
         run = self.get(run_id)
-        if run.ticket.exists() or run.is_alive():
-            doing = "at work" if run.is_alive() else "waiting for its turn"
-            raise JobError(f"run {run_id} is {doing}; stop it first: ftspace runs stop {run_id}")
         going = self.runs_dir / (GONE + run_id)
+        lock = None
         try:
+            if run.lock.exists() and (lock := take_lock(run.lock, tries=3)) is None:
+                raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
+            if run.ticket.exists():  # looked at under the lock, without which nobody sets to work on it
+                raise JobError(f"run {run_id} is waiting for its turn; stop it first: ftspace runs stop {run_id}")
             run.path.rename(going)
         except OSError as error:
             raise DiskError(f"run {run_id} cannot be removed from {self.runs_dir}: {error.strerror}") from error
+        finally:
+            if lock is not None:
+                os.close(lock)
         try:
             remove(going)
         except OSError as error:

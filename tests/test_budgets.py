@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from ftspace import preflight
-from ftspace.budgets import budget_of
+from ftspace.budgets import budget_of, lost_seconds
 from ftspace.config import parse_config
 from ftspace.devices import this_machine
 from ftspace.errors import ConfigError
+from ftspace.events import Event, Resumed, Step
 from ftspace.sections import TrainConfig
 
 
@@ -58,3 +59,14 @@ def test_the_price_is_that_of_the_gpu_and_a_cost_without_a_price_is_refused(
     else:
         with pytest.raises(ConfigError, match=r"max_cost: what an hour .* give train\.price_per_hour"):
             preflight.check(config, tmp_path / "runs")
+
+
+def test_what_was_cut_off_counts() -> None:
+    def step(number: int, seconds: float) -> Step:
+        return Step(step=number, epoch=0, loss=1, learning_rate=1, tokens=1, seconds=seconds)
+
+    events: list[Event] = [step(1, 10), step(2, 20), step(3, 30)]
+    assert lost_seconds([], 0) == 0 and lost_seconds(events, 3) == 0
+    assert (lost_seconds(events, 1), lost_seconds(events, 0)) == (20, 30)
+    again = [*events, Resumed(step=1), step(2, 25), step(3, 35)]
+    assert lost_seconds(again, 2) == 20 + 10

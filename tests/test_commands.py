@@ -73,7 +73,7 @@ def test_prepare_warns_of_secrets_before_it_ends_and_counts_all_that_is_left_out
 def test_a_curve_goes_on_after_a_failed_run_and_names_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(run: Run) -> None:
+    def start(run: Run, token: str | None = None) -> None:
         """Leaves at once what the jobs of a run would leave."""
         share, log = run.config.data.fraction, EventLog(run.events)
         log.append(Started(job="train", pid=1))

@@ -150,15 +150,17 @@ def steps(store: Path) -> list[int]:
 
 
 def read(store: Path, step: int) -> Checkpoint:
-    """The checkpoint of a step. Raises Torn when a file is missing, altered or cut short."""
+    """The checkpoint of a step. Raises Torn when a file is missing, altered or cut short, JobError when it may pass."""
     path = store / name(step)
     try:
         manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
         for file, written in manifest.files.items():
             if (path / file).stat().st_size != written.bytes or _measure(path / file) != written:
                 raise Torn(f"{file} is not what was written")
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise Torn(f"{Path(error.filename or path).name} cannot be read") from error
+    except OSError as error:  # which may pass: what is passed over is removed
+        raise JobError(f"the checkpoint of step {step} cannot be read now ({error.strerror}); go on later") from error
     except ValidationError as error:
         raise Torn(f"{MANIFEST} cannot be understood") from error
     if manifest.version != VERSION or manifest.step != step:

@@ -84,6 +84,10 @@ class Course:
         """The training goes back to when so many seconds had passed: those since then count for the budget alone."""
         self._lost += self.seconds - to
 
+    def lost(self, seconds: float) -> None:
+        """So many seconds were trained in all and cut off after the checkpoint: they count for the budget alone."""
+        self._lost = max(self._lost, seconds)
+
     @property
     def doubtful(self) -> bool:
         """Whether the newest losses are high: it may be diverging."""

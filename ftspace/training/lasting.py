@@ -15,10 +15,11 @@ from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer.sft_trainer import SFTTrainer
 
 from evals.errors import one_line
+from ftspace.budgets import lost_seconds
 from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
-from ftspace.events import Resumed, Warned
+from ftspace.events import Resumed, Warned, read_events
 from ftspace.training import checkpoints
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.checkpoints import Belongs, Checkpoint, Torn
@@ -78,6 +79,7 @@ class LastingTrainer(SFTTrainer):
         self._keep_room()
         measures = self.args.eval_on_start
         checkpoints.drop_from(self._store, found.step + 1 if found else 0)  # what was passed over would count as newest
+        course.lost(lost_seconds(read_events(job.run.events)[0], found.step if found else 0))
         if found:
             job.tell(Resumed(step=found.step))
             measures = kept_in(found.path).course.unmeasured

@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from ftspace import jobs, preflight, queue
-from ftspace.access import Visitor
+from ftspace.access import Access, Visitor
 from ftspace.config import anchor
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
@@ -115,8 +115,8 @@ class Tune:
                 config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
                 self._desk.check_may_read(config, visitor)
                 preflight.check(config, self._desk.store.runs_dir)
-                run = self._desk.create(self._desk.with_closed_review(config, choice, visitor), visitor)
-                jobs.start(run, token_of(request))
+                config = self._desk.with_closed_review(config, choice, visitor)
+                run = jobs.begin(self._desk.store, config, Access(owner=visitor.name), token_of(request))
         except FtspaceError as error:
             return None, markup.note(str(error), "bad")
         return run, ""
