@@ -186,8 +186,8 @@ def _minutes(text: str | None) -> float | None:
 
 
 def _web_address(name: str, text: str | None) -> str | None:
-    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ConfigError(f"{name} is no web address; give one that begins with https://")
+    if text and not re.fullmatch(r"https?://[^\s/?#@]+([/?#]\S*)?", text):
+        raise ConfigError(f"{name} is no web address; give one such as https://host/path, without user and password")
     return text or None
 
 
