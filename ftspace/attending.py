@@ -4,6 +4,7 @@ The supervisor calls it with the run's lock and a slot, or with a run that a pro
 before it is at work on. Knows no torch.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftspace.disk import is_disk_full
+from ftspace.errors import FtspaceError
 from ftspace.events import Finished, JobName, Started, Warned, read_events
 from ftspace.launchers.local import WAITING, WORKERS, Unwanted, WaitingWorker, end_group, launch
-from ftspace.queue import tell
+from ftspace.queue import Ticket, tell
 from ftspace.runs import TIME_LIMIT, Run
 from ftspace.state import fold
 
@@ -23,6 +26,8 @@ LOOK_SECONDS = 2.0
 """How often it is looked which processes a job has that this process did not start."""
 STOP_GRACE_SECONDS = 300.0
 """How long a job may take to end its step and save after SIGTERM, before its processes are killed."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,12 @@ class Means:
     """Is given the training, if it suits the environment."""
 
 
-def attend(run: Run, means: Means, since: int, minutes: float | None) -> None:
+def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> None:
     """Runs the jobs of a run that are not finished, one after the other, until one does not finish.
 
-    `since` is where in its events those of its turn begin; it may be at work for so many `minutes`.
+    It may be at work for so many `minutes`, those included that its ticket says are spent.
     """
-    until = _until(run, since, minutes)
+    until = _until(run, ticket, minutes)
     worker = means.worker if means.worker and means.worker.suits(means.env) else None
     if means.worker and not worker:
         means.worker.end()
@@ -64,14 +69,17 @@ def attend(run: Run, means: Means, since: int, minutes: float | None) -> None:
             return
 
 
-def adopt(run: Run, since: int, minutes: float | None) -> None:
-    """Waits until the job's process that nobody looks after has ended; says its last words if it could not."""
-    until = _until(run, since, minutes)
+def adopt(run: Run, ticket: Ticket, minutes: float | None) -> None:
+    """Waits until the job's process that nobody looks after has ended; says its last words if it could not.
+
+    Nothing is said of a run that had not begun, for it waits on, nor of one that goes on by itself.
+    """
+    until = _until(run, ticket, minutes)
     terminated_at: float | None = None
     killed = False
     looked_at = 0.0
     group = 0
-    offset = since
+    offset = ticket.since
     while run.is_alive():
         _end_in_time(run, until)
         events, offset = read_events(run.events, offset)
@@ -81,7 +89,8 @@ def adopt(run: Run, since: int, minutes: float | None) -> None:
             looked_at = now
             workers = _workers(run)
             if run.stop_flag.exists() and terminated_at is None and group in workers:
-                os.kill(group, signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.kill(group, signal.SIGTERM)
                 terminated_at = now
             late = terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS
             if late or group not in workers:  # dead, and what it left running has its lock
@@ -92,32 +101,47 @@ def adopt(run: Run, since: int, minutes: float | None) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     state = fold(read_events(run.events)[0])
-    todo = state.unfinished(run.jobs)
-    begun = any(isinstance(event, Started) for event in read_events(run.events, since)[0])
-    job = state.job if begun and state.job else todo[0]
-    if job not in state.ended:
-        tell(run, _last_words(run, job, None, killed=killed, stopped=run.stop_flag.exists()))
+    begun = any(isinstance(event, Started) for event in read_events(run.events, ticket.since)[0])
+    if not begun or state.job is None or state.job in state.ended:
+        return
+    stopped = run.stop_flag.exists()
+    if stopped or not run.config.train.auto_resume:
+        tell(run, _last_words(run, state.job, None, killed=killed, stopped=stopped))
+
+
+def give_up(run: Run, error: Exception, log_file: Path) -> None:
+    """Says of a run that it failed for an error that is none of its own, if it can be said."""
+    message = f"the run could not be worked on: {type(error).__name__}: {error}; see {log_file}"
+    try:
+        state = fold(read_events(run.events)[0])
+        if state.end(run.jobs) is None:
+            job, reason = state.unfinished(run.jobs)[0], "disk" if is_disk_full(error) else "error"
+            tell(run, Finished(job=job, status="failed", reason=reason, message=message))
+    except (FtspaceError, OSError):
+        log.exception("run %s cannot be told so", run.id)
 
 
 def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int, until: float | None) -> bool:
     """Sees a job to its end; whether it finished. A job that died without a word gets its last event here.
 
-    `before` is where in the events its own begin.
+    `before` is where in the events its own begin. No process outlives the watch, also when that cannot go on.
     """
     terminated_at: float | None = None
     killed = False
-    while process.poll() is None:
-        _end_in_time(run, until)
-        now = time.monotonic()
-        if run.stop_flag.exists() and terminated_at is None:
-            process.send_signal(signal.SIGTERM)
-            terminated_at = now
-        if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
-            killed = True
-            os.killpg(process.pid, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-    end_group(process)  # what a job that was killed left running
+    try:
+        while process.poll() is None:
+            _end_in_time(run, until)
+            now = time.monotonic()
+            if run.stop_flag.exists() and terminated_at is None:
+                process.send_signal(signal.SIGTERM)
+                terminated_at = now
+            if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
+                killed = True
+                os.killpg(process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_SECONDS)
+    finally:
+        end_group(process)  # and what a job that was killed left running
     end = fold(read_events(run.events, before)[0]).ended.get(job)
     if end is None:
         tell(run, _last_words(run, job, process.returncode, killed=killed, stopped=terminated_at is not None))
@@ -127,17 +151,22 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int
     return end.status == "finished"
 
 
-def _until(run: Run, since: int, minutes: float | None) -> float | None:
-    """The Unix time at which the run has been at work for `minutes` in its turn."""
+def _until(run: Run, ticket: Ticket, minutes: float | None) -> float | None:
+    """The Unix time at which the run has been at work for `minutes`."""
     if minutes is None:
         return None
-    begun = (event.time for event in read_events(run.events, since)[0] if isinstance(event, Started))
-    return next(begun, time.time()) + 60 * minutes
+    begun = (event.time for event in read_events(run.events, ticket.since)[0] if isinstance(event, Started))
+    return next(begun, time.time()) + 60 * minutes - ticket.spent
 
 
 def _end_in_time(run: Run, until: float | None) -> None:
-    if until is not None and time.time() > until and not run.stop_flag.exists():
-        run.stop_flag.write_text(TIME_LIMIT)
+    """Tells a run to stop whose time is up. Where the disk is full it is tried again at the next look."""
+    if until is None or time.time() <= until or run.stop_flag.exists():
+        return
+    beside = run.path / ".stop-new"
+    with suppress(OSError):
+        beside.write_text(TIME_LIMIT)
+        beside.replace(run.stop_flag)
 
 
 def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool, stopped: bool) -> Finished:

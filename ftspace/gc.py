@@ -40,7 +40,7 @@ UPLOAD_SECONDS = 24 * 3600.0
 """A younger upload may belong to a page on which Start is still to be pressed."""
 _TICKET = "ticket.json"
 """In the folder of a run that waits."""
-_BEGUN = (".access-*", ".old-*", ".adapter-building", ".room", RESERVE, ".*.json.*", ".*.md.*", ".*.csv.*")
+_BEGUN = (".access-*", ".stop-*", ".old-*", ".adapter-building", ".room", RESERVE, ".*.json.*", ".*.md.*", ".*.csv.*")
 _BEGUN_BELOW = ("data/.gathering-*", "data/tokens/.new-*", "checkpoints/.*", "evals/*/.*")
 _OLD, _OLD_GONE = ".old-", ".old-gone-"
 """What was moved aside for its successor, and is taken back where that did not come; and what was to be removed."""

@@ -9,14 +9,14 @@ import os
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from ftspace.access import LOCAL
-from ftspace.errors import DiskError, JobError
+from ftspace.errors import DiskError, FtspaceError, JobError
 from ftspace.events import Event, EventLog, Finished, Started, Step, Warned, read_events
 from ftspace.forecasts import history, remaining, typical
 from ftspace.runs import Run, RunReader, RunStore
@@ -52,6 +52,8 @@ class Ticket(BaseModel):
     """How often in a row the run went on by itself without a new step."""
     step: int = 0
     """The highest step before it last went on by itself."""
+    spent: float = 0.0
+    """Seconds for which the run was at work before it last went on by itself."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +163,11 @@ def cancel(run: Run) -> bool:
 def withdraw(run: Run) -> None:
     """Says that a run which waits is cancelled, and takes its ticket away. The queue's lock is held."""
     reader = RunReader(run)
-    reader.refresh()
-    if reader.state.end(run.jobs) is None:
-        todo = reader.state.unfinished(run.jobs)[0]
-        tell(run, Finished(job=todo, status="cancelled", message="stopped while waiting for its turn"))
+    with suppress(FtspaceError, OSError):  # a config that cannot be read, or a full disk, keeps no run in the line
+        reader.refresh()
+        if reader.state.end(run.jobs) is None:
+            todo = reader.state.unfinished(run.jobs)[0]
+            tell(run, Finished(job=todo, status="cancelled", message="stopped while waiting for its turn"))
     run.ticket.unlink(missing_ok=True)
 
 
@@ -172,20 +175,33 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
     """The ticket of a run that nobody is at work on and that is to be; None when it is over, its ticket taken away.
 
     A run whose processes were cut off goes on by itself, if its config wants that, or is left for a person to resume.
-    The queue's lock is held.
+    So does one whose processes were told to end, as at a shutdown, though nobody had asked the run to stop.
+    The queue's lock is held. Raises OSError or DiskError where nothing can be written; it is to be called again then.
     """
-    if written(run) == ticket.since:
+    turn, _ = read_events(run.events, ticket.since)
+    if not any(isinstance(event, Started | Finished) for event in turn):
         if run.stop_flag.exists():
             withdraw(run)
             return None
         return ticket
     events, _ = read_events(run.events)
     state = fold(events)
-    if state.end(run.jobs) is not None:
+    begun = next((event.time for event in turn if isinstance(event, Started)), None)
+    spent = ticket.spent + (max(0.0, turn[-1].time - begun) if begun is not None else 0.0)
+    end = state.end(run.jobs)
+    if end is not None:
+        if end.status == "cancelled" and begun is not None and not run.stop_flag.exists():
+            said = "nobody asked for this stop: the run's processes were told to end, as when the machine shuts down"
+            if run.config.train.auto_resume:
+                tell(run, Warned(message=f"{said}; the run goes on by itself"))
+                tell(run, Started(job=end.job, pid=os.getpid()))
+                again = ticket.model_copy(update={"since": written(run), "spent": spent})
+                write_ticket(run, again)
+                return again
+            tell(run, Warned(message=f"{said}; {run.go_on()}"))
         run.ticket.unlink(missing_ok=True)
         return None
-    begun = any(isinstance(event, Started) for event in read_events(run.events, ticket.since)[0])
-    if not begun or state.job in state.ended:
+    if begun is None or state.job in state.ended:
         return ticket
     if run.stop_flag.exists():
         job = state.unfinished(run.jobs)[0]
@@ -197,9 +213,10 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
         highest = max((event.step for event in events if isinstance(event, Step)), default=0)
         tries = 1 + (ticket.tries if highest <= ticket.step else 0)
         if tries <= TRIES:
+            new = {"since": written(run), "tries": tries, "step": highest, "spent": spent}
+            again = ticket.model_copy(update=new)
+            write_ticket(run, again)  # first: on a full disk it fails, and what is said would be said at each look
             tell(run, Warned(message=f"the {state.job} job was cut off; the run goes on by itself"))
-            again = ticket.model_copy(update={"since": written(run), "tries": tries, "step": highest})
-            write_ticket(run, again)
             return again
         said = f"the run was cut off {tries} times in a row without a new step, and is not set going again by itself"
         tell(run, Warned(message=f"{said}; see worker.log in its folder, then {run.go_on()}"))

@@ -199,11 +199,15 @@ def take_lock(lock: Path, tries: int = 1) -> int | None:
     Somebody may have it for the instant in which he looks: `tries` says how often it is tried.
     """
     fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for _ in range(tries):
-        with suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        time.sleep(0.05 if tries > 1 else 0)
+    try:
+        for _ in range(tries):
+            with suppress(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fd
+            time.sleep(0.05 if tries > 1 else 0)
+    except BaseException:
+        os.close(fd)
+        raise
     os.close(fd)
     return None
 

@@ -11,29 +11,31 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ftspace import bell, queue
-from ftspace.attending import Means, adopt, attend
+from ftspace.attending import Means, adopt, attend, give_up
 from ftspace.callers import Callers
-from ftspace.disk import is_disk_full
 from ftspace.errors import DiskError, FtspaceError
-from ftspace.events import Finished, Warned, read_events
+from ftspace.events import Warned
 from ftspace.launchers.local import WaitingWorker
 from ftspace.queue import Ticket
 from ftspace.redact import keep_secret
-from ftspace.runs import Run, take_lock
+from ftspace.runs import Run, is_held, take_lock
 from ftspace.settings import OFFLINE, read_settings, worker_env
 from ftspace.slots import Slot, slots_of
-from ftspace.state import fold
 from ftspace.streams import guard
-from ftspace.webhook import document, tell
+from ftspace.webhook import report
 
 LOOK_SECONDS = 3.0
 """How often the queue is looked at when nobody calls."""
 BLOCKED_SECONDS = 0.5
 """How often while a run waits for a slot that no run has."""
+AGAIN_SECONDS = 0.1
+"""What is waited after something that the disk did not let be done."""
 REST_SECONDS = 15.0
 """From the end of a run on, in which a person looks at it, until a worker is started that waits for the next one."""
 
@@ -63,16 +65,22 @@ class Supervisor:
         """Works until nothing is to be done."""
         try:
             while True:
-                self._hear()
-                try:
-                    self._look()
-                except (DiskError, OSError) as error:  # a full disk, or one that only reads, may be mended
-                    log.warning("%s", error)
-                self._warm_up()
-                if not self._runs_dir.is_dir() or self._is_done():
+                self._try(self._hear)
+                self._try(self._look)
+                self._try(self._warm_up)
+                if not self._runs_dir.is_dir() or self._try(self._is_done):
                     return
         finally:
             self._drop_worker()
+
+    def _try(self, work: Callable[[], bool | None]) -> bool:
+        """What the work says; no, and after a moment, where a disk is full or only reads: that may be mended."""
+        try:
+            return bool(work())
+        except (DiskError, OSError) as error:
+            log.warning("%s", error)
+            time.sleep(AGAIN_SECONDS)
+            return False
 
     def _is_done(self) -> bool:
         self._threads = {thread for thread in self._threads if thread.is_alive()}
@@ -85,7 +93,7 @@ class Supervisor:
                 bell.close(self._listener, self._runs_dir)
                 os.close(self._lock)
         except DiskError:
-            return True
+            return not self._envs
         return True
 
     # The queue.
@@ -103,26 +111,35 @@ class Supervisor:
             for run, ticket in found:
                 if run.id in self._attended | self._given_up:
                     continue
-                try:
-                    found_out = self._settle(run, ticket)
-                except (FtspaceError, OSError):
-                    log.exception("run %s cannot be worked on", run.id)
-                    self._given_up.add(run.id)
-                    run.ticket.unlink(missing_ok=True)
-                    continue
-                if found_out is not None:
-                    ready.append((run, found_out))
+                with self._at_its_cost(run):
+                    if (settled := self._settle(run, ticket)) is not None:
+                        ready.append((run, settled))
             free = list(self._slots)
             for run, ticket in ready:
-                slot, locks = self._locks_for(run, free)
-                if slot is None:
-                    self._blocked = True
-                    break
-                if locks:
-                    starting.append((run, ticket, slot, locks))
-                    self._attended.add(run.id)
+                with self._at_its_cost(run):
+                    self._env_of(run)  # what it needs can be read
+                    slot, locks = self._locks_for(run, free)
+                    if slot is None:
+                        self._blocked = True
+                        break
+                    if locks:
+                        starting.append((run, ticket, slot, locks))
+                        self._attended.add(run.id)
         for run, ticket, slot, locks in starting:
             self._begin(run, ticket, slot, locks)
+
+    @contextmanager
+    def _at_its_cost(self, run: Run) -> Generator[None]:
+        """An error costs this run alone: its place when it cannot be read, nothing but time when the disk is full."""
+        try:
+            yield
+        except (DiskError, OSError) as error:
+            log.warning("run %s cannot be worked on now: %s", run.id, error)
+        except FtspaceError:
+            log.exception("run %s cannot be worked on", run.id)
+            self._given_up.add(run.id)
+            with suppress(OSError):
+                run.ticket.unlink(missing_ok=True)
 
     def _settle(self, run: Run, ticket: Ticket) -> Ticket | None:
         """What becomes of a run that this process does not attend: its ticket if it is to be worked on now."""
@@ -132,7 +149,7 @@ class Supervisor:
             return None
         mended = queue.mend(run, ticket)
         if mended is None:
-            self._go(self._report, run, self._env_of(run))
+            self._go(report, run, self._env_of(run))
         return mended
 
     def _locks_for(self, run: Run, free: list[Slot]) -> tuple[Slot | None, list[int]]:
@@ -141,11 +158,14 @@ class Supervisor:
             slot = free.pop(0)
             if (held := slot.take()) is None:
                 continue
-            lock = take_lock(run.lock, tries=10)
-            if lock is None:
-                os.close(held)
-                return slot, []
-            return slot, [lock, held]
+            lock = None
+            try:
+                lock = take_lock(run.lock, tries=10)
+            finally:
+                if lock is None:
+                    os.close(held)
+                    free.insert(0, slot)
+            return slot, [] if lock is None else [lock, held]
         return None, []
 
     def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
@@ -157,17 +177,18 @@ class Supervisor:
         self._go(self._attend, run, ticket, Means(slot.fitted(self._env_of(run)), locks, worker))
 
     def _env_of(self, run: Run) -> dict[str, str]:
-        return self._envs.get(run.id) or worker_env(offline=run.config.hub.offline)
+        offline = run.config.hub.offline
+        return self._envs.get(run.id) or worker_env(offline=offline)
 
     def _attend(self, run: Run, ticket: Ticket, means: Means) -> None:
         try:
             if ticket.token and not means.env.get("HF_TOKEN"):
                 said = "the Hub token that the run was started with was lost with the process that held it"
                 queue.tell(run, Warned(message=f"{said}; if it fails for that, resume it with the token"))
-            attend(run, means, ticket.since, read_settings(environ=means.env).max_minutes)
+            attend(run, means, ticket, read_settings(environ=means.env).max_minutes)
         except Exception as error:  # the outer edge of a run's thread: the others go on
             log.exception("run %s cannot be worked on", run.id)
-            self._give_up(run, error)
+            give_up(run, error, self._runs_dir / bell.LOG)
         finally:
             try:
                 with queue.locked(self._runs_dir):
@@ -180,40 +201,23 @@ class Supervisor:
             for fd in means.locks:
                 os.close(fd)
             self._leave(run)
-        self._report(run, means.env)
-
-    def _give_up(self, run: Run, error: Exception) -> None:
-        full = is_disk_full(error)
-        message = f"the run could not be worked on: {type(error).__name__}: {error}; see {self._runs_dir / bell.LOG}"
-        try:
-            job = fold(read_events(run.events)[0]).unfinished(run.jobs)[0]
-            queue.tell(run, Finished(job=job, status="failed", reason="disk" if full else "error", message=message))
-        except (FtspaceError, OSError):
-            log.exception("run %s cannot be told so", run.id)
+        report(run, means.env)
 
     def _adopt(self, run: Run, ticket: Ticket) -> None:
         try:
-            adopt(run, ticket.since, read_settings(environ=self._env_of(run)).max_minutes)
-        except (FtspaceError, OSError):
+            adopt(run, ticket, read_settings(environ=self._env_of(run)).max_minutes)
+        except (DiskError, OSError) as error:
+            log.warning("run %s cannot be looked after now: %s", run.id, error)
+            self._attended.discard(run.id)  # and nobody is woken: it is looked at again in its time
+            return
+        except Exception:  # the outer edge, as above
             log.exception("run %s cannot be looked after", run.id)
             self._given_up.add(run.id)
-        finally:
-            self._leave(run)
+        self._leave(run)
 
     def _leave(self, run: Run) -> None:
         self._attended.discard(run.id)
         self._callers.wake()
-
-    def _report(self, run: Run, env: dict[str, str]) -> None:
-        """Tells the webhook, if there is one, how a run ended."""
-        try:
-            address = read_settings(environ=env).webhook
-            said = document(run, fold(read_events(run.events)[0]))
-        except (FtspaceError, OSError):
-            log.exception("nobody can be told how run %s ended", run.id)
-            return
-        if address:
-            tell(address, run, said)
 
     def _go(self, work: Any, *given: Any) -> None:
         thread = threading.Thread(target=work, args=given, daemon=True)
@@ -235,12 +239,9 @@ class Supervisor:
             self._warm_at = time.monotonic() + REST_SECONDS
         if time.monotonic() < self._warm_at:
             return
-        held = [slot.take() for slot in self._slots]
-        for fd in held:
-            if fd is not None:
-                os.close(fd)
-        if None in held:
+        if any(is_held(slot.lock) for slot in self._slots):
             return
+        self._warm_at = time.monotonic() + 60 * REST_SECONDS  # no sooner if it cannot be started now
         env = wanted[0]["env"] | (OFFLINE if self._offline else {})
         self._worker = WaitingWorker(self._slots[0].fitted(env))
         self._callers.add(self._worker.socket)
@@ -278,7 +279,7 @@ class Supervisor:
                         self._warm_at = time.monotonic() + words["seconds"]
                 case "over":
                     run = Run(self._runs_dir / words["run"])
-                    self._go(self._report, run, self._envs.get(run.id) or worker_env(offline=False))
+                    self._go(report, run, self._envs.get(run.id) or worker_env(offline=False))
                 case _:
                     pass  # it rang: the queue is looked at now
 
