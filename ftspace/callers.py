@@ -40,6 +40,13 @@ class Callers:
         """Whether anybody is connected."""
         return bool(self._callers)
 
+    def close(self) -> None:
+        """Hears nobody from here on."""
+        for caller in self._callers.values():
+            caller.socket.close()
+        for ear in (self._ears, self._mine, self._others):
+            ear.close()
+
     def said(self, what: str) -> list[dict[str, Any]]:
         """What those who are connected said with this word, such as `start`."""
         return [words for caller in self._callers.values() for words in caller.words if words.get("do") == what]

@@ -71,7 +71,12 @@ class Supervisor:
                 if not self._runs_dir.is_dir() or self._try(self._is_done):
                     return
         finally:
-            self._drop_worker()
+            self.close()
+
+    def close(self) -> None:
+        """Ends the worker that waits, and hears nobody any more. Runs at work go on."""
+        self._drop_worker()
+        self._callers.close()
 
     def _try(self, work: Callable[[], bool | None]) -> bool:
         """What the work says; no, and after a moment, where a disk is full or only reads: that may be mended."""
@@ -237,9 +242,7 @@ class Supervisor:
             return
         if self._warm_at is None:
             self._warm_at = time.monotonic() + REST_SECONDS
-        if time.monotonic() < self._warm_at:
-            return
-        if any(is_held(slot.lock) for slot in self._slots):
+        if time.monotonic() < self._warm_at or any(is_held(slot.lock) for slot in self._slots):
             return
         self._warm_at = time.monotonic() + 60 * REST_SECONDS  # no sooner if it cannot be started now
         env = wanted[0]["env"] | (OFFLINE if self._offline else {})

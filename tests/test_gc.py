@@ -44,7 +44,13 @@ def make(store: RunStore, status: EndStatus | None, data: str = "x/y") -> Run:
         checkpoints.write(run.checkpoints, number, MINE, weights)
     some(run.adapter)
     some(run.data / "tokens" / "train")
-    for left in ("checkpoints/.new-step-000009", "checkpoints/.old-gone-1", "data/.gathering-x", ".adapter-building"):
+    for left in (
+        "checkpoints/.new-step-000009",
+        "checkpoints/.old-gone-1",
+        "data/.gathering-x",
+        ".adapter-building",
+        ".stop-new",
+    ):
         some(run.path / left)
     if status:
         log = EventLog(run.events)
@@ -82,13 +88,13 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
         assert {path for path in data_dir.rglob("*") if path.name != "lock"} == before
         freed = Sweep(data_dir).go()
         assert Sweep(data_dir).go().total == 0
-    assert freed.counts == dry.counts == {"leftovers": 2 + 1 + 4 + 5 + 4, "checkpoints": 2, "caches": 2, "uploads": 0}
+    assert freed.counts == dry.counts == {"leftovers": 2 + 1 + 5 + 6 + 5, "checkpoints": 2, "caches": 2, "uploads": 0}
     assert freed.bytes == dry.bytes and 100_000 < freed.bytes["checkpoints"] < 200_000
     assert freed.total == sum(freed.bytes.values())
     assert set(freed.passed) == {f"run {waiting.id}: it waits for the machine", f"run {working.id}: it is at work"}
     assert [steps(run) for run in (finished, failed, unsaid, waiting, working)] == [[], [3], [6], [6, 3], [6, 3]]
     assert hidden(finished) == hidden(failed) == [] and hidden(unsaid) == [".old-step-000003"]
-    assert len(hidden(working)) == len(hidden(waiting)) == 4
+    assert len(hidden(working)) == len(hidden(waiting)) == 5
     assert all(run.adapter.is_dir() for run in store.list())
     assert [path.name for path in store.runs_dir.glob(".*")] == [".new-now"]
     assert [path.name for path in (data_dir / "cache" / "tokens").iterdir()] == ["used"]
@@ -123,7 +129,7 @@ def test_says_how_much_as_a_table_and_as_json(store: RunStore, capsys: pytest.Ca
     told = json.loads(capsys.readouterr().out)
     assert told["dry_run"] and told["passed"] == []
     assert [(one["kind"], one["count"]) for one in told["freed"]] == [
-        ("leftovers", 4),
+        ("leftovers", 5),
         ("checkpoints", 2),
         ("caches", 1),
         ("uploads", 0),

@@ -1,6 +1,7 @@
 """The order of waiting runs, and what is known of when each begins; no process is at work."""
 
 import fcntl
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +13,9 @@ from ftspace.access import Access
 from ftspace.cli import main
 from ftspace.config import default_config, merge, parse_config
 from ftspace.errors import JobError
-from ftspace.events import Finished, Prepared, Started, Step
+from ftspace.events import Event, Finished, Prepared, Preparing, Started, Step, Warned
 from ftspace.queue import Ticket, locked, read_ticket, tickets, write_ticket
-from ftspace.runs import Run, RunStore
+from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import visible_gpus
 from ftspace.slots import Slot, slots_of
 from tests.test_jobs import tell
@@ -99,6 +100,56 @@ def test_a_ticket_that_cannot_be_read_is_no_reason_to_forget_the_run(store: RunS
     assert [run for run, _ in tickets(store.runs_dir)] == [torn, first]
     ticket = read_ticket(torn)
     assert ticket is not None and ticket.owner == "bob"
+
+
+def test_a_run_whose_config_cannot_be_read_can_be_stopped_and_deleted(store: RunStore) -> None:
+    (run,) = line_up(store, "ann")
+    (run.path / "config.json").write_text('{"no_such_section": 1}')
+    assert queue.cancel(Run(run.path)) and not run.ticket.exists()
+    store.delete(run.id)
+    assert store.list() == []
+
+
+CUT = (Started(job="train", pid=1, time=100), Preparing(rows=1, time=160))
+TOLD_TO_END = (*CUT, Finished(job="train", status="cancelled", time=220))
+
+
+@pytest.mark.parametrize(
+    ("events", "auto_resume", "stop", "after", "spent", "said"),
+    [
+        (CUT, True, False, "queued", 65, "cut off; the run goes on"),
+        (CUT, False, False, "interrupted", None, ""),
+        (CUT, True, True, "cancelled", None, ""),
+        (TOLD_TO_END, True, False, "queued", 125, "nobody asked for this stop: .* goes on by itself"),
+        (TOLD_TO_END, False, False, "cancelled", None, "nobody asked for this stop: .* resume"),
+        (TOLD_TO_END, True, True, "cancelled", None, ""),
+        (TOLD_TO_END[-1:], True, False, "cancelled", None, ""),
+        ((Warned(message="the token is lost"),), True, False, "queued", 5, "token"),
+        ((Warned(message="the token is lost"),), True, True, "cancelled", None, "token"),
+    ],
+)
+def test_what_becomes_of_a_run_that_nobody_is_at_work_on(
+    store: RunStore,
+    events: tuple[Event, ...],
+    auto_resume: bool,
+    stop: bool,
+    after: str,
+    spent: float | None,
+    said: str,
+) -> None:
+    run = make(store, train={"auto_resume": auto_resume})
+    run.events.write_text("".join(event.model_dump_json() + "\n" for event in events))
+    if stop:
+        run.stop_flag.touch()
+    with locked(store.runs_dir):
+        write_ticket(run, Ticket(spent=5))
+        ticket = queue.mend(run, Ticket(spent=5))
+        assert read_ticket(run) == ticket
+        assert ticket is None or queue.mend(run, ticket) == ticket, "it waits on"
+    reader = RunReader(run)
+    assert reader.status() == after
+    assert (ticket.spent if ticket else None) == spent
+    assert re.search(said, " ".join(reader.state.warnings))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,24 @@ from ftspace.settings import ASSETS, anchored, read_settings, resolve_local, wor
 
 
 @pytest.mark.parametrize(
-    "environ", [{"FTSPACE_PORT": "abc"}, {"FTSPACE_PORT": "0"}, {"FTSPACE_DATA": "~nobody-here/x"}]
+    "environ",
+    [
+        {"FTSPACE_PORT": "abc"},
+        {"FTSPACE_PORT": "0"},
+        {"FTSPACE_DATA": "~nobody-here/x"},
+        {"FTSPACE_WEBHOOK": "host/secretpw"},
+        {"FTSPACE_WEBHOOK": "https://user:secretpw@host/x"},
+    ],
 )
 def test_a_setting_that_cannot_be_is_named(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(environ))):
+    with pytest.raises(ConfigError, match=next(iter(environ))) as caught:
         read_settings(environ=environ)
+    assert "secretpw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["https://host", "http://[::1]:80/x?y=@", "https://host/@team"])
+def test_an_address_may_be_any_that_holds_no_password(address: str) -> None:
+    assert read_settings(environ={"FTSPACE_WEBHOOK": address}).webhook == address
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from ftspace import bell, jobs
+from ftspace import bell, jobs, webhook
 from ftspace.errors import ConfigError
 from ftspace.events import Finished, Resumed, Started, Step, Warned, read_events
 from ftspace.launchers.local import WAITING
 from ftspace.queue import TRIES, Ticket, locked, mend, read_ticket, write_ticket, written
 from ftspace.runs import Run, RunReader, RunStore, take_lock
 from ftspace.settings import ROOT, read_settings
+from ftspace.slots import Slot
+from ftspace.supervisor import Supervisor
 from tests.test_jobs import REFUSED, begun, finish, held, kill, make, nothing_left, parent, tell
 
 __all__ = ["nothing_left"]
@@ -180,6 +183,91 @@ def test_whatever_a_supervisor_was_at_the_next_one_mends_it(store: RunStore) -> 
             run.ticket.unlink()
 
 
+class Looking(Supervisor):
+    """Notes what it would begin, and is told when to look."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.begun: list[str] = []
+        self._ear, listener = socket.socketpair()
+        super().__init__(runs_dir, -1, listener)
+
+    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+        self.begun.append(run.id)
+        for fd in locks:
+            os.close(fd)
+        run.ticket.unlink()
+        self._attended.discard(run.id)
+
+    def look(self) -> list[str]:
+        self.begun.clear()
+        self._try(self._look)
+        for thread in self._threads:
+            thread.join()
+        return self.begun
+
+    def is_done(self, *, tokens: bool) -> bool:
+        self._envs = {"a run": {}} if tokens else {}
+        return self._try(self._is_done)
+
+    def close(self) -> None:
+        super().close()
+        self._ear.close()
+        self._listener.close()
+
+
+@pytest.fixture
+def looking(store: RunStore) -> Generator[Looking]:
+    store.runs_dir.mkdir(parents=True)
+    supervisor = Looking(store.runs_dir)
+    yield supervisor
+    supervisor.close()
+
+
+def in_line(store: RunStore, **changes: Any) -> Run:
+    run = make(store, **changes)
+    with locked(store.runs_dir):
+        write_ticket(run, Ticket(time=time.time()))
+    return run
+
+
+def test_what_is_wrong_with_a_run_costs_no_other_its_turn(store: RunStore, looking: Looking) -> None:
+    unreadable, unlockable, well = (in_line(store) for _ in range(3))
+    (unreadable.path / "config.json").write_text('{"no_such_section": 1}')
+    unlockable.lock.mkdir()
+    assert looking.look() == [well.id]
+    assert not unreadable.ticket.exists() and unlockable.ticket.exists()
+    unlockable.lock.rmdir()
+    assert looking.look() == [unlockable.id]
+
+
+def test_a_run_is_looked_at_again_once_the_disk_is_well(store: RunStore, looking: Looking) -> None:
+    """It is to go on by itself, which cannot be written; then it is at work, and its events cannot be read."""
+    run = in_line(store, train={"auto_resume": True})
+    tell(run, Started(job="train", pid=1))
+    before = run.events.read_bytes()
+    (run.path / ".ticket-new").mkdir()
+    assert looking.look() == looking.look() == []
+    assert run.ticket.exists() and run.events.read_bytes() == before, "and nothing is said again and again"
+    (run.path / ".ticket-new").rmdir()
+
+    run.events.unlink()
+    run.events.mkdir()
+    lock = take_lock(run.lock)
+    assert lock is not None
+    assert looking.look() == [] and run.ticket.exists()
+    os.close(lock)
+    run.events.rmdir()
+    run.events.write_bytes(before)
+    assert looking.look() == [run.id]
+    assert "goes on by itself" in run.events.read_text()
+
+
+def test_a_disk_that_cannot_be_written_ends_no_supervisor_that_holds_tokens(store: RunStore, looking: Looking) -> None:
+    (store.runs_dir / ".queue").mkdir()
+    assert looking.look() == []
+    assert not looking.is_done(tokens=True) and looking.is_done(tokens=False)
+
+
 class Hook(BaseHTTPRequestHandler):
     """Keeps what it is told, and answers with the status in its path."""
 
@@ -203,6 +291,12 @@ def hook() -> Generator[HTTPServer]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+def test_a_password_in_an_address_is_in_no_log(store: RunStore, caplog: pytest.LogCaptureFixture) -> None:
+    run = make(store)
+    webhook.tell("https://user:secretpw@host/x", run, {})
+    assert "InvalidURL" in run.log.read_text() and "secretpw" not in run.log.read_text() + caplog.text
 
 
 @pytest.mark.parametrize("status", [200, 302])
