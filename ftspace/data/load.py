@@ -22,6 +22,7 @@ from ftspace.data.kinds import BUILDERS, Kind
 from ftspace.data.stored_rows import UNREADABLE, Batch
 from ftspace.errors import DatasetError
 from ftspace.hub.asker import hub_token
+from ftspace.hub.files import check_card
 from ftspace.hub.find import commit_of
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
@@ -254,6 +255,8 @@ def _builder(config: DataConfig, path: str, commit: str | None, data_dir: str | 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(CRITICAL)  # what goes wrong is raised, too
     revision = commit or config.revision if path == config.id and not resolve_local(path) else None
+    if commit is not None and revision is not None:
+        check_card(path, commit)
     with _explained(config):
         try:
             name = None if data_dir else config.config

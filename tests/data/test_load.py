@@ -215,3 +215,33 @@ def test_of_the_hub_only_what_is_needed_is_downloaded(hub: LoopbackHub) -> None:
         split_names(config("two", config="c"))
     with pytest.raises(DatasetError, match="scripts are never run"):
         load_rows(config("script"))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "data_files: {there}",
+        "data_files: {there}*",
+        "data_files: /nowhere/at/all*",
+        "data_files: [a.jsonl, {there}]",
+        "data_files: [{{split: train, path: [a.jsonl, {there}]}}]",
+        "data_files: a/../../{there}",
+        "data_files: ~/x.jsonl",
+        "data_files: file://{there}",
+        "data_files: zip://a.jsonl::{there}",
+        "data_dir: /nowhere",
+        "data_dir: ../..",
+    ],
+)
+def test_a_card_on_the_hub_finds_nothing_on_this_machine(hub: LoopbackHub, tmp_path: Path, named: str) -> None:
+    (tmp_path / "mine.jsonl").write_text(lines([{"n": 0}]))
+    said = named.format(there=tmp_path / "mine.jsonl")
+    folder = hub.root / "datasets" / "towns" / "two"
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: a\n  {said}\n---\n")
+    for ask in (load_rows, split_names):
+        with pytest.raises(DatasetError, match=r"^the card of the dataset towns/two names files that are not in its"):
+            ask(DataConfig(id="towns/two"))
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    (folder / ".huggingface.yaml").write_text(f"configs:\n- config_name: a\n  {said}\n")
+    with pytest.raises(DatasetError, match="names files that are not in its"):
+        load_rows(DataConfig(id="towns/two"))
