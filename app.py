@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 
 from ftspace.errors import ConfigError
-from ftspace.settings import give_up_hub_token, read_settings
+from ftspace.settings import give_up_hub_token, own_gradio_folder, read_settings
 from ftspace.streams import guard
 
 
@@ -25,6 +25,7 @@ def main() -> None:
         parser.error(refused)
     if settings.sign_in:
         give_up_hub_token()
+    own_gradio_folder()
     from ftspace.ui.app import build_app, launch
 
     try:

@@ -19,11 +19,14 @@ FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 """
 
+import atexit
 import ipaddress
 import itertools
 import math
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -103,6 +106,12 @@ class Settings:
     def runs_dir(self) -> Path:
         """The folder with one folder a run."""
         return self.data_dir / "runs"
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """The Hub names for which room is kept on a Space: whose it is, and who may start runs before all others."""
+        owner = (self.space_id or "").partition("/")[0]
+        return tuple(name.casefold() for name in (owner, *self.users[:1]) if name not in ("", "*"))
 
     @property
     def is_loopback(self) -> bool:
@@ -289,6 +298,17 @@ def give_up_hub_token() -> None:
     for name in _HUB_TOKENS:
         os.environ.pop(name, None)
     os.environ["HF_TOKEN_PATH"] = os.devnull
+
+
+def own_gradio_folder() -> None:
+    """Has Gradio keep its copies of files where no other user of the machine looks, and not beyond this process.
+
+    Gradio reads the folder's name when it is imported: call it before. One that was named before stays.
+    """
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        folder = tempfile.mkdtemp(prefix="ftspace-gradio-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = folder
 
 
 def go_offline() -> None:

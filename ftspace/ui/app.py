@@ -36,6 +36,7 @@ def build_app(settings: Settings) -> "Page":
     """The page, ready for `launch`."""
     desk = Desk.of(settings)
     desk.look_after(warm=False)
+    gr.set_static_paths(desk.downloads)  # else Gradio's copies go after an hour, while pages still name them
     return Page(desk)
 
 
@@ -79,7 +80,7 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        with gr.Blocks(title="ftspace", analytics_enabled=False, delete_cache=(3600, 86400)) as self.blocks:
+        with gr.Blocks(title="ftspace", analytics_enabled=False, delete_cache=(600, 3600)) as self.blocks:
             self.run_id = gr.Textbox(visible=False)
             self.origin = gr.Textbox(visible=False)
             self.watch = gr.State(None)
@@ -180,7 +181,7 @@ class Page:
         updates: Updates = {self.watch: watch, **dict(zip(self.tune.live_outputs, live, strict=True))}
         if run.adapter.is_dir() and not watch.answers:
             watch.answers = True
-            updates |= dict(zip(self.compare.outputs, self.compare.show(run), strict=True))
+            updates |= dict(zip(self.compare.outputs, self.compare.show(run, visitor), strict=True))
         if run.results.exists() and not watch.results:
             watch.results = True
             updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))

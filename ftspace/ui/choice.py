@@ -19,6 +19,8 @@ WAYS = {
     TEMPLATES: "Templates",
 }
 """How a dataset can be read, in the words of the page."""
+NOT_THEIRS = "(a file of its owner's)"
+"""Stands behind the name of what a visitor may not read; no file and nothing on the Hub is called so."""
 _ROLES = {COLUMNS: ("prompt", "completion", "system"), MESSAGES: ("messages", "tools", "system")}
 
 
@@ -95,6 +97,11 @@ class Choice:
         """What the widgets show, by name."""
         texts = {name: getattr(self, name) for name in _TEXTS}
         return texts | {name: name in self.filters for name in FINDINGS}
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it names what only another may read."""
+        return self.model.endswith(NOT_THEIRS) or self.dataset.endswith(NOT_THEIRS)
 
     def settled(self) -> "Choice":
         """The same, without what was said about another dataset than the one that is chosen now."""

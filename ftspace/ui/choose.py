@@ -4,6 +4,7 @@ The panel on the right has a tab for each way to look: rows, tokens, columns, ch
 same `Choice`, which is what Start makes a run of.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ftspace.ui.mapping import PICKED, MappingTab
 from ftspace.ui.models import template_for
 from ftspace.ui.review import ReviewTab
 from ftspace.ui.rows import first_rows, seen
+from ftspace.ui.uploads import forget_copy
 
 Updates = dict[Any, Any]
 ROWS = 3
@@ -139,7 +141,8 @@ class Choose:
         note = markup.note(
             "This is what the run was made from.", link=("New run with the same choice", f"?from={run.id}")
         ) if run else ""  # fmt: skip
-        choice = Choice.of_config(config, self._desk.review_of(config, visitor), origin)
+        review = self._desk.review_of(config, visitor)
+        choice = replace(Choice.of_config(config, review, origin), **self._desk.names_for(config, visitor))
         shown: Updates = {
             self._fields[name]: value
             for name, value in choice.values.items()
@@ -152,9 +155,9 @@ class Choose:
             **self._lab.starts_with(config),
             self.fixed: note,
             self.model: gr.update(
-                choices=_unique(default_config().model.id, *models), value=config.model.id, interactive=not fixed
+                choices=_unique(default_config().model.id, *models), value=choice.model, interactive=not fixed
             ),
-            self.dataset: gr.update(choices=_unique(*bundled, *datasets), value=config.data.id, interactive=not fixed),
+            self.dataset: gr.update(choices=_unique(*bundled, *datasets), value=choice.dataset, interactive=not fixed),
             self.upload: gr.update(visible=not fixed),
             self.go_on: gr.update(visible=not fixed),
             self.earlier: gr.update(visible=not fixed),
@@ -231,7 +234,8 @@ class Choose:
             return self._lab.open(choice, visitor, *sent[4 : 4 + len(self._lab.place)])
         if tab == "review":
             return self._review.open(choice, visitor, *sent[2:4])
-        if tab == "checks" and run_id and (run := self._desk.find(run_id, visitor)):
+        run = self._desk.find(run_id, visitor) if tab == "checks" and run_id else None
+        if run and visitor.may_change(run.access):  # the report quotes rows
             manifest = read_manifest(run.data)
             return self._checks.reported(manifest.report) if manifest and manifest.report else {}
         return {}
@@ -269,6 +273,8 @@ class Choose:
             return gr.update(value=str(self._desk.keep_upload(Path(path), self._desk.admit(request, "upload")))), ""
         except FtspaceError as error:
             return gr.skip(), markup.note(f"The file was not taken, the dataset above stays: {error}", "bad")
+        finally:
+            forget_copy(Path(path))
 
 
 def _written(config: RunConfig, own: bool) -> str:

@@ -6,8 +6,12 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from evals.errors import LogError
+from evals.log import read_log
+from ftspace.access import Visitor
 from ftspace.data.prepare import read_split
 from ftspace.errors import FtspaceError
+from ftspace.preflight import HELDOUT
 from ftspace.runs import Run
 from ftspace.ui import markup
 from ftspace.ui.desk import Desk
@@ -63,12 +67,12 @@ class Compare:
         )
         self.outputs: list[Any] = [self.nothing, self.panel, self.examples, self.tokens]
 
-    def show(self, run: Run | None) -> list[Any]:
+    def show(self, run: Run | None, visitor: Visitor) -> list[Any]:
         """Updates for `outputs`: examples of the run's test split, or a word on why there is nothing to ask."""
         ready = run is not None and run.adapter.is_dir()
         if run is None or not ready:
             return [_NO_ADAPTER, gr.update(visible=False), gr.skip(), gr.skip()]
-        samples = [[question] for question, _ in islice(_questions(run), EXAMPLES)]
+        samples = [[question] for question, _ in islice(questions(run, visitor), EXAMPLES)]
         longest = min(1024, max(8, run.config.eval.max_new_tokens))
         return ["", gr.update(visible=True), gr.update(samples=samples, visible=bool(samples)), longest]
 
@@ -82,11 +86,12 @@ class Compare:
         asked = [{"role": "user", "content": question}]
         told = ""
         try:
-            run = self._desk.get(run_id, self._desk.admit(request, "ask"))
+            visitor = self._desk.admit(request, "ask")
+            run = self._desk.get(run_id, visitor)
             if not self._desk.models.is_open(run):
                 yield asked, asked, markup.note("Loading the model; the first answer takes some seconds …", "busy")
                 self._desk.models.open(run, token_of(request))
-            expected = next((answer for known, answer in _questions(run) if known == question), None)
+            expected = next((answer for known, answer in questions(run, visitor) if known == question), None)
             told = markup.note(f"The dataset's answer: {expected}") if expected is not None else ""
             answers = {"base": "", "tuned": ""}
             for side in _SIDES:
@@ -125,8 +130,24 @@ def _said(asked: _Chat, answer: str) -> _Chat:
     return [*asked, {"role": "assistant", "content": answer}] if answer else asked
 
 
-def _questions(run: Run) -> Iterator[tuple[str, str]]:
-    """Questions of one turn in the run's test split, with the dataset's answers."""
+def questions(run: Run, visitor: Visitor) -> Iterator[tuple[str, str]]:
+    """Questions of one turn in the run's test split, with the dataset's answers.
+
+    To those who may only look, no others than the evaluation asked, which its log shows them anyway.
+    """
+    if visitor.may_change(run.access):
+        yield from _kept_back(run)
+        return
+    try:
+        asked = [(sample.prompt, sample.expected) for sample in read_log(run.evals / HELDOUT / "base.json").samples]
+    except LogError:
+        return
+    for question, answer in _kept_back(run):
+        if any(question.strip() in prompt and answer in expected for prompt, expected in asked):
+            yield question, answer
+
+
+def _kept_back(run: Run) -> Iterator[tuple[str, str]]:
     try:
         for conversation in islice(read_split(run.data, "test"), _LOOKED_AT):
             turns = [turn for turn in conversation if turn["role"] != "system"]

@@ -4,9 +4,6 @@ Whatever leads to a run or a file takes the visitor who asks for it, so that no 
 """
 
 import atexit
-import hashlib
-import re
-import secrets
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -23,32 +20,20 @@ from evals.log import read_results
 from ftspace import jobs, queue
 from ftspace.access import LOCAL, Access, NotAllowedError, Visitor
 from ftspace.config import RunConfig, default_config
-from ftspace.data.files import check_unpacked, kind_of
-from ftspace.data.load import check_file
-from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
+from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
 from ftspace.listing import Damaged, look
 from ftspace.runs import Run, RunStore
-from ftspace.settings import (
-    ASSETS,
-    UPLOAD_MAX_BYTES,
-    UPLOAD_MAX_ROWS,
-    UPLOADS_MAX_BYTES,
-    UPLOADS_MAX_FILES,
-    Settings,
-    resolve_local,
-)
-from ftspace.ui.choice import Choice
+from ftspace.settings import ASSETS, Settings, resolve_local
+from ftspace.ui import uploads
+from ftspace.ui.choice import NOT_THEIRS, Choice
 from ftspace.ui.following import Followers
 from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
 from ftspace.ui.reviews import Reviews
-from ftspace.ui.views import RunLine, headline, run_line
+from ftspace.ui.views import RunLine, headline, run_line, short
 from ftspace.ui.visitors import token_of, visitor_of
-
-_OWNERS_SHARE = 5
-"""One visitor's uploads may take this part of what all may take."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +116,27 @@ class Desk:
         return self.store.create(config, Access(owner=visitor.name))
 
     def draft(self, origin: str, visitor: Visitor) -> RunConfig:
-        """The config that a new run starts from: that of the run `origin`, else the embedded default."""
-        run = self.find(origin, visitor)
-        return run.config if run else default_config()
+        """The config that a new run starts from: that of the run `origin`, else the embedded default.
+
+        A model or a dataset that is another's upload is none to start from.
+        """
+        run, default = self.find(origin, visitor), default_config()
+        if run is None:
+            return default
+        closed = {
+            name: getattr(default, name)
+            for name in ("model", "data")
+            if not self.may_read(getattr(run.config, name).id, visitor)
+        }
+        return run.config.model_copy(update=closed)
 
     def config_of(self, choice: Choice, visitor: Visitor) -> RunConfig:
-        """The config that a page's choice in step 1 makes, checked for who may read it. Raises ConfigError."""
+        """The config that a page's choice in step 1 makes, checked for who may read it.
+
+        Raises ConfigError, or NotAllowedError for what only its owner may read.
+        """
+        if choice.is_closed:
+            raise NotAllowedError("only the owner of this run sees the rows that it was made from")
         settled = choice.settled()
         review = self.reviews_of(visitor).path(settled.review)
         config = settled.config_over(self.draft(settled.origin, visitor), review)
@@ -153,7 +153,7 @@ class Desk:
         """The id of the decisions that a config names; "" when there are none, or none that the visitor may read."""
         named = config.data.review
         try:
-            return self.reviews_of(visitor).id_of(named) if named and self._may_read(named, visitor) else ""
+            return self.reviews_of(visitor).id_of(named) if named and self.may_read(named, visitor) else ""
         except FtspaceError:
             return ""
 
@@ -192,14 +192,14 @@ class Desk:
         of a run under the name of the Space.
         """
         for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
-            if name and not self._may_read(name, visitor):
+            if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
         if self.settings.space_id is not None and config.model.trust_code:
             raise ConfigError("model.trust_code: a model's own code would run with this Space's rights; leave it out")
         if self.settings.sign_in and any(name != "tensorboard" for name in config.train.report_to):
             raise ConfigError("train.report_to: trackers are for a machine of your own; leave it out, or tensorboard")
 
-    def _may_read(self, name: str, visitor: Visitor) -> bool:
+    def may_read(self, name: str, visitor: Visitor) -> bool:
         """Whether a model, dataset or file of this name is the visitor's to read, be it there or not."""
         if self.settings.space_id is None:
             return True
@@ -215,67 +215,21 @@ class Desk:
 
     def uploads_of(self, visitor: Visitor) -> Path:
         """Where a visitor's uploaded datasets are kept."""
-        return self._uploads / visitor.folder
-
-    @property
-    def _uploads(self) -> Path:
-        return self.settings.data_dir / "uploads"
+        return uploads.folder_of(self.settings, visitor)
 
     def keep_upload(self, path: Path, visitor: Visitor) -> Path:
-        """Copies an uploaded file to where it stays, named after itself and its content, once it proves to be rows.
+        """Copies an uploaded file to where a visitor's stay. Raises DatasetError or JobError: see `uploads.keep`."""
+        return uploads.keep(self.settings, path, visitor)
 
-        Raises DatasetError, or JobError when there is no room for it.
-        """
-        try:
-            stem, suffix = _upload_name(path)
-            if path.stat().st_size > UPLOAD_MAX_BYTES:
-                raise DatasetError(f"{path} has more than {UPLOAD_MAX_BYTES / 1e6:,.0f} MB; give a part of it")
-            if kind_of(path) == "arrow":  # what a compressed one takes in memory cannot be known before
-                raise DatasetError(f"{path}: Arrow files are not taken as uploads; write it as Parquet")
-            check_unpacked(path, UPLOAD_MAX_BYTES)
-            check_file(path, UPLOAD_MAX_ROWS)
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-            uploads = self.uploads_of(visitor)
-            kept = uploads / f"{stem}-{digest}{suffix}"
-            if kept.is_file() and kept.stat().st_size == path.stat().st_size:
-                return kept
-            self._check_room(path.stat().st_size, uploads)
-            beside = uploads / f".{kept.name}.{secrets.token_hex(4)}"
-            try:
-                shutil.copyfile(path, beside)
-                beside.replace(kept)
-            finally:
-                beside.unlink(missing_ok=True)
-        except DatasetError as error:  # the folder that uploads come in is no matter of the page's
-            raise DatasetError(str(error).replace(str(path), path.name)) from error
-        except OSError as error:
-            raise JobError(f"{path.name} cannot be kept: {error.strerror}") from error
-        return kept
-
-    def _check_room(self, size: int, uploads: Path) -> None:
-        """Raises JobError when what is kept, of a visitor's and of all, leaves no room for one more of this size."""
-        uploads.mkdir(parents=True, exist_ok=True)
-        part = _OWNERS_SHARE if self.settings.sign_in else 1
-        for folder, part_of in ((uploads, part), (self._uploads, 1)):
-            kept = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-            files, room = UPLOADS_MAX_FILES // part_of, UPLOADS_MAX_BYTES / part_of
-            if len(kept) >= files or sum(kept) + size > room:
-                raise JobError(
-                    f"there is no room for one more upload: {len(kept):,} files with {sum(kept) / 1e9:,.3g} GB are "
-                    f"kept, and at most {files:,} with {room / 1e9:,.3g} GB are; remove some from {folder}"
-                )
+    def names_for(self, config: RunConfig, visitor: Visitor) -> dict[str, str]:
+        """What a run was made from, as a visitor may know it, by the fields of a choice: no paths of this machine."""
+        model, dataset = (
+            name if self.may_read(name, visitor) else f"{short(name)} {NOT_THEIRS}"
+            for name in (config.model.id, config.data.id)
+        )
+        return {"model": model, "dataset": dataset, "about": dataset}
 
 
 def _like_a_path(name: str) -> bool:
     """Whether a name can be no Hub id, so that what it says of this machine is not to be answered."""
     return name.startswith(("/", "\\", ".", "~")) or name.count("/") > 1 or ":" in name
-
-
-def _upload_name(path: Path) -> tuple[str, str]:
-    """An upload's name without what should not be in one, and its ending, which may be one such as .jsonl.gz."""
-    suffix = path.suffix.lower()
-    stem = path.stem
-    if suffix == ".gz":
-        suffix, stem = Path(stem).suffix.lower() + suffix, Path(stem).stem
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-")[:60] or "dataset", suffix

@@ -75,7 +75,8 @@ class Sharing:
             return
         self._public = gr.Checkbox(
             label="Everybody may see this run",
-            info="Its curves, answers, log and results, and the rows asked. Nobody else can change it.",
+            info="Its settings, curves, answers and results, with the questions asked. Its log and its dataset stay "
+            "yours, and nobody else can change it.",
             visible=False,
             elem_id="share-run",
         )

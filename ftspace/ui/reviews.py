@@ -97,7 +97,8 @@ class Reviews:
     @contextmanager
     def _kept(self) -> Generator[None]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             yield
         except OSError as error:
             raise DiskError(f"decisions cannot be kept in {self.folder}: {error.strerror}") from error

@@ -19,7 +19,7 @@ from ftspace.data.load import load_rows, peek_rows
 from ftspace.errors import ConfigError, DatasetError, FtspaceError, JobError
 from ftspace.sections import DataConfig
 from ftspace.settings import max_dataset_bytes, read_settings
-from ftspace.ui import desk
+from ftspace.ui import uploads
 from ftspace.ui.desk import Desk
 
 ROWS = [{"q": "a", "a": 1}, {"q": "b", "a": "x"}]
@@ -243,8 +243,8 @@ def test_an_upload_is_kept_once_under_a_plain_name(tmp_path: Path, table: Desk) 
 def test_a_bad_upload_is_refused_at_once(
     tmp_path: Path, table: Desk, monkeypatch: pytest.MonkeyPatch, name: str, content: str | bytes, said: str
 ) -> None:
-    monkeypatch.setattr(desk, "UPLOAD_MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(desk, "UPLOAD_MAX_ROWS", 20_000)
+    monkeypatch.setattr(uploads, "UPLOAD_MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(uploads, "UPLOAD_MAX_ROWS", 20_000)
     (tmp_path / name).write_bytes(as_bytes(content))
     with pytest.raises(DatasetError) as caught:
         table.keep_upload(tmp_path / name, OWNER)
@@ -256,7 +256,7 @@ def test_a_bad_upload_is_refused_at_once(
 def test_uploads_take_no_more_room_than_they_may(
     tmp_path: Path, table: Desk, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(desk, limit, most)
+    monkeypatch.setattr(uploads, limit, most)
     for name, extra in (("a.jsonl", ""), ("b.jsonl", "\n")):
         (tmp_path / name).write_text(LINES + extra)
     table.keep_upload(tmp_path / "a.jsonl", OWNER)

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from evals.log import read_log, write_log
 from ftspace.access import NOBODY, OWNER, NotAllowedError, Visitor
 from ftspace.config import default_config, merge, parse_config
 from ftspace.data.review import Decision
 from ftspace.errors import ConfigError, JobError
 from ftspace.settings import Settings
+from ftspace.ui import uploads
 from ftspace.ui.choice import Choice
+from ftspace.ui.compare import questions
 from ftspace.ui.desk import Desk
 from ftspace.ui.rows import first_rows, seen
+from tests.two_owners import TASK, Owner
 
 DECISION = Decision(id="0" * 64, keep=False)
 
@@ -118,3 +122,66 @@ def test_columns_are_told_also_where_the_rows_are_not_understood(tmp_path: Path)
     found = seen(choice(dataset=str(path), about=str(path)).config_over(default_config()).data)
     assert (found.columns, found.format, found.mapping, dict(found.readings)) == (["frage", "antwort"], None, {}, {})
     assert "no usable columns" in found.trouble
+
+
+def test_a_shown_run_tells_others_no_path_and_starts_from_none(tmp_path: Path) -> None:
+    ours = desk(tmp_path / "data", space="owner/space", sign_in=True)
+    upload = ours.uploads_of(ANN) / "mine-1234.jsonl"
+    upload.parent.mkdir(parents=True)
+    upload.write_text('{"question": "a", "answer": "b"}\n')
+    run = ours.create(parse_config(merge(default_config().model_dump(), {"data": {"id": str(upload)}})), ANN)
+    run.share(public=True)
+    assert ours.draft(run.id, ANN) == run.config and ours.names_for(run.config, ANN)["dataset"] == str(upload)
+    for other in (BEN, NOBODY):
+        assert ours.draft(run.id, other) == default_config()
+        named = ours.names_for(run.config, other)
+        assert named["dataset"].startswith("mine-1234 ") and str(tmp_path) not in str(named)
+        assert named["model"] == run.config.model.id
+        with pytest.raises(NotAllowedError, match="only the owner"):
+            ours.config_of(choice(**named), other)
+
+
+def test_of_the_rows_kept_back_others_see_those_that_were_asked(tmp_path: Path) -> None:
+    run = Owner.settle("ann", tmp_path).run
+    rows = [[("user", question), ("assistant", f"{question[:-1]}!")] for question in ("One?", "Two?", "Three?")]
+    lines = [{"messages": [{"role": role, "content": text} for role, text in row]} for row in rows]
+    (run.data / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    everything = [(row[0][1], row[1][1]) for row in rows]
+    assert list(questions(run, ANN)) == everything
+    assert list(questions(run, BEN)) == list(questions(run, NOBODY)) == []
+    log = read_log(run.evals / TASK / "base.json")
+    sample = log.samples[0].model_copy(update={"prompt": "<|user|>Two?<|end|>", "expected": ("Two!",)})
+    write_log(run.evals / "heldout" / "base.json", log.model_copy(update={"samples": (sample,)}))
+    assert list(questions(run, ANN)) == everything
+    assert list(questions(run, BEN)) == list(questions(run, NOBODY)) == everything[1:2]
+
+
+def test_uploads_of_others_leave_room_for_the_spaces_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "UPLOADS_MAX_FILES", 5)
+    ours = desk(tmp_path / "data", space="Town/space", sign_in=True)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "a", "answer": "b"}\n')
+    visitors = [Visitor(name, may_start=True) for name in ("a", "b", "c", "d", "e")]
+    kept = [ours.keep_upload(path, visitor) for visitor in visitors]
+    assert {oct(folder.stat().st_mode)[-3:] for one in kept for folder in (one.parent, one.parent.parent)} == {"700"}
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"question": "c", "answer": "d"}\n')
+    for visitor in (visitors[0], ANN):
+        with pytest.raises(JobError, match="no room for one more upload") as refused:
+            ours.keep_upload(other, visitor)
+        assert str(tmp_path) not in str(refused.value)
+    author = Visitor("town", may_start=True)
+    assert ours.keep_upload(other, author).is_file()
+    with pytest.raises(JobError, match="1 files of yours"):
+        ours.keep_upload(path, author)
+
+
+def test_only_gradios_own_copy_of_an_upload_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    inside, outside = tmp_path / "gradio" / "ab" / "rows.jsonl", tmp_path / "rows.jsonl"
+    inside.parent.mkdir(parents=True)
+    for path in (inside, outside):
+        path.touch()
+        uploads.forget_copy(path)
+    uploads.forget_copy(inside)
+    assert outside.exists() and not inside.exists()
