@@ -3,7 +3,7 @@
 204 when what the page has is what there is, else JSON, made once for all who watch the run (following.py). It stands
 beside Gradio's own addresses and asks for the same cookie as they do, but goes around its queue: a look at what is
 ready costs no thread, so a few hundred pages are no load. The header Next-Ms says when to come again: all pages
-together come at most RATE times a second.
+together come at most RATE times a second, and as often those of visitors without a name, who wait for each other only.
 """
 
 import inspect
@@ -54,7 +54,7 @@ class LiveView:
         """Shares the followers with the page's handlers."""
         self._followers = followers
         self._settings = settings
-        self._turns = Turns()
+        self._turns = {"named": Turns(), "nameless": Turns()}
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="live")
 
     @property
@@ -72,9 +72,11 @@ class LiveView:
         except FtspaceError:
             self._followers.forget(request.path_params["run_id"])
             return Response(status_code=404)
-        if not visitor_of(request, self._settings).may_see(follower.run.access):  # as it is now, not as it was made
+        visitor = visitor_of(request, self._settings)
+        if not visitor.may_see(follower.run.access):  # as it is now, not as it was made
             return Response(status_code=404)
-        headers = {"cache-control": "no-store", "next-ms": f"{1000 * self._turns.take(time.monotonic()):.0f}"}
+        wait = self._turns["named" if visitor.name else "nameless"].take(time.monotonic())
+        headers = {"cache-control": "no-store", "next-ms": f"{1000 * wait:.0f}"}
         if request.query_params.get("seen") == made.tag:
             return Response(status_code=204, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):

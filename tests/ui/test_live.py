@@ -120,6 +120,17 @@ def test_only_those_who_may_see_a_run_are_told_of_it(
     assert (answer.content == b"") == (status == 404)
 
 
+def test_pages_of_visitors_without_a_name_put_nobody_else_off(
+    client: TestClient, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create(default_config(), Access(owner="ada", public=True))
+    waits = list[float]()
+    for visitor, times in ((NOBODY, 100), (Visitor("ada", may_start=True), 1)):
+        monkeypatch.setattr(live, "visitor_of", lambda request, settings, sent_by=visitor: sent_by)
+        waits.append(max(float(client.get(f"/live/{run.id}").headers["next-ms"]) for _ in range(times)))
+    assert waits[0] > 1000 * SOONEST == waits[1]
+
+
 def test_the_password_is_asked_for(client: TestClient, app: Any, run: Run) -> None:
     app.auth, app.tokens = {"ftspace": "secret"}, {"token": "ftspace"}
     assert client.get(f"/live/{run.id}").status_code == 401
