@@ -11,6 +11,7 @@ FTSPACE_MAX_WAITING
                   runs that one user may have waiting for the machine (default: 5)
 FTSPACE_MAX_MINUTES
                   a run that is at work for longer is stopped and said to have failed (default: no limit)
+FTSPACE_ORIGINS   hosts or addresses, between commas, that the app is reached under as well, such as a proxy's
 FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (default: none)
 SYSTEM, SPACE_ID, SPACE_HOST, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES,
 OPENID_PROVIDER_URL
@@ -36,10 +37,8 @@ from ftspace.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's folder: bundled names such as `assets/base` are looked up here."""
-
 ASSETS = ROOT / "assets"
 DEFAULT_CONFIG = ASSETS / "default.yaml"
-
 MAX_DATASET_GB = 50.0
 UPLOAD_MAX_BYTES = 500_000_000
 """Largest dataset that is taken as an upload; so much may come out of a compressed one, too."""
@@ -91,8 +90,8 @@ class Settings:
     """Whether the app has a process waiting for its next run."""
     sign_in: bool = False
     """Whether visitors sign in with their Hub account: a Space with OAuth."""
-    space_hosts: tuple[str, ...] = ()
-    """Names under which a Space is reached."""
+    hosts: tuple[str, ...] = ()
+    """Names under which the app is reached besides its own address, with a port where they have one: a Space's."""
     users: tuple[str, ...] = ()
     """With sign-in, the Hub names that may start runs; `*` stands for everybody."""
     max_waiting: int = 5
@@ -138,7 +137,7 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
     on_volume = space_id is not None and os.access("/data", os.W_OK)
     default = Path("/data/ftspace") if on_volume else ROOT / "data"
     settings = Settings(
-        data_dir=Path(environ.get("FTSPACE_DATA") or default),
+        data_dir=Path((environ.get("FTSPACE_DATA") or default) if data_dir is None else data_dir),
         host=environ.get("FTSPACE_HOST") or ("0.0.0.0" if space_id else "127.0.0.1"),
         port=_port(environ.get("FTSPACE_PORT") or "7860"),
         password=environ.get("FTSPACE_PASSWORD") or None,
@@ -146,14 +145,12 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
         space_id=space_id,
         warm=_switch("FTSPACE_WARM", environ.get("FTSPACE_WARM") or "1"),
         sign_in=space_id is not None and environ.get("SYSTEM") == "spaces" and all(map(environ.get, _OAUTH)),
-        space_hosts=_names(environ.get("SPACE_HOST") or ""),
+        hosts=_names(environ.get("SPACE_HOST") or "") + _hosts(environ.get("FTSPACE_ORIGINS") or ""),
         users=_names(environ.get("FTSPACE_USERS") or environ.get("SPACE_AUTHOR_NAME") or ""),
         max_waiting=_whole("FTSPACE_MAX_WAITING", environ.get("FTSPACE_MAX_WAITING") or "5"),
         max_minutes=_minutes(environ.get("FTSPACE_MAX_MINUTES")),
         webhook=_web_address("FTSPACE_WEBHOOK", environ.get("FTSPACE_WEBHOOK")),
     )
-    if data_dir is not None:
-        settings = replace(settings, data_dir=Path(data_dir))
     try:
         return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
     except RuntimeError as error:
@@ -174,6 +171,13 @@ def _switch(name: str, text: str) -> bool:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for word in text.split(",") if (name := word.strip()))
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    found = [re.fullmatch(r"(?:https?://)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?/?", name) for name in _names(text)]
+    if not all(found):
+        raise ConfigError(f"FTSPACE_ORIGINS is {text!r}; give hosts such as lab.example or lab.example:8443")
+    return tuple(one[1] + (one[2] or "") for one in found if one)
 
 
 def _whole(name: str, text: str) -> int:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import itsdangerous
 import pytest
 
 from ftspace.settings import ROOT, worker_env
+from ftspace.ui.web import SHARED_LINES, WRONG_SECONDS
 from tests.loopback_hub import serve
 from tests.loopback_sign_in import CLIENT_SECRET, LoopbackSignIn, environment
 from tests.two_owners import TASK, Caller, Owner, snapshot
@@ -279,7 +281,10 @@ def test_pages_of_other_sites_and_what_the_page_does_not_use_are_refused(space: 
     assert status("GET", "/", host=f"evil.example:{port}") == 403
     for path in ("/gradio_api/call/look", "/gradio_api/vibe-code/", "/gradio_api/run/look", "/monitoring/summary"):
         assert status("GET", path) == 404
-    assert status("GET", "/gradio_api/file=https://example.com/x") == 404
+    for url in ("https://example.com/x", f"https://example.com/results-{space.shown.run.id}.csv"):
+        assert status("GET", f"/gradio_api/file={url}") == 404
+    assert status("GET", "/logout", **{"sec-fetch-site": "cross-site"}) == 403
+    assert ann.send("POST", join, content=b" " * 2_000_001).status_code == 413
     upload = {"files": ("rows.jsonl", b'{"question": "a", "answer": "b"}\n')}
     assert space.caller().send("POST", "/gradio_api/upload", files=upload).status_code == 403
     kept = ann.send("POST", "/gradio_api/upload", files=upload)
@@ -302,5 +307,9 @@ def test_a_password_guards_every_call(tmp_path: Path, http: httpx2.Client) -> No
         assert guest.send("GET", "/gradio_api/queue/data?session_hash=x").status_code == 401
         assert guest.send("POST", "/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert guest.file(str(tmp_path / "log")).status_code == 404
-        tried = [guest.send("POST", "/login", data=wrong).status_code for _ in range(12)]
-        assert tried[0] == 400 and tried[-1] == 429
+        with ThreadPoolExecutor(SHARED_LINES * 2) as threads:
+            tries = [threads.submit(guest.send, "POST", "/login", data=wrong) for _ in range(SHARED_LINES * 2)]
+            begun = time.monotonic()
+            assert owner.send("POST", "/login", data=said).status_code == 200
+            assert {one.result().status_code for one in tries} == {400}
+            assert time.monotonic() - begun > WRONG_SECONDS * 1.5

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from ftspace.data.review import Decision
 from ftspace.events import EventLog, Started, Step, Warned
 from ftspace.events import Sample as Answer
 from ftspace.runs import Run, RunStore
+from ftspace.ui.limits import RATES
 from ftspace.ui.reviews import Reviews
 
 TASK = "towns"
@@ -141,9 +143,15 @@ class Caller:
         return self.send("GET", "/config").json()
 
     def join(self, fn: int, data: list[Any], query: str = "", session: str = "", **more: Any) -> httpx2.Response:
-        """Puts one raw call into the queue."""
+        """Puts one raw call into the queue, once that is not too often."""
         body = {"data": data, "fn_index": fn, "session_hash": session or self.session, **more}
-        return self.send("POST", f"/gradio_api/queue/join{query}", json=body)
+        while True:
+            joined = self.send("POST", f"/gradio_api/queue/join{query}", json=body)
+            if joined.status_code != 429:
+                return joined
+            self.heard.pop()
+            self.calls -= 1
+            time.sleep(RATES["call"].seconds)
 
     def answers(self, session: str = "") -> str:
         """All that the queue has to say to a session, until it has no more."""

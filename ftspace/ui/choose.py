@@ -135,9 +135,10 @@ class Choose:
     def show(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
         """A run's choice, which is fixed, or a new one that starts from the run `origin`."""
         config = run.config if run else self._desk.draft(origin, visitor)
-        models, datasets = self._desk.used(visitor)
+        models, datasets = self._desk.used(visitor) if visitor.may_start else ([], [])
         bundled = [str(path.relative_to(ROOT)) for path in _bundled_datasets()]
         fixed = run is not None
+        listed = visitor.may_start and not fixed
         note = markup.note(
             "This is what the run was made from.", link=("New run with the same choice", f"?from={run.id}")
         ) if run else ""  # fmt: skip
@@ -164,7 +165,7 @@ class Choose:
             self._mapping.editor: gr.update(visible=not fixed),
             self._mapping.more: gr.update(visible=not fixed),
             **{part: gr.update(visible=not fixed) for part in self._review.editor},
-            self.runs: "" if fixed else markup.runs(self._desk.lines(visitor), self._desk.shown(visitor)),
+            self.runs: markup.runs(self._desk.lines(visitor), self._desk.shown(visitor)) if listed else "",
         }
 
     def look_anew(self, request: gr.Request, *sent: Any) -> Updates:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ftspace.errors import FtspaceError
 
-Act = Literal["start", "ask", "look", "upload", "password"]
+Act = Literal["start", "ask", "look", "upload", "call"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ RATES: dict[Act, Rate] = {
     "ask": Rate(10, 6.0, "questions to the models"),
     "look": Rate(120, 0.5, "looks at models and datasets"),
     "upload": Rate(10, 30.0, "uploads"),
-    "password": Rate(10, 10.0, "passwords tried"),
+    "call": Rate(120, 0.2, "calls"),
 }
 OWNER_TIMES = 20
 """The one who owns the machine may do all of it so many times as often."""

@@ -4,13 +4,18 @@ Gradio serves far more than this page uses, reflects any Origin with credentials
 whoever knows its path. The gate stands innermost, behind the session: what it refuses reaches no handler.
 """
 
+import asyncio
+import ipaddress
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path
+from weakref import WeakValueDictionary
 
 import gradio
+from gradio.utils import get_upload_folder
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,9 +35,18 @@ _OURS = re.compile(
 _FILE = "/gradio_api/file="
 _DOWNLOAD = re.compile(r"results-(\d{8}-\d{6}-[0-9a-f]{12})\.(csv|md|json)")
 _GRADIO = Path(gradio.__file__).resolve().parent
+_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/run/predict/")
+_ELSEWHERE = "requests from other sites are refused; an app that has another name, too, is told so in FTSPACE_ORIGINS"
+_LOGINS = ("/login", "/login/")
 _HERE = ("localhost", "127.0.0.1", "::1")
 _SLACK = 1_000_000
 """Bytes of an upload that are not its file's."""
+_MOST, _MOST_LOGIN = 2_000_000, 10_000
+"""Bytes of any other request, and of one with a password: Gradio reads them into memory, whoever sends them."""
+WRONG_SECONDS = 2.0
+"""For so long a wrong password's answer is held back, and with it those that were sent after it."""
+SHARED_LINES = 8
+"""Passwords looked at at once where many people may have the same address."""
 
 
 def download_name(run_id: str, suffix: str) -> str:
@@ -51,6 +65,7 @@ class Gate:
         self._shared_at = shared_at
         self._sign_ins = SignIns()
         self._limits = Limits()
+        self._lines = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers or passes on one request."""
@@ -61,34 +76,52 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         session = scope.get("session", {}) if self._settings.sign_in else {}
-        if scope["path"] == "/logout":
-            self._sign_ins.end(session)
         introduce(scope, self._sign_ins.of(session))
-        refusal = self._refusal(Request(scope))
+        request = Request(scope, receive)
+        logs_in = bool(self._settings.password) and request.method == "POST" and scope["path"] in _LOGINS
+        refusal = self._refusal(request)
+        if refusal is None and (logs_in or "transfer-encoding" in request.headers):
+            most = _MOST_LOGIN if logs_in else _MOST
+            body = await _read(request, most)
+            refusal = _too_long(most) if body is None else None
+            receive = _again(body or b"", receive)
+        if refusal is None and scope["path"] == "/logout":
+            self._sign_ins.end(session)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if scope["path"] == "/login/callback":
                     self._sign_ins.take_in(session)
+                if logs_in and message["status"] == 400:
+                    await asyncio.sleep(WRONG_SECONDS)
                 self._harden(MutableHeaders(scope=message))
             await send(message)
 
-        await (refusal or self._app)(scope, receive, answer)
+        if refusal or not logs_in:
+            await (refusal or self._app)(scope, receive, answer)
+            return
+        async with self._line(request):
+            if not await request.is_disconnected():
+                await self._app(scope, receive, answer)
 
     def _refusal(self, request: Request) -> Response | None:
         """The answer to a request that is not let through."""
-        path = request.scope["path"]
+        path, headers, posts = request.scope["path"], request.headers, request.method == "POST"
         if not self._is_from_here(request):
-            return PlainTextResponse("requests from other sites are refused", 403)
+            return PlainTextResponse(_ELSEWHERE, 403)
         if not _OURS.fullmatch(path):
             return PlainTextResponse("there is nothing here", 404)
+        if path == "/logout" and headers.get("sec-fetch-site") == "cross-site" and "origin" not in headers:
+            return PlainTextResponse("another site may sign nobody out", 403)
         if path.startswith(_FILE):
             return None if self._may_have(path.removeprefix(_FILE), request) else PlainTextResponse("no such file", 404)
         try:
-            if path.startswith("/gradio_api/upload") and request.method == "POST":
+            if path == "/gradio_api/upload" and posts:
                 return self._refused_upload(request)
-            if path.startswith("/login") and request.method == "POST":
-                self._limits.take("password", _address(request))
+            if _length(request) > _MOST:
+                return _too_long(_MOST)
+            if path in _CALLS and posts and self._settings.sign_in:
+                self._limits.take("call", visitor_of(request, self._settings).name)
         except TooOftenError as error:
             return PlainTextResponse(str(error), 429)
         return None
@@ -96,36 +129,52 @@ class Gate:
     def _is_from_here(self, request: Request) -> bool:
         """Whether the page that sends a request, if one does, is ours; and whether its address can be."""
         host, settings = request.headers.get("host", ""), self._settings
-        if settings.is_loopback and not settings.password and _name(host) not in (*_HERE, settings.host):
+        here = (*_HERE, settings.host, *map(_name, settings.hosts))
+        if settings.is_loopback and not settings.password and _name(host) not in here:
             return False  # a name of somebody's own that was pointed at this machine
         origin = request.headers.get("origin")
         if origin is None:
             return True
         shared = self._shared_at()
-        ours = [host, *settings.space_hosts, *([_authority(shared)] if shared else [])]
+        ours = [host, *settings.hosts, *([_authority(shared)] if shared else [])]
         asked = _bare(_authority(origin))
         return bool(asked) and asked in map(_bare, ours)
 
     def _may_have(self, file: str, request: Request) -> bool:
         """Whether a file is one of the page's own, or of a run that the visitor may see."""
-        download = _DOWNLOAD.fullmatch(PurePosixPath(file).name)
+        download = _DOWNLOAD.fullmatch(Path(file).name)
         if download is None:
-            path = Path(file)
-            return path.is_absolute() and path.suffix == ".svg" and path.resolve().is_relative_to(_GRADIO)
+            return file.endswith(".svg") and _lies_in(file, _GRADIO)
         try:
-            return visitor_of(request, self._settings).may_see(self._store.get(download[1]).access)
+            access = self._store.get(download[1]).access
         except JobError:
             return False
+        return _lies_in(file, Path(get_upload_folder())) and visitor_of(request, self._settings).may_see(access)
 
     def _refused_upload(self, request: Request) -> Response | None:
         visitor = visitor_of(request, self._settings)
         if not visitor.may_start:
             return PlainTextResponse("only those who may start runs here can upload files", 403)
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > UPLOAD_MAX_BYTES + _SLACK:
+        if not 0 <= _length(request) <= UPLOAD_MAX_BYTES + _SLACK or "transfer-encoding" in request.headers:
             return PlainTextResponse(f"an upload may have {UPLOAD_MAX_BYTES / 1e6:,.0f} MB, and must say how many", 413)
-        self._limits.take("upload", visitor.name)
+        if self._settings.sign_in:  # elsewhere the owner's are counted once the password was seen
+            self._limits.take("upload", visitor.name)
         return None
+
+    def _line(self, request: Request) -> asyncio.Semaphore:
+        """Where a password's turn is awaited: one after the other from one address, a few at once where many share it.
+
+        Nobody's is refused, so that nobody can have the owner's refused; a line is as long as connections are open.
+        """
+        address = request.client.host if request.client else ""
+        try:
+            found = ipaddress.ip_address(address)
+            shared = self._settings.space_id is not None or not found.is_global
+            if found.version == 6 and not shared:
+                address = str(ipaddress.ip_network((found, 64), strict=False))
+        except ValueError:
+            shared = True
+        return self._lines.setdefault(address, asyncio.Semaphore(SHARED_LINES if shared else 1))
 
     def _harden(self, headers: MutableHeaders) -> None:
         frames = " https://huggingface.co https://*.hf.space" if self._settings.space_id is not None else ""
@@ -134,8 +183,43 @@ class Gate:
         headers["Referrer-Policy"] = "same-origin"
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _length(request: Request) -> int:
+    """Bytes that a request says its body has; -1 when it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else -1
+
+
+async def _read(request: Request, most: int) -> bytes | None:
+    """The body of a request; None when it is longer than that."""
+    body = bytearray()
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                return None
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read already, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
+def _too_long(most: int) -> Response:
+    return PlainTextResponse(f"that is more than the {most:,} bytes that a request may have", 413)
+
+
+def _lies_in(file: str, folder: Path) -> bool:
+    """Whether a file is named by its place on this machine, and that is in a folder."""
+    try:
+        return file.startswith("/") and Path(file).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # too long, a ring of links, a NUL
+        return False
 
 
 def _authority(url: str) -> str:
