@@ -24,8 +24,9 @@ from ftspace.ui.following import Followers
 from ftspace.ui.visitors import visitor_of
 
 SCRIPT = Path(__file__).with_name("live.js")
-RATE = 45.0
-"""Answers a second, to all pages together: 200 pages come before the server lets go of their connections (5 s)."""
+RATE = 10.0
+"""Answers a second, to all pages together: ten pages come every second, 200 every twenty. A training on the same
+processors feels every answer (docs/benchmarks.md)."""
 SOONEST, LATEST = 1.0, 30.0
 """Seconds after which a page comes again: with few pages open, and with any number."""
 
