@@ -27,7 +27,7 @@ RATES: dict[Act, Rate] = {
     "ask": Rate(10, 6.0, "questions to the models"),
     "look": Rate(120, 0.5, "looks at models and datasets"),
     "upload": Rate(10, 30.0, "uploads"),
-    "call": Rate(120, 0.2, "calls"),
+    "call": Rate(120, 0.1, "calls"),
 }
 OWNER_TIMES = 20
 """The one who owns the machine may do all of it so many times as often."""

@@ -6,6 +6,7 @@ whoever knows its path. The gate stands innermost, behind the session: what it r
 
 import asyncio
 import ipaddress
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,10 +81,13 @@ class Gate:
         request = Request(scope, receive)
         logs_in = bool(self._settings.password) and request.method == "POST" and scope["path"] in _LOGINS
         refusal = self._refusal(request)
-        if refusal is None and (logs_in or "transfer-encoding" in request.headers):
+        calls = request.method == "POST" and scope["path"] in _CALLS
+        if refusal is None and (logs_in or calls or "transfer-encoding" in request.headers):
             most = _MOST_LOGIN if logs_in else _MOST
             body = await _read(request, most)
             refusal = _too_long(most) if body is None else None
+            if body and calls and _names_a_url(body):
+                refusal = PlainTextResponse("a file is uploaded, not fetched from elsewhere", 403)
             receive = _again(body or b"", receive)
         if refusal is None and scope["path"] == "/logout":
             self._sign_ins.end(session)
@@ -208,6 +212,23 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return receive_again
+
+
+def _names_a_url(body: bytes) -> bool:
+    """Whether a call's arguments have a file that lies elsewhere: Gradio would fetch it, for whoever asks."""
+    try:
+        left = [json.loads(body)]
+    except (ValueError, RecursionError):  # Gradio cannot read it either
+        return False
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if "meta" in one and "://" in str(one.get("path")):
+                return True
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return False
 
 
 def _too_long(most: int) -> Response:

@@ -1,6 +1,7 @@
 """The gate by itself, before an app that answers everything, called as a server calls it."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,15 @@ def test_files_are_those_that_were_made_to_be_taken(tmp_path: Path, monkeypatch:
     assert status(f"https://evil.example{gradio.__path__[0]}/x.svg") == status("https://evil.example/x.svg") == 404
     assert status(f"{gradio.__path__[0]}/icons/x.svg") == 200
     assert status(f"{gradio.__path__[0]}/\0.svg") == status(f"{cache}/\0/{name}") == 404
+
+
+def test_nothing_is_fetched_for_a_caller(tmp_path: Path) -> None:
+    door = Door(tmp_path, **LOCAL)
+    for path, expected in (("/tmp/gradio/x/a.csv", 200), ("https://evil.example/a.csv", 403)):
+        data = json.dumps({"data": [1, {"deep": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}, path]})
+        for body in (data.encode(), data.replace("h", "\\u0068").encode(), data.encode("utf-16")):
+            assert door.ask("POST", JOIN, body=[body]) == expected
+    assert door.ask("POST", JOIN, body=[b"[" * 100_000]) == 200
 
 
 @pytest.mark.parametrize("path", [JOIN, LOGIN])
