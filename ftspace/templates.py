@@ -17,6 +17,8 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+from ftspace.sandbox import Sandbox, bounded, paid, paid_filter
+
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
@@ -190,12 +192,15 @@ class _Namespace(Namespace):
         _require_plain(name)
         super().__setitem__(name, value)
 
+    def __repr__(self) -> str:
+        return "<Namespace>"  # without what it holds, which may be itself
+
 
 class _Dict:
     """`dict` for templates, without its other attributes."""
 
     def __call__(self, *args: Any, **values: Any) -> dict[Any, Any]:
-        return dict(*args, **values)
+        return paid(dict(*args, **values))
 
 
 def _require_plain(name: str) -> None:
@@ -208,7 +213,7 @@ def _raise(message: str) -> None:
 
 
 def _now(form: str) -> str:
-    return datetime.now().strftime(form)
+    return datetime.now().strftime(form[:100])
 
 
 def _to_json(
@@ -221,12 +226,16 @@ def _to_json(
 def compiled(source: str) -> Callable[..., str]:
     """The template as a function of its variables, rendering as transformers does. Raises jinja2's TemplateError.
 
-    Templates come from strangers: they run in jinja2's sandbox, which is all that stands between them and Python.
+    Templates come from strangers: they run in jinja2's sandbox, which is all that stands between them and Python, and
+    within the bounds of `sandbox.py`, which are all that stands between them and the machine.
     """
-    environment = ImmutableSandboxedEnvironment(
+    ours = source.removeprefix(FOLD) in {
+        named.source for named in NAMED.values()
+    }  # these take little, and less time so
+    environment = (ImmutableSandboxedEnvironment if ours else Sandbox)(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
-    environment.filters["tojson"] = _to_json
+    environment.filters["tojson"] = paid_filter("tojson", _to_json)
     given: dict[str, Any] = environment.globals  # pyright: ignore[reportAssignmentType]
     given |= {"raise_exception": _raise, "strftime_now": _now, "dict": _Dict(), "namespace": _Namespace}
     template = environment.from_string(source)
@@ -234,6 +243,7 @@ def compiled(source: str) -> Callable[..., str]:
 
     def render(**variables: Any) -> str:
         # what template.render does, without reading the globals anew each time, which takes longer than the rest
-        return "".join(template.root_render_func(template.new_context({**known, **variables}, shared=True)))
+        context = template.new_context({**known, **variables}, shared=True)
+        return bounded(lambda: "".join(template.root_render_func(context)))
 
     return render

@@ -7,6 +7,7 @@ import trl
 from transformers import AutoTokenizer
 
 from evals.prompts import Prompter
+from ftspace import sandbox
 from ftspace.chat import Template, end_of_turn, install_template, template_of
 from ftspace.data.formats import Conversation
 from ftspace.errors import ModelError
@@ -272,3 +273,69 @@ def test_templates_run_in_a_sandbox() -> None:
 def test_the_end_of_turn_is_the_first_word_behind_an_answer() -> None:
     assert end_of_turn(template_of(installed("phi"))) == "<|end|>"
     assert end_of_turn(template_of(installed("llama2"))) == "<|endoftext|>"
+
+
+BIG = "{% set b = 'a' * 1000000 %}"
+GROW = "{{% set n = namespace(x={0}) %}}{{% for i in range(64) %}}{{% set n.x = {1} %}}{{% endfor %}}{{{{ n.x }}}}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 'a' * 8000000000 }}",
+        "{{ 8000000000 * [1] }}",
+        "{{ 9 ** (9 ** 9) }}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ '{:{w}}'.format(1, w=9999999999) }}",
+        "{{ '%(a)s' * 100000 % {'a': 'b' * 1000000} }}",
+        "{{ 'a'.ljust(8000000000) }}",
+        "{{ 'a' | center(8000000000) }}",
+        "{{ 'a\n' | indent(8000000000) }}",
+        "{{ messages | tojson(indent=8000000000) }}",
+        "{{ range(99999) | join('b' * 1000000) }}",
+        "{{ 1 | round(-99999999999) }}",
+        BIG + "{{ b.replace('a', b) }}",
+        BIG + "{{ b | replace('a', b) }}",
+        BIG + "{{ b.join(range(99999) | map('string')) }}",
+        BIG + "{% for i in range(99999) %}{{ b }}{% endfor %}",
+        BIG + "{% for i in range(99999) %}{% set x = b | upper %}{% endfor %}",
+        BIG + "{% macro m() %}{% for i in range(99999) %}{{ b }}{% endfor %}{% endmacro %}{{ m() }}",
+        GROW.format("'aa'", "n.x + n.x"),
+        GROW.format("'aa'", "n.x ~ n.x"),
+        GROW.format("7", "n.x * n.x"),
+        "{% for i in range(999999) %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ 1 // 0 }}",
+    ],
+)
+def test_a_template_takes_no_more_of_the_machine_than_it_may(source: str) -> None:
+    with pytest.raises(ModelError, match="refuses"):
+        Template(source).render(SINGLE)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999) %}{% for b in range(99999) if false %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999) %}{{ range(99999) | sum }}{% endfor %}",
+        "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+        GROW.format("[1]", "[n.x, n.x]"),
+        GROW.format("{}", "dict(a=n.x, b=n.x)"),
+    ],
+)
+def test_a_template_works_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.setattr(sandbox, "WORK", 2_000_000)
+    with pytest.raises(ModelError, match="does more than a chat template needs to"):
+        Template(source).render(SINGLE)
+
+
+def test_long_conversations_are_no_hard_work() -> None:
+    turns = [dict(turn, content=f"{turn['content']} {'long ' * 100}") for turn in MULTI * 250]
+    for name in ("llama3_2.jinja", "qwen3.jinja", "gptoss.jinja"):
+        source = (UPSTREAM / name).read_text(encoding="utf-8")
+        text = Template(FOLD + source).render([SYSTEM[0], *turns])
+        assert text.count("long") == 100 * len(turns)
+    (huge,) = (dict(SINGLE[0], content="long " * 1_000_000),)
+    assert Template(NAMED["chatml"].source).render([huge, SINGLE[1]]).count("long ") == 1_000_000
