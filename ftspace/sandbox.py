@@ -129,9 +129,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         _spend(cost)
         return True
 
-    def literal(self, value: Any) -> Any:
-        """Pays for a list or such that a template wrote."""
-        return paid(value)
+    literal = staticmethod(paid)
 
     def joined(self, *parts: Any) -> str:
         """What `~` makes."""
@@ -163,11 +161,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         of = getattr(obj, "__self__", None)
         if isinstance(of, str):
             _spend(len(of))
-            before = _BEFORE.get(obj.__name__) if obj.__name__ != "join" else None
-            if obj.__name__ == "join" and args:
-                args = (_settled(args[0]), *args[1:])
-                _before_join(args[0], of)
-            elif before:
+            if obj.__name__ == "join":
+                args = tuple(map(_settled, args))
+                _before_join(args[0] if args else (), of)
+            elif before := _BEFORE.get(obj.__name__):
                 before(of, *args)
         result = super().call(context, obj, *args, **named)
         _pay_for(result, 50)
@@ -176,20 +173,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Works out an operator for a template."""
         if operator == "+" and isinstance(left, str) and isinstance(right, str):  # most of what most templates do
-            _spend(_STEP + len(left) + len(right))
+            _make(_STEP + len(left) + len(right))
             return left + right
         _spend(_STEP)
-        numbers = isinstance(left, int) and isinstance(right, int)
-        if operator == "*" and not numbers:
+        if isinstance(left, int) and isinstance(right, int):
+            bits = {"*": left.bit_length() + right.bit_length(), "**": left.bit_length() * max(0, right)}
+            if bits.get(operator, 0) > _BITS:
+                raise SecurityError("it makes a number that is too long")
+        elif operator == "*":
             text, times = (right, left) if isinstance(left, int) else (left, right)
             if isinstance(text, str | bytes | list | tuple) and isinstance(times, int):
                 _make((len(text) if isinstance(text, str | bytes) else size_of(text)) * max(0, times))
         elif operator == "%" and isinstance(left, str):
             _check_format(left, "%", right)
-        elif numbers and operator in ("*", "**"):
-            bits = left.bit_length() + right.bit_length() if operator == "*" else left.bit_length() * max(0, right)
-            if bits > _BITS:
-                raise SecurityError("it makes a number that is too long")
         result = super().call_binop(context, operator, left, right)
         _pay_for(result)
         return result
@@ -214,15 +210,11 @@ class _Paying(NodeTransformer):
         self.generic_visit(node)
         return _own_call("joined", node.nodes, node.lineno)
 
-    def visit_List(self, node: nodes.List) -> nodes.Node:
+    def _literal(self, node: Any) -> nodes.Node:
         self.generic_visit(node)
-        return _own_call("literal", [node], node.lineno)
+        return _own_call("literal", [node], node.lineno) if getattr(node, "ctx", "load") == "load" else node
 
-    visit_Dict = visit_List
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
-        self.generic_visit(node)
-        return _own_call("literal", [node], node.lineno) if node.ctx == "load" else node
+    visit_List = visit_Dict = visit_Tuple = _literal
 
 
 def _own_call(name: str, args: list[Any], lineno: int) -> nodes.Call:
@@ -299,10 +291,6 @@ def _before_round(value: Any, precision: Any = 0, method: Any = "common") -> Non
         raise SecurityError(f"it rounds to {precision} digits")
 
 
-def _before_format(value: Any, *args: Any, **named: Any) -> None:
-    _check_format(str(value), "%", named or args)
-
-
 _BEFORE: dict[str, Callable[..., None]] = {
     "join": _before_join,
     "replace": _before_replace,
@@ -310,7 +298,7 @@ _BEFORE: dict[str, Callable[..., None]] = {
     "tojson": _before_tojson,
     "sum": _before_sum,
     "round": _before_round,
-    "format": _before_format,
+    "format": lambda value, *args, **named: _check_format(str(value), "%", named or args),
     "string": lambda value: _make(size_of(value)),
 }
 """Looks at what filters, and methods of texts, will make."""

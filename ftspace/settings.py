@@ -18,6 +18,7 @@ OPENID_PROVIDER_URL
                   set by a Hugging Face Space; the last four where its README says hf_oauth
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
+GRADIO_TEMP_DIR   where Gradio keeps its copies of files (default: a folder of the app process's own)
 """
 
 import atexit

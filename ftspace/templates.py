@@ -229,9 +229,7 @@ def compiled(source: str) -> Callable[..., str]:
     Templates come from strangers: they run in jinja2's sandbox, which is all that stands between them and Python, and
     within the bounds of `sandbox.py`, which are all that stands between them and the machine.
     """
-    ours = source.removeprefix(FOLD) in {
-        named.source for named in NAMED.values()
-    }  # these take little, and less time so
+    ours = source.removeprefix(FOLD) in [named.source for named in NAMED.values()]  # they take little, unwatched less
     environment = (ImmutableSandboxedEnvironment if ours else Sandbox)(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )

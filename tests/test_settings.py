@@ -1,10 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from ftspace.config import anchor, default_config, parse_config
 from ftspace.errors import ConfigError
-from ftspace.settings import ASSETS, anchored, read_settings, resolve_local, worker_env
+from ftspace.settings import ASSETS, anchored, own_gradio_folder, read_settings, resolve_local, worker_env
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,14 @@ def test_a_job_sees_one_gpu_at_most(given: str | None, seen: str) -> None:
 def test_a_job_asks_the_hub_only_when_it_may() -> None:
     assert "HF_HUB_OFFLINE" not in worker_env(offline=False, environ={})
     assert worker_env(offline=True, environ={})["HF_HUB_OFFLINE"] == "1"
+
+
+def test_gradios_copies_are_this_processs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    own_gradio_folder()
+    assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    own_gradio_folder()
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700
