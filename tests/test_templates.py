@@ -10,6 +10,7 @@ from evals.prompts import Prompter
 from ftspace import sandbox
 from ftspace.chat import Template, end_of_turn, install_template, template_of
 from ftspace.data.formats import Conversation
+from ftspace.data.messages import Message
 from ftspace.errors import ModelError
 from ftspace.sections import ChatTemplate
 from ftspace.settings import ASSETS
@@ -332,10 +333,10 @@ def test_a_template_works_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_long_conversations_are_no_hard_work() -> None:
-    turns = [dict(turn, content=f"{turn['content']} {'long ' * 100}") for turn in MULTI * 250]
+    turns: list[Message] = [{**turn, "content": f"{turn['content']} {'long ' * 100}"} for turn in MULTI * 250]
     for name in ("llama3_2.jinja", "qwen3.jinja", "gptoss.jinja"):
         source = (UPSTREAM / name).read_text(encoding="utf-8")
         text = Template(FOLD + source).render([SYSTEM[0], *turns])
         assert text.count("long") == 100 * len(turns)
-    (huge,) = (dict(SINGLE[0], content="long " * 1_000_000),)
+    huge: Message = {**SINGLE[0], "content": "long " * 1_000_000}
     assert Template(NAMED["chatml"].source).render([huge, SINGLE[1]]).count("long ") == 1_000_000

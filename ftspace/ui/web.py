@@ -14,7 +14,6 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 import gradio
-from gradio.utils import get_upload_folder
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -58,12 +57,13 @@ def download_name(run_id: str, suffix: str) -> str:
 class Gate:
     """ASGI middleware for one app."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, shared_at: Callable[[], str | None]) -> None:
-        """`shared_at` gives the address of the public link, once there is one."""
+    def __init__(self, app: ASGIApp, settings: Settings, shared_at: Callable[[], str | None], downloads: Path) -> None:
+        """`shared_at` gives the address of the public link, once there is one; results lie in `downloads`."""
         self._app = app
         self._settings = settings
         self._store = RunStore(settings.runs_dir)
         self._shared_at = shared_at
+        self._downloads = downloads
         self._sign_ins = SignIns()
         self._limits = Limits()
         self._lines = WeakValueDictionary[str, asyncio.Semaphore]()
@@ -153,7 +153,7 @@ class Gate:
             access = self._store.get(download[1]).access
         except JobError:
             return False
-        return _lies_in(file, Path(get_upload_folder())) and visitor_of(request, self._settings).may_see(access)
+        return _lies_in(file, self._downloads) and visitor_of(request, self._settings).may_see(access)
 
     def _refused_upload(self, request: Request) -> Response | None:
         visitor = visitor_of(request, self._settings)

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio
 import pytest
-from gradio.utils import get_upload_folder
 
 from ftspace.access import Access
 from ftspace.config import default_config
@@ -53,7 +52,7 @@ class Door:
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.inner = Inner()
-        self.gate = Gate(self.inner, read_settings(folder, environ=environ), lambda: None)
+        self.gate = Gate(self.inner, read_settings(folder, environ=environ), lambda: None, folder / "downloads")
         self.session: dict[str, Any] = {}
 
     async def asked(
@@ -90,13 +89,12 @@ class Door:
         return asyncio.run(self.asked(method, path, **more))
 
 
-def test_files_are_those_that_were_made_to_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+def test_files_are_those_that_were_made_to_be_taken(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     shown, hidden = (store.create(default_config(), Access(owner="ann", public=public)) for public in (True, False))
     door = Door(tmp_path, **SPACE)
     name, other = (download_name(run.id, "csv") for run in (shown, hidden))
-    cache = get_upload_folder()
+    cache = tmp_path / "downloads"
 
     def status(file: str) -> int:
         return door.ask("GET", f"/gradio_api/file={file}")
