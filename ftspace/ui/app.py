@@ -19,7 +19,7 @@ from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
 from ftspace.ui.guests import Door, Sharing
-from ftspace.ui.live import SCRIPT, LiveView
+from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
 from ftspace.ui.results import ResultsStep
 from ftspace.ui.tune import Tune
 from ftspace.ui.web import Gate
@@ -61,7 +61,11 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         num_workers=0,  # they would serve files and take uploads past the gate
         app_kwargs={"routes": [live.route], "middleware": [gate]},
+        prevent_thread_lock=True,
     )
+    if page.blocks.server:
+        page.blocks.server.config.timeout_keep_alive = KEEP_SECONDS
+    page.blocks.block_thread()
 
 
 @dataclass

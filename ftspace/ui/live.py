@@ -24,11 +24,13 @@ from ftspace.ui.following import Followers
 from ftspace.ui.visitors import visitor_of
 
 SCRIPT = Path(__file__).with_name("live.js")
-RATE = 10.0
-"""Answers a second, to all pages together: ten pages come every second, 200 every twenty. A training on the same
-processors feels every answer (docs/benchmarks.md)."""
+RATE = 6.0
+"""Answers a second, to all pages together: six pages come every second, 60 every ten. A training on the same processors
+feels every answer (docs/benchmarks.md)."""
 SOONEST, LATEST = 1.0, 30.0
 """Seconds after which a page comes again: with few pages open, and with any number."""
+KEEP_SECONDS = 60
+"""For so long the server keeps a page's connection: longer than LATEST, for a new one costs more than an answer."""
 
 
 class Turns:
@@ -76,7 +78,9 @@ class LiveView:
         visitor = visitor_of(request, self._settings)
         if not visitor.may_see(follower.run.access):  # as it is now, not as it was made
             return Response(status_code=404)
-        wait = self._turns["named" if visitor.name else "nameless"].take(time.monotonic())
+        wait = SOONEST
+        if not (self._settings.sign_in and visitor.may_change(follower.run.access)):  # a run's owner comes first
+            wait = self._turns["named" if visitor.name else "nameless"].take(time.monotonic())
         headers = {"cache-control": "no-store", "next-ms": f"{1000 * wait:.0f}"}
         if request.query_params.get("seen") == made.tag:
             return Response(status_code=204, headers=headers)
