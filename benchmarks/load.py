@@ -1,6 +1,6 @@
 """What open pages cost: the time of a tick, what it takes from the training, and how fast long histories are read.
 
-`python -m benchmarks.load [--sessions 200] [--seconds 60] [--rounds 3] [--quick] [--json]`. The real app serves a real
+`python -m benchmarks.load [--sessions 200] [--seconds 30] [--rounds 8] [--quick] [--json]`. The real app serves a real
 training of the bundled model, while a process (benchmarks/pages.py) plays so many open pages. Stretches with and
 without them alternate, and each is compared with its neighbours; pages are loaded before the first. It needs a machine
 where nobody else is at work.
@@ -51,8 +51,8 @@ def main() -> int:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a stretch")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of a stretch")
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="five pages for a few seconds, and short histories")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--reading", type=Path, help=argparse.SUPPRESS)

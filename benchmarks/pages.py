@@ -44,6 +44,8 @@ class Session:
         self._port, self._run = port, run
         self._hash = secrets.token_hex(6)
         self._tag, self._step = "", 0
+        self._wait = secrets.randbelow(1000) / 1000
+        """Seconds until it asks, of those in which it is watched."""
 
     async def _connect(self) -> _Ways:
         return await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 24)
@@ -77,9 +79,8 @@ class Session:
         heart = await self._connect()
         _write(heart, f"/gradio_api/heartbeat/{self._hash}")
         ways: _Ways | None = None
-        wait = secrets.randbelow(1000) / 1000
-        while time.monotonic() + wait < until:
-            await asyncio.sleep(wait)
+        while time.monotonic() + self._wait < until:
+            await asyncio.sleep(self._wait)
             began = time.monotonic()
             try:
                 ways, (status, headers, body) = await self._look(ways)
@@ -90,10 +91,11 @@ class Session:
                     self._take(body)
                     told.fresh += 1
                 told.shown.append((time.time(), self._step))
-                wait = int(headers["next-ms"]) / 1000
+                self._wait = int(headers["next-ms"]) / 1000
             except (OSError, ValueError, LookupError, asyncio.IncompleteReadError) as error:
                 told.errors.append(f"{type(error).__name__}: {error}")
-                wait, ways = 1.0, None
+                self._wait, ways = 1.0, None
+        self._wait = max(0.0, time.monotonic() + self._wait - until)
         for one in (heart, ways):
             if one:
                 one[1].close()

@@ -3,6 +3,7 @@
 Run it: `python app.py`. A reload, a second browser or a new app process show the same run, for none of them owns it.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,13 @@ from ftspace.ui.web import Gate
 MAX_UPLOAD = "200mb"
 _FOLLOW = "id => window.ftspace.follow(id)"
 """live.js puts the run into the address and keeps its view up to date."""
+_SETTLE = """(suited, ...now) => {
+  const {before, after} = JSON.parse(suited);
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  return now.map((value, place) => same(value, before[place]) ? after[place] : value);
+}"""
+"""In the browser, where nothing can be typed meanwhile: a field takes what suits the dataset if nobody has changed it
+since that was asked for."""
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 Updates = dict[Any, Any]
@@ -102,6 +110,7 @@ class Page:
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
             self.look = gr.Button(visible="hidden", elem_id="news")
+            self.suited = gr.Textbox(visible="hidden")
             self._wire()
 
     def _wire(self) -> None:
@@ -123,13 +132,14 @@ class Page:
             button.click(act, self.run_id, tune.told, trigger_mode="once", **_PRIVATE).then(
                 None, self.run_id, None, js=_FOLLOW, **_PRIVATE
             )
+        suited = [tune.fields[name] for name in form.SUITED]
         gr.on(
             [choose.model.change, choose.dataset.change],
             self._suit,
-            [self.origin, *pickers],
-            [*(tune.fields[name] for name in form.SUITED), tune.trouble],
+            [self.origin, *pickers, *suited],
+            [self.suited, tune.fields[form.TASKS], tune.trouble],
             **_PRIVATE,
-        )
+        ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
         tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, None, js=_FOLLOW, **_PRIVATE
@@ -198,10 +208,10 @@ class Page:
             return {self.tune.trouble: trouble}
         return {**self._page(run, "", self.desk.visitor(request)), self.notice: ""}
 
-    def _suit(self, request: gr.Request, origin: str, model: str, dataset: str) -> list[Any]:
+    def _suit(self, request: gr.Request, origin: str, model: str, dataset: str, *before: Any) -> list[Any]:
         draft = self.desk.draft(origin, self.desk.visitor(request))
-        tasks, *values = form.suiting(draft, model, dataset)
-        return [gr.update(choices=form.task_choices(draft.eval.tasks), value=tasks), *values, ""]
+        suited = json.dumps({"before": before, "after": form.suiting(draft, model, dataset)})
+        return [suited, gr.update(choices=form.task_choices(draft.eval.tasks)), ""]
 
 
 def _goer(step: str) -> Any:

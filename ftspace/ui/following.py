@@ -21,8 +21,10 @@ LOOK_SECONDS = 0.9
 """A run is looked at so often at most, however many watch it."""
 SHARE = 0.05
 """Share of a processor that looking at a run may take; one that is slow to look at is looked at less often, ..."""
-LONGEST_SECONDS = 5.0
+LONGEST_SECONDS = 2.0
 """... but as often as that."""
+OLD_SECONDS = 2.0
+"""What was made is given out so long after it is due, while another makes it anew; who comes later waits for that."""
 KEEP_SECONDS = 120.0
 """A run that nobody has asked for as long is forgotten, its steps with it."""
 
@@ -59,8 +61,9 @@ class Follower:
 
     @property
     def at_hand(self) -> Made | None:
-        """What was made and is new enough, or is being made anew by another; None when it is time to look."""
-        return self._made if time.monotonic() < self._due or self._lock.locked() else None
+        """What was made and is new enough, or just was and is being made anew; None when it is time to look."""
+        late = time.monotonic() - self._due
+        return self._made if late < 0 or (late < OLD_SECONDS and self._lock.locked()) else None
 
     def look(self) -> Made:
         """What there is to say now. Raises FtspaceError when the run is gone or cannot be read."""
@@ -74,7 +77,7 @@ class Follower:
 
     def void(self) -> None:
         """Makes the next look a fresh one: somebody has just done something to the run."""
-        self._due = 0.0
+        self._due = time.monotonic()
 
     def _make(self) -> Made:
         run = self.run

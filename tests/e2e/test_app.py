@@ -107,7 +107,6 @@ def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(app: App, visitor
     expect(page.locator(".ft-panel [role=alert]")).to_contain_text("no/such/file.jsonl", timeout=MOMENT)
 
     page.get_by_role("button", name="Continue").click()
-    page.wait_for_timeout(5000)  # the form is made to suit the other dataset, which nothing on the page tells
     set_number(page, "Epochs", 0)
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.get_by_role("alert").filter(has_text="train.epochs")).to_be_visible(timeout=MOMENT)

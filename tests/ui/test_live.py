@@ -169,6 +169,27 @@ def test_a_run_is_read_once_however_many_look(run: Run, monkeypatch: pytest.Monk
     assert follower.at_hand is None
 
 
+def test_what_is_long_out_of_date_is_given_to_nobody(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower, begun, may_end = Follower(run, lambda run: None), threading.Event(), threading.Event()
+    first, make = follower.look(), following.live
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        assert may_end.wait(10)
+        return make(*given)
+
+    monkeypatch.setattr(following, "live", slow)
+    follower.void()
+    looking = threading.Thread(target=follower.look)
+    looking.start()
+    assert begun.wait(10)
+    assert follower.at_hand is first  # a moment old: who comes now need not wait
+    monkeypatch.setattr(following, "OLD_SECONDS", 0.0)
+    assert follower.at_hand is None
+    may_end.set()
+    looking.join()
+
+
 def _counted(made: list[int], work: Any) -> Any:
     def counting(*given: Any) -> Any:
         made.append(1)
