@@ -96,6 +96,7 @@ def _run(options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from evals.plan import Plan
     from evals.run import evaluate, write_results, write_tables
 
     bars: dict[tuple[str, str], TaskID] = {}
@@ -107,11 +108,10 @@ def _run(options: argparse.Namespace) -> None:
                 bars[task, which] = shown.add_task(f"{task}, {which}", total=total)
             shown.update(bars[task, which], completed=done)
 
-        results = evaluate(
-            options.base,
-            options.tuned,
-            tasks,
-            options.out,
+        plan = Plan(
+            base=options.base,
+            adapter=options.tuned,
+            tasks=tasks,
             revision=options.revision,
             dtype=options.dtype,
             device=options.device,
@@ -122,8 +122,8 @@ def _run(options: argparse.Namespace) -> None:
             limit=options.limit,
             batch_tokens=options.batch_tokens,
             seed=options.seed,
-            progress=progress,
         )
+        results = evaluate(plan, options.out, progress=progress)
         write_results(options.out / "results.json", results)
         write_tables(options.out, results)
     _show(results, "json" if options.json else "rich")

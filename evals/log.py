@@ -13,9 +13,34 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evals.errors import LogError, one_line
 
-Which = Literal["base", "tuned", "reference"]
 Kind = Literal["generation", "choice", "checks"]
 Verdict = Literal["better", "worse", "no difference shown", "too few to tell"]
+Role = Literal["gain", "forgetting", "noise", "prompting", "reference", "earlier", "judge"]
+"""Why two sides are compared: what tuning gave, what it lost, how far the base differs from itself, whether a good
+prompt gives as much, how another model does, how this run did earlier or another run does, what a judge prefers."""
+Better = Literal["higher", "lower", "neither"]
+"""Which way a metric is good; neither: it describes, and no verdict is said of it."""
+Subset = Literal["all", "clean"]
+"""All samples, or those only that the training rows do not repeat."""
+Tone = Literal["bad", "warning", "note"]
+FindingKind = Literal[
+    "adapter did nothing",
+    "adapter not applied",
+    "contaminated test",
+    "forgetting",
+    "prompting does as well",
+    "never stops",
+    "refuses more",
+    "answers cut off",
+    "scores missing",
+    "noise",
+    "judge favours a position",
+    "judge favours length",
+    "judge fails",
+    "judge is family",
+    "judge unproven",
+    "judges disagree",
+]
 
 
 class _Record(BaseModel):
@@ -53,6 +78,8 @@ class EvalSpec(_Record):
     """The token ids that end an answer."""
     batch_tokens: int
     """The budget that makes up the batches: in low precision a batch's composition changes answers."""
+    few_shot: int = 0
+    """How many solved examples stand before each question, where the task brings its own."""
     seed: int
     """The random seed. Decoding is greedy, so it should not matter."""
     versions: dict[str, str]
@@ -84,6 +111,10 @@ class Sample(_Record):
     """Samples of one group are not independent of each other."""
     overlap: bool = False
     """Whether what the model was tuned on repeats the sample, whole or in part: its score may be remembered."""
+    item_hash: str = ""
+    """Sixteen hex digits over the question and what is expected: the same in every log that asked just this."""
+    stats: dict[str, tuple[float, ...]] = {}
+    """For metrics of a whole set (BLEU, perplexity): what is summed over samples before the score is computed."""
 
 
 class EvalLog(_Record):
@@ -91,8 +122,14 @@ class EvalLog(_Record):
 
     spec: EvalSpec
     """What makes it comparable."""
-    which: Which
-    """Whose answers these are."""
+    which: str
+    """Whose answers these are: base, tuned, or another side by its name (`evals.plan`)."""
+    role: Literal["gain", "forgetting"] = "gain"
+    """Whether the task is asked for what tuning gives or for what it loses."""
+    asked_with: str | None = None
+    """A hash of what stands before every question for this side only, such as examples; None when nothing does."""
+    model: str | None = None
+    """What answered, where that is not `spec.base`: a reference model behind an endpoint."""
     adapter: str | None = None
     """The adapter in use: a Hub id or a path. None for the base."""
     adapter_hash: str | None = None
@@ -106,30 +143,65 @@ class EvalLog(_Record):
 
 
 class Row(_Record):
-    """One metric of one task, base against tuned. Scores are fractions; every number is over the same `n` pairs."""
+    """One metric of one task, two sides. Scores are fractions; every number is over the same `n` pairs.
+
+    `base` is the side named in `against`, and `tuned` the one named in `side`: mostly they are just these.
+    """
 
     task: str
     """The task's name."""
     metric: str
     """The metric's name."""
+    role: Role = "gain"
+    """Why the two are compared."""
+    side: str = "tuned"
+    """Whose score stands in `tuned`."""
+    against: str = "base"
+    """Whose score stands in `base`."""
+    subset: Subset = "all"
+    """Of which samples. Rows of the clean ones stand below those of all, and carry no verdict of their own."""
+    better: Better = "higher"
+    """Which way the metric is good."""
     base: float
-    """The base's mean score."""
+    """The base's mean score, or the score of the whole set for a metric of the set."""
     base_stderr: float
     """Its standard error."""
+    base_std: float = float("nan")
+    """Standard deviation of the samples' scores."""
+    base_min: float = float("nan")
+    """The lowest of them."""
+    base_max: float = float("nan")
+    """The highest of them."""
     tuned: float
     """The tuned model's mean score."""
     tuned_stderr: float
     """Its standard error."""
+    tuned_std: float = float("nan")
+    """Standard deviation of the samples' scores."""
+    tuned_min: float = float("nan")
+    """The lowest of them."""
+    tuned_max: float = float("nan")
+    """The highest of them."""
     delta: float
     """Tuned minus base."""
     ci_low: float
     """Lower end of the 95 % paired interval of `delta`."""
     ci_high: float
     """Upper end of it."""
+    p: float = float("nan")
+    """Two-sided p value of "there is no difference", adjusted for the whole table (Holm)."""
+    test: str = ""
+    """The test that gave it, and the interval's method, in words."""
     n: int
     """Pairs of samples in which both were scored."""
+    groups: int | None = None
+    """How many groups of dependent samples they are, where samples have groups."""
     unscored: int
     """Pairs left out because one or both have no score."""
+    detectable: float = float("nan")
+    """The smallest true difference that a sample like this would have shown in 80 % of cases."""
+    needed: int | None = None
+    """How many pairs it would take to show the difference that was seen in 80 % of cases; None when none was seen."""
     verdict: Verdict
     """The difference in words."""
 
@@ -155,15 +227,90 @@ class SideBySide(_Record):
     """The tuned model's."""
 
 
+class Finding(_Record):
+    """Something that a person must know before they believe the table."""
+
+    kind: FindingKind
+    """What it is called."""
+    tone: Tone
+    """How bad it is: bad takes the verdict away, a warning weakens it, a note explains."""
+    message: str
+    """What was seen, with figures, and what to do, in one or two sentences."""
+    task: str | None = None
+    """The task it was seen on; None when it is about all."""
+
+
+class Change(_Record):
+    """Did tuning change anything: the two models' own behaviour, whatever it is worth."""
+
+    identical: float
+    """Share of the greedy answers that are the same text in both."""
+    answers: int
+    """How many answers that is of."""
+    kl: float
+    """Kullback-Leibler divergence of tuned from base, nats a token, mean over the positions of expected answers."""
+    kl_tokens: int
+    """How many positions that is of."""
+    update_norm: float
+    """Frobenius norm of the adapter's updates over that of the weights they change."""
+    updates: dict[str, float] = {}
+    """The same for each kind of module, such as q_proj."""
+
+
+class JudgeSummary(_Record):
+    """What one judge said of two sides, and how far it can be believed."""
+
+    judge: str
+    """Its name: a model, and where it is asked."""
+    kind: Literal["pairwise", "rubric"]
+    """Asked which of two answers is better, or how good one is from 1 to 10."""
+    side: str = "tuned"
+    """The side whose wins are counted."""
+    against: str = "base"
+    """The other one."""
+    n: int
+    """Samples with a verdict in both orders (pairwise), or for both sides (rubric)."""
+    missing: int
+    """Samples without: failed calls and answers that are no verdict."""
+    wins: int = 0
+    """Preferred in both orders."""
+    losses: int = 0
+    """The other preferred in both orders."""
+    ties: int = 0
+    """Called equal, or another one preferred in each order."""
+    flips: float = float("nan")
+    """Share of samples in which the order of the answers changed the verdict."""
+    first_share: float = float("nan")
+    """Share of decided verdicts for the answer that stood first; 0.5 is fair."""
+    longer_share: float = float("nan")
+    """Share of decided samples in which the longer answer won."""
+    controlled: float = float("nan")
+    """Win rate if both answers were of one length (logistic regression): a diagnostic."""
+    controlled_low: float = float("nan")
+    """Lower end of its 95 % interval."""
+    controlled_high: float = float("nan")
+    """Upper end of it."""
+    calls: int = 0
+    """Calls made, those answered from the cache left out."""
+    cost: float | None = None
+    """What they cost, where a price was given."""
+
+
 class Results(_Record):
     """A comparison: what `results.json` holds."""
 
     rows: tuple[Row, ...]
-    """One for each task and metric."""
+    """One for each task, metric and pair of sides."""
     verdict: str
     """The whole table in a sentence."""
     samples: tuple[SideBySide, ...] = ()
     """A few answers side by side, not chosen by their outcome."""
+    findings: tuple[Finding, ...] = ()
+    """What must be known before the table is believed, worst first."""
+    change: Change | None = None
+    """Whether tuning changed anything; None when there is no tuned side."""
+    judges: tuple[JudgeSummary, ...] = ()
+    """One for each judge and way of asking."""
 
 
 RecordT = TypeVar("RecordT", bound=_Record)

@@ -4,15 +4,16 @@ Imports no torch until asked to evaluate. Knows nothing of jobs or screens; the 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.compare import alone, compare
-from evals.errors import LogError, Stopped, TaskError
+from evals.errors import LogError, Stopped
 from evals.log import EvalLog, EvalSpec, Results, read_log, write_log, write_results
+from evals.plan import Plan
 from evals.table import write_tables
 from evals.tasks import Task
 
@@ -27,79 +28,50 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "lighteval")
 
 
 def evaluate(
-    base: str | Path,
-    adapter: str | Path | None,
-    tasks: Sequence[Task],
+    plan: Plan,
     out_dir: Path,
     *,
-    revision: str | None = None,
-    dtype: str = "auto",
-    device: str = "auto",
-    quantization: str = "none",
-    trust_code: str | None = None,
-    chat_template: str | None = None,
-    max_new_tokens: int = 64,
-    limit: int | None = None,
-    batch_tokens: int = 8192,
-    seed: int = 0,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Results:
-    """Ask base and tuned all tasks, from one copy of the weights, and compare them.
+    """Ask all sides all tasks, from one copy of the weights, and compare them.
 
-    `out_dir/<task>/{base,tuned}.json` is written when that part is finished; a log that is there already, of the same
-    spec and adapter, is used instead of asking again. LightEval's own files go beside them.
+    `out_dir/<task>/<side>.json` is written when that part is finished; a log that is there already, of the same spec
+    and adapter, is used instead of asking again. LightEval's own files go beside them.
 
     Args:
-        base: a Hub id or a folder.
-        adapter: a Hub id or a folder of a PEFT adapter, or of a whole tuned model; None asks the base alone, and there
-            are no rows then.
-        tasks: what to ask, each with a name of its own.
+        plan: what is asked of whom. Without an adapter only the base is asked, and there are no rows.
         out_dir: where logs go.
-        revision: the base's revision.
-        dtype: auto, float32, bfloat16 or float16.
-        device: auto, cpu, cuda, ...
-        quantization: none, nf4 or int8, of base and tuned alike.
-        trust_code: the commit of the base at which its own code may run.
-        chat_template: a Jinja template instead of the tokenizer's own.
-        max_new_tokens: the longest answer, in tokens.
-        limit: at most so many samples of each task, from its start.
-        batch_tokens: the budget of a batch, in tokens.
-        seed: for torch. Decoding is greedy.
-        progress: called with (task, "base" or "tuned", samples done, samples).
+        progress: called with (task, side, samples done, samples).
         should_stop: asked before each token; True ends with `Stopped`, and finished logs stay.
 
     Raises:
         EvalError: in one line, for whatever a person can put right.
     """
-    if limit is not None and limit < 1:
-        raise TaskError(f"the limit of samples is {limit}: it must be at least 1")
-    if max_new_tokens < 1 or batch_tokens < 1:
-        raise TaskError("max_new_tokens and batch_tokens must be at least 1")
-    if not tasks:
-        raise TaskError("no tasks to ask")
+    plan.check()
     from evals import models
     from evals.executor import Executor
 
+    base, adapter = plan.base, plan.adapter
     model, tokenizer = models.load_comparison(
         base,
         adapter,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        quantization=quantization,
-        trust_code=trust_code,
-        seed=seed,
+        revision=plan.revision,
+        dtype=plan.dtype,
+        device=plan.device,
+        quantization=plan.quantization,
+        trust_code=plan.trust_code,
+        seed=plan.seed,
     )
     executor = Executor(
-        model, tokenizer, chat_template=chat_template, batch_tokens=batch_tokens, should_stop=should_stop
+        model, tokenizer, chat_template=plan.chat_template, batch_tokens=plan.batch_tokens, should_stop=should_stop
     )
-    base_revision = models.fingerprint(base) or getattr(model.config, "_commit_hash", None) or revision
+    base_revision = models.fingerprint(base) or getattr(model.config, "_commit_hash", None) or plan.revision
     versions = {name: version(name) for name in LIBRARIES}
     adapter_hash = None if adapter is None else models.fingerprint(models.adapter_folder(adapter))
     sides: tuple[Side, ...] = ("base",) if adapter is None else ("base", "tuned")
     logs: dict[Side, list[EvalLog]] = {"base": [], "tuned": []}
-    for task in (task.head(limit) for task in tasks):
+    for task in (task.head(plan.limit) for task in plan.tasks):
         spec = EvalSpec(
             base=str(base),
             base_revision=base_revision,
@@ -108,14 +80,14 @@ def evaluate(
             kind=task.kind,
             n=len(task.samples),
             dtype=executor.dtype,
-            quantization=quantization,
+            quantization=plan.quantization,
             device=executor.device,
             tokenizer_hash=executor.prompter.tokenizer_hash,
             template_hash=None if all(one.raw for one in task.samples) else executor.prompter.template_hash,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=plan.max_new_tokens,
             end_ids=executor.end_ids,
-            batch_tokens=batch_tokens,
-            seed=seed,
+            batch_tokens=plan.batch_tokens,
+            seed=plan.seed,
             versions=versions,
         )
         for which in sides:
@@ -154,6 +126,7 @@ def _ask(
     return EvalLog(
         spec=spec,
         which=which,
+        role=task.role,
         adapter=used[0],
         adapter_hash=used[1],
         started=started.isoformat(timespec="seconds"),

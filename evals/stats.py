@@ -34,6 +34,12 @@ class Paired:
     """Pairs."""
     detectable: float
     """The smallest true difference that a sample like this would have shown in 80 % of cases."""
+    test: str = ""
+    """The test and the interval's method, in words."""
+    groups: int | None = None
+    """Groups of dependent pairs, where there are any."""
+    needed: int | None = None
+    """Pairs it would take to show this difference in 80 % of cases; None when there is none."""
 
 
 def mean_stderr(scores: Sequence[float] | Floats) -> tuple[float, float]:

@@ -113,6 +113,8 @@ class Task(_Strict):
     """How it is asked and scored."""
     samples: tuple[TaskSample, ...]
     """At least one."""
+    role: Literal["gain", "forgetting"] = "gain"
+    """Whether it is asked for what tuning gives or for what it loses."""
 
     @property
     def content_hash(self) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from evals import errors as evals_errors
+from evals.plan import Plan
 from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from evals.tasks import Task, load_tasks
@@ -35,11 +36,10 @@ def evaluate(job: Job) -> EndStatus:
         tasks = _tasks(job)
         if not tasks:
             return "finished"
-        results = compare_models(
-            resolve_local(config.model.id) or config.model.id,
-            run.adapter,
-            tasks,
-            run.evals,
+        plan = Plan(
+            base=resolve_local(config.model.id) or config.model.id,
+            adapter=run.adapter,
+            tasks=tasks,
             revision=config.model.revision,
             dtype=config.model.dtype,
             device=config.train.device,
@@ -49,6 +49,10 @@ def evaluate(job: Job) -> EndStatus:
             limit=config.eval.max_samples,
             batch_tokens=config.eval.batch_tokens,
             seed=config.eval.seed,
+        )
+        results = compare_models(
+            plan,
+            run.evals,
             progress=lambda task, which, done, total: job.tell(
                 Progress(task=task, which=which, done=done, total=total)
             ),

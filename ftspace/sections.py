@@ -310,6 +310,26 @@ class EvalConfig(Section):
 
     tasks: list[str] = ["heldout"]
     """Tasks to ask: `heldout` (this run's test split) and JSONL task files; on the command line, between commas."""
+    forgetting: list[str] = []
+    """Tasks asked for what tuning loses, not for what it gives: JSONL files, or any that `tasks` takes."""
+    noise: bool = False
+    """Also ask the base a second time, in other batches: how far a model differs from itself is the noise floor."""
+    shots: int = Field(default=0, ge=0, le=32)
+    """Also ask the base with so many training rows as examples before each question: tuning should beat prompting."""
+    earlier: list[str] = []
+    """Also ask earlier checkpoints (`checkpoint-40`), other runs (their ids) and adapters (folders or Hub ids)."""
+    reference: str | None = None
+    """Also ask any model behind an OpenAI-compatible endpoint: its address and name, `http://host:8000/v1#model`."""
+    metrics: list[str] = []
+    """Metrics of written answers; empty takes those that suit each task."""
+    embedding_model: str | None = None
+    """A local embedding model (a folder, or a Hub id) for semantic similarity; none leaves that metric out."""
+    judges: list[str] = []
+    """Models that judge answers: `http://host:8000/v1#model`, `hub:owner/model` (Inference Providers), or a folder."""
+    judge_calls: int = Field(default=1000, ge=1)
+    """The judges are asked at most so often together; what is not judged then is counted as missing."""
+    judge_price: float | None = Field(default=None, ge=0)
+    """What a judge costs for a million tokens; with it the cost is told before and after."""
     max_samples: int | None = Field(default=300, ge=1)
     """Ask at most so many samples of each task."""
     max_new_tokens: int = Field(default=64, ge=1)

@@ -6,6 +6,7 @@ import pytest
 
 from evals.errors import LogError, Stopped, TaskError
 from evals.log import read_log, write_log
+from evals.plan import Again, Plan
 from evals.run import evaluate
 from evals.tasks import Task, parse_task
 
@@ -32,7 +33,8 @@ def test_both_sides_of_all_tasks_are_logged_compared_and_reused(
 
     def run(**options: Any) -> Any:
         seen.clear()
-        return evaluate(*pair, tasks, tmp_path, max_new_tokens=5, progress=lambda *step: seen.append(step), **options)
+        plan = Plan(base=pair[0], adapter=pair[1], tasks=tasks, max_new_tokens=5, **options)
+        return evaluate(plan, tmp_path, progress=lambda *step: seen.append(step))
 
     first = run()
     assert [(row.task, row.metric, row.n, row.verdict) for row in first.rows] == [
@@ -61,7 +63,7 @@ def test_both_sides_of_all_tasks_are_logged_compared_and_reused(
 
 
 def test_base_alone(pair: tuple[Path, Path], tasks: list[Task], tmp_path: Path) -> None:
-    results = evaluate(pair[0], None, tasks[1:], tmp_path)
+    results = evaluate(Plan(base=pair[0], adapter=None, tasks=tasks[1:]), tmp_path)
     assert results.rows == () and "accuracy" in results.verdict
     assert not (tmp_path / "facts" / "tuned.json").exists()
 
@@ -71,7 +73,7 @@ def test_stopping_keeps_what_is_finished(pair: tuple[Path, Path], tasks: list[Ta
         return (tmp_path / "people" / "base.json").exists()
 
     with pytest.raises(Stopped):
-        evaluate(*pair, tasks, tmp_path, max_new_tokens=5, should_stop=stop)
+        evaluate(Plan(base=pair[0], adapter=pair[1], tasks=tasks, max_new_tokens=5), tmp_path, should_stop=stop)
     assert read_log(tmp_path / "people" / "base.json").spec.n == 6
     assert not (tmp_path / "people" / "tuned.json").exists()
 
@@ -80,13 +82,15 @@ def test_mistakes_before_anything_is_loaded(tasks: list[Task], tmp_path: Path) -
     zeros: tuple[dict[str, Any], ...] = ({"limit": 0}, {"max_new_tokens": 0}, {"batch_tokens": 0})
     for options in zeros:
         with pytest.raises(TaskError, match="at least 1"):
-            evaluate("nobody/none", None, tasks, tmp_path, **options)
+            evaluate(Plan(base="nobody/none", adapter=None, tasks=tasks, **options), tmp_path)
+    with pytest.raises(TaskError, match="two sides are called base-again"):
+        evaluate(Plan(base="nobody/none", adapter=None, tasks=tasks, others=[Again(), Again()]), tmp_path)
     with pytest.raises(TaskError, match="no tasks"):
-        evaluate("nobody/none", None, [], tmp_path)
+        evaluate(Plan(base="nobody/none", adapter=None, tasks=[]), tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX paths")
 def test_a_place_that_cannot_be_written_is_an_error(pair: tuple[Path, Path], tasks: list[Task], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LogError, match="can't be written"):
-        evaluate(*pair, tasks[1:], tmp_path / "file")
+        evaluate(Plan(base=pair[0], adapter=pair[1], tasks=tasks[1:]), tmp_path / "file")
