@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from evals.errors import LogError, one_line
 
 Kind = Literal["generation", "choice", "checks"]
-Verdict = Literal["better", "worse", "no difference shown", "too few to tell"]
+Verdict = Literal["better", "worse", "differs", "no difference shown", "too few to tell"]
 Role = Literal["gain", "forgetting", "noise", "prompting", "reference", "earlier", "judge"]
 """Why two sides are compared: what tuning gave, what it lost, how far the base differs from itself, whether a good
 prompt gives as much, how another model does, how this run did earlier or another run does, what a judge prefers."""
