@@ -1,0 +1,103 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.change import MOST, change_of, identical
+from evals.executor import Executor
+from evals.log import EvalLog, EvalSpec, Sample
+from evals.models import load_comparison
+from evals.tasks import Task, parse_task
+
+SPEC: dict[str, Any] = {
+    "base": "b",
+    "task_hash": "x",
+    "n": 2,
+    "dtype": "float32",
+    "device": "cpu",
+    "tokenizer_hash": "t",
+    "max_new_tokens": 8,
+    "end_ids": (0,),
+    "batch_tokens": 99,
+    "seed": 0,
+    "versions": {},
+}
+
+
+def log(which: str, task: str, kind: Any, *outputs: str) -> EvalLog:
+    samples = tuple(Sample(id=str(place), prompt="?", output=text) for place, text in enumerate(outputs))
+    return EvalLog(spec=EvalSpec(task=task, kind=kind, **SPEC), which=which, started="2026", seconds=0, samples=samples)
+
+
+def people(count: int) -> Task:
+    answers = ("Rome", "blue", "Anna lives in Rome.")
+    rows = (f'{{"question": "Where is Ben {n} from?", "answer": "{answers[n % 3]}"}}' for n in range(count))
+    return parse_task("people", "\n".join(rows), "people")
+
+
+FACTS = parse_task(
+    "facts", '{"question": "Anna likes", "choices": [" blue", " Rome"], "answer": 0, "raw": true}', "facts"
+)
+
+
+@pytest.fixture
+def executor(bases: dict[str, Path], adapters: dict[str, Path]) -> Executor:
+    return Executor(*load_comparison(bases["tied"], adapters["tied"]))
+
+
+def test_identical_answers_are_counted_where_answers_were_written() -> None:
+    base = [log("base", "people", "generation", "a", "b", "c"), log("base", "facts", "choice", "x")]
+    tuned = [log("tuned", "people", "generation", "a", "b ", "c"), log("tuned", "facts", "choice", "y")]
+    assert identical(base, tuned) == (pytest.approx(2 / 3), 3)
+    assert math.isnan(identical(base[1:], tuned[1:])[0])
+
+
+def test_a_tuned_model_is_seen_to_have_changed_and_a_switched_off_one_not(executor: Executor) -> None:
+    tasks = [people(40), FACTS]
+    found = change_of(tasks, [], [], executor)
+    assert found.kl > 0.01 and found.kl_tokens > 40 and found.update_norm > 0.1 and "q_proj" in found.updates
+    assert found.follows_n == 40 and math.isnan(found.identical)
+    assert found.follows_low < found.follows_tuned < found.follows_high
+    assert found.follows_change == pytest.approx(found.follows_tuned - found.follows_base)
+    assert change_of(tasks, [], [], executor) == found
+    executor.model.base_model.disable_adapter_layers()
+    off = change_of(tasks, [], [], executor)
+    assert off.kl == 0 and off.update_norm == found.update_norm
+    assert off.follows_change == 0 and off.follows_tuned == pytest.approx(found.follows_base, abs=1e-5)
+
+
+def test_following_is_the_gain_of_the_own_question_by_hand(executor: Executor) -> None:
+    task = parse_task(
+        "two",
+        '{"question": "Where is Ben from?", "answer": "Rome"}\n{"question": "What does Anna like?", "answer": "blue"}',
+        "two",
+    )
+    asked = [executor.prompter.render([{"role": "user", "content": one.messages[0].content}]) for one in task.samples]
+
+    def gain(which: str) -> float:
+        total = 0.0
+        for own, other, text in ((0, 1, "Rome"), (1, 0, "blue")):
+            first, second = executor.loglikelihood([(asked[own], text), (asked[other], text)], which)
+            total += (first.logprob - second.logprob) / len(first.tokens)
+        return total / 2
+
+    found = change_of([task], [], [], executor)
+    assert found.follows_base == pytest.approx(gain("base"), abs=1e-5)
+    assert found.follows_tuned == pytest.approx(gain("tuned"), abs=1e-5)
+
+
+def test_samples_are_few_and_those_that_were_not_trained_on_come_first(executor: Executor) -> None:
+    task = people(MOST + 30)
+    marked = [one.model_copy(update={"overlap": place >= MOST}) for place, one in enumerate(task.samples)]
+    clean = task.model_copy(update={"samples": tuple(marked[:MOST])})
+    task = task.model_copy(update={"samples": tuple(marked)})
+    assert change_of([task], [], [], executor) == change_of([clean], [], [], executor)
+
+
+def test_without_expected_answers_there_is_nothing_to_measure(executor: Executor) -> None:
+    shape = parse_task("shape", '{"question": "Where is Ben from?", "checks": {"regex": "a"}}', "shape")
+    found = change_of([shape], [], [], executor)
+    assert math.isnan(found.kl) and found.kl_tokens == 0 and found.follows_n == 0 and found.update_norm > 0
+    only_choices = change_of([shape, FACTS], [], [], executor)
+    assert only_choices.kl > 0 and only_choices.follows_n == 0
