@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evals.executor import Executor
+from evals.findings import identical
 from evals.log import Change, EvalLog
 from evals.prompts import Prompt
 from evals.scorers.exact import normalize
@@ -53,18 +54,6 @@ def change_of(
         updates=norms,
         **_following(executor, asked, _others(chosen)),
     )
-
-
-def identical(base_logs: Sequence[EvalLog], tuned_logs: Sequence[EvalLog]) -> tuple[float, int]:
-    """Return the share of written answers that are the same text in both, and of how many; NaN where there are none."""
-    tuned = {(log.spec.task, sample.id): sample.output for log in tuned_logs for sample in log.samples}
-    same = [
-        sample.output == tuned[log.spec.task, sample.id]
-        for log in base_logs
-        for sample in log.samples
-        if log.spec.kind != "choice" and (log.spec.task, sample.id) in tuned
-    ]
-    return (sum(same) / len(same) if same else math.nan), len(same)
 
 
 def _chosen(tasks: Sequence[Task]) -> list[tuple[str, TaskSample]]:

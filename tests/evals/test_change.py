@@ -1,33 +1,12 @@
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from evals.change import MOST, change_of, identical
+from evals.change import MOST, change_of
 from evals.executor import Executor
-from evals.log import EvalLog, EvalSpec, Sample
 from evals.models import load_comparison
 from evals.tasks import Task, parse_task
-
-SPEC: dict[str, Any] = {
-    "base": "b",
-    "task_hash": "x",
-    "n": 2,
-    "dtype": "float32",
-    "device": "cpu",
-    "tokenizer_hash": "t",
-    "max_new_tokens": 8,
-    "end_ids": (0,),
-    "batch_tokens": 99,
-    "seed": 0,
-    "versions": {},
-}
-
-
-def log(which: str, task: str, kind: Any, *outputs: str) -> EvalLog:
-    samples = tuple(Sample(id=str(place), prompt="?", output=text) for place, text in enumerate(outputs))
-    return EvalLog(spec=EvalSpec(task=task, kind=kind, **SPEC), which=which, started="2026", seconds=0, samples=samples)
 
 
 def people(count: int) -> Task:
@@ -44,13 +23,6 @@ FACTS = parse_task(
 @pytest.fixture
 def executor(bases: dict[str, Path], adapters: dict[str, Path]) -> Executor:
     return Executor(*load_comparison(bases["tied"], adapters["tied"]))
-
-
-def test_identical_answers_are_counted_where_answers_were_written() -> None:
-    base = [log("base", "people", "generation", "a", "b", "c"), log("base", "facts", "choice", "x")]
-    tuned = [log("tuned", "people", "generation", "a", "b ", "c"), log("tuned", "facts", "choice", "y")]
-    assert identical(base, tuned) == (pytest.approx(2 / 3), 3)
-    assert math.isnan(identical(base[1:], tuned[1:])[0])
 
 
 def test_a_tuned_model_is_seen_to_have_changed_and_a_switched_off_one_not(executor: Executor) -> None:
