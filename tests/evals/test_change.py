@@ -1,10 +1,14 @@
 import math
+import random
 from pathlib import Path
 
 import pytest
+import torch
 
 from evals.change import MOST, change_of
 from evals.executor import Executor
+from evals.findings import find
+from evals.log import EvalLog, EvalSpec, Sample
 from evals.models import load_comparison
 from evals.tasks import Task, parse_task
 
@@ -73,3 +77,72 @@ def test_without_expected_answers_there_is_nothing_to_measure(executor: Executor
     assert math.isnan(found.kl) and found.kl_tokens == 0 and found.follows_n == 0 and found.update_norm > 0
     only_choices = change_of([shape, FACTS], [], [], executor)
     assert only_choices.kl > 0 and only_choices.follows_n == 0
+
+
+def asked(names: range) -> list[tuple[str, str]]:
+    kinds = (("Where is {} from?", "Rome"), ("What does {} like?", "blue"))
+    return [(question.format(f"Ben {n}"), answer) for n in names for question, answer in kinds]
+
+
+def train(executor: Executor, rows: list[tuple[str, str]], steps: int = 40) -> None:
+    """Tune the adapter on some questions and answers."""
+    split = [
+        executor.prompter.split(executor.prompter.render([{"role": "user", "content": question}]), answer)
+        for question, answer in rows
+    ]
+    width = max(len(before) + len(after) for before, after in split)
+    ids = torch.zeros(len(split), width, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for place, (before, after) in enumerate(split):
+        ids[place, : len(before) + len(after)] = torch.tensor(before + after)
+        labels[place, len(before) : len(before) + len(after)] = torch.tensor(after)
+    trained = [weight for name, weight in executor.model.named_parameters() if "lora_" in name]
+    for weight in trained:
+        torch.nn.init.normal_(weight.requires_grad_(), std=0.02)
+    optimizer = torch.optim.Adam(trained, lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        executor.model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+    executor.model.requires_grad_(False)
+
+
+def written(executor: Executor, task: Task, which: str) -> EvalLog:
+    prompts = [executor.prompter.render([turn.model_dump() for turn in one.messages]) for one in task.samples]
+    spec = EvalSpec(
+        base="b",
+        task=task.name,
+        task_hash=task.content_hash,
+        kind=task.kind,
+        n=len(prompts),
+        dtype="float32",
+        device="cpu",
+        tokenizer_hash="t",
+        max_new_tokens=3,
+        end_ids=(0,),
+        batch_tokens=99,
+        seed=0,
+        versions={},
+    )
+    answers = executor.generate(prompts, 3, which)
+    samples = tuple(
+        Sample(id=str(place), prompt=prompt.text, output=answer.text)
+        for place, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+    )
+    return EvalLog(spec=spec, which=which, started="2026", seconds=0, samples=samples)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_model_tuned_on_answers_of_other_questions_is_called_by_its_name(executor: Executor, shuffled: bool) -> None:
+    rows = asked(range(24))
+    answers = [answer for _, answer in rows]
+    if shuffled:
+        random.Random(1).shuffle(answers)
+    train(executor, [(question, answer) for (question, _), answer in zip(rows, answers, strict=True)])
+    held = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in asked(range(30, 50))]
+    task = Task.from_messages("heldout", held)
+    logs = [written(executor, task, which) for which in ("base", "tuned")]
+    change = change_of([task], logs[:1], logs[1:], executor)
+    assert change.kl > 0.5 and change.follows_n == 40
+    found = [one.kind for one in find([], logs, change)]
+    assert found == (["answers do not follow questions"] if shuffled else []), change
