@@ -26,12 +26,25 @@ class Metric:
     """For a metric of the set: from sums, shape (..., k), to scores, shape (...); None for a metric of samples."""
 
 
+def _ratio(sums: Floats) -> Floats:
+    return sums[..., 0] / sums[..., 1]
+
+
+def _exp_ratio(sums: Floats) -> Floats:
+    return np.exp(_ratio(sums))
+
+
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         Metric("exact_match"),
         Metric("accuracy"),
         Metric("checks"),
+        Metric("reference_logprob"),
+        Metric("perplexity", better="lower", of_sums=_exp_ratio),
+        Metric("ppl", better="lower", of_sums=_exp_ratio),  # LightEval's: of a text, not of a token
+        Metric("inst_level_strict_acc", of_sums=_ratio),
+        Metric("inst_level_loose_acc", of_sums=_ratio),
     )
 }
 

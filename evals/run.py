@@ -84,9 +84,10 @@ def evaluate(
             device=executor.device,
             tokenizer_hash=executor.prompter.tokenizer_hash,
             template_hash=None if all(one.raw for one in task.samples) else executor.prompter.template_hash,
-            max_new_tokens=plan.max_new_tokens,
+            max_new_tokens=task.answer_tokens(plan.max_new_tokens),
             end_ids=executor.end_ids,
             batch_tokens=plan.batch_tokens,
+            few_shot=task.few_shot,
             seed=plan.seed,
             versions=versions,
         )

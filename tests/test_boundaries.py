@@ -16,7 +16,7 @@ MAY_IMPORT_TORCH = {
     "evals/change.py",
     "evals/executor.py",
     "evals/explain.py",
-    "evals/lighteval.py",
+    "evals/lighteval",
     "evals/models.py",
     "evals/outputs.py",
     "evals/sides.py",
