@@ -74,7 +74,12 @@ def mark(tasks: Sequence[Task], trained_on: Sequence[str]) -> list[Task]:
 
 
 def texts_of(sample: TaskSample) -> Texts:
-    """What a task's sample says: its last turn is the question, unless that is too short to be one by itself."""
+    """What a task's sample says: its last turn is the question, unless that is too short to be one by itself.
+
+    Of a LightEval task it is the question alone, without the solved examples before it.
+    """
+    if sample.document is not None:
+        return Texts(sample.question, sample.answers)
     turns = [turn.content for turn in sample.messages if turn.role != "system"]
     if len(words(turns[-1])) < SHORT:
         return Texts("\n".join(turns), sample.answers)

@@ -93,3 +93,5 @@ def test_tasks_of_all_kinds_are_marked_in_one_go_and_keep_the_marks_they_have() 
     assert [task.content_hash for task in marked] == [task.content_hash for task in (facts, shape, held)]
     assert mark([facts, shape, held], []) == [facts, shape, held]
     assert texts_of(held.samples[1]) == Texts("Hi.\nHello.\nHi.", ("Hello.",))
+    asked = held.samples[0].model_copy(update={"document": {"query": "Who is Carl?"}})
+    assert texts_of(asked) == Texts("Who is Carl?", ("A baker.",))
