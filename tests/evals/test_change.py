@@ -1,15 +1,18 @@
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaForCausalLM
 
 from evals.change import MOST, change_of
 from evals.executor import Executor
 from evals.findings import find
 from evals.log import EvalLog, EvalSpec, Sample
-from evals.models import load_comparison
+from evals.models import load_comparison, peft_quiet
 from evals.tasks import Task, parse_task
 
 
@@ -77,6 +80,19 @@ def test_without_expected_answers_there_is_nothing_to_measure(executor: Executor
     assert math.isnan(found.kl) and found.kl_tokens == 0 and found.follows_n == 0 and found.update_norm > 0
     only_choices = change_of([shape, FACTS], [], [], executor)
     assert only_choices.kl > 0 and only_choices.follows_n == 0
+
+
+def test_a_fresh_adapter_is_called_by_its_name(bases: dict[str, Path], tmp_path: Path, tokenizer: Any) -> None:
+    config = LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear")
+    with peft_quiet():
+        get_peft_model(LlamaForCausalLM.from_pretrained(bases["tied"]), config).save_pretrained(str(tmp_path))
+    tokenizer.save_pretrained(tmp_path)
+    executor = Executor(*load_comparison(bases["tied"], tmp_path))
+    task = people(8)
+    logs = [written(executor, task, which) for which in ("base", "tuned")]
+    change = change_of([task], logs[:1], logs[1:], executor)
+    assert (change.identical, change.kl, change.update_norm) == (1.0, 0.0, 0.0)
+    assert [(one.tone, one.kind) for one in find([], logs, change)] == [("bad", "adapter did nothing")]
 
 
 def asked(names: range) -> list[tuple[str, str]]:
