@@ -109,6 +109,9 @@ class Plan:
         check_chosen(self.metrics, embedding=self.embedding_model is not None)
         if not self.tasks:
             raise TaskError("no tasks to ask")
+        asked = [task.name for task in self.tasks]
+        if doubled := next((name for name in asked if asked.count(name) > 1), None):
+            raise TaskError(f"two tasks are called {doubled}: ask it once, for what tuning gives or for what it loses")
         names = [BASE, TUNED, *(other.name for other in self.others)]
         if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
             raise TaskError(f"a side's name may hold letters, digits, dash and underscore; rename {odd!r}")
