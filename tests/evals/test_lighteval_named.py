@@ -190,6 +190,9 @@ def test_scores_are_lightevals_over_our_answers(
     right = [asked.question == "Question: 1 + 2?\nAnswer:" for asked in task.samples]
     assert [sample.scores for sample in samples] == [{"extractive_match": float(one)} for one in right]
     assert seen == [(256, ("Question:",))] and sum(right) == 1
+    monkeypatch.setattr(type(executor), "max_length", 300)
+    run_task(task, executor, "base", tmp_path / "short", max_new_tokens=9)
+    assert seen[1:] == [(150, ("Question:",))], "half of the context"
     assert samples[0].stats == {} and mean(tmp_path / "sums", "extractive_match") == pytest.approx(0.2)
 
 
