@@ -32,8 +32,9 @@ class Embeds(Protocol):
 def metrics_for(task: Task, chosen: Sequence[str] = (), *, embedding: bool = False) -> list[Metric]:
     """Return a task's metrics in the order of its table; the first is the one that counts.
 
-    Where the person chose none: choice tasks have their accuracy, checks their checks. Written answers have exact_match
-    first. Beside it stand, when the accepted answers
+    LightEval's tasks have metrics of their own, to which those that describe are added. Of our own, where the person
+    chose none, choice tasks have their accuracy, checks their checks. Written answers have exact_match first. Beside it
+    stand, when the accepted answers
 
     - are JSON objects or lists: json_valid, token_f1;
     - have a median of at most 3 words: contains;
@@ -54,6 +55,8 @@ def metrics_for(task: Task, chosen: Sequence[str] = (), *, embedding: bool = Fal
     check_chosen(chosen, embedding=embedding)
     if task.kind == "choice":
         return [METRICS["accuracy"]]
+    if task.benchmark is not None:
+        return list(DESCRIBING)
     possible = _possible(task, embedding)
     wanted = [name for name in chosen if name in possible] or _suited(task)
     if embedding and "semantic_similarity" in possible:
