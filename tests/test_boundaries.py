@@ -19,6 +19,7 @@ MAY_IMPORT_TORCH = {
     "evals/lighteval",
     "evals/models.py",
     "evals/outputs.py",
+    "evals/scorers/embedding.py",
     "evals/sides.py",
     "evals/updates.py",
     "assets/make_base.py",
