@@ -15,6 +15,7 @@ MAY_IMPORT_TORCH = {
     "evals/adapters.py",
     "evals/executor.py",
     "evals/explain.py",
+    "evals/judge/local.py",
     "evals/lighteval.py",
     "evals/models.py",
     "evals/sides.py",
