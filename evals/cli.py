@@ -1,4 +1,4 @@
-"""The command line of `python -m evals`: run, compare, table. Heavy imports wait until a command needs them.
+"""The command line of `python -m evals`: run, compare, table, judge. Heavy imports wait until a command needs them.
 
 A person's mistake is one line on stderr and exit status 2, the program's own failure a traceback and 1.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from evals.errors import EvalError, LogError, Stopped
+from evals.judge import command
 from evals.redact import hide
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | judge")
 
     run = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     run.add_argument("--base", required=True, metavar="MODEL", help="a folder or a Hub id")
@@ -78,6 +79,11 @@ def _parser() -> _Parser:
     table.add_argument("folder", type=Path, metavar="DIR", help="the folder")
     table.add_argument("--format", choices=FORMATS, default="rich", help="how to print it (default rich)")
     table.set_defaults(command=_table)
+
+    judging = commands.add_parser("judge", help="let models judge the answers in a folder that `run` wrote")
+    command.add_options(judging)
+    judging.add_argument("--json", action="store_true", help="print the results as one JSON document on stdout")
+    judging.set_defaults(command=_judge)
     return parser
 
 
@@ -143,6 +149,13 @@ def _table(options: argparse.Namespace) -> None:
     if not path.exists():
         raise LogError(f"{options.folder}: there is no results.json: name a folder that `python -m evals run` finished")
     _show(read_results(path), options.format)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    with contextlib.redirect_stdout(sys.stderr):
+        results = command.judge(options)
+    if results is not None:
+        _show(results, "json" if options.json else "rich")
 
 
 def _show(results: "Results", form: str) -> None:
