@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from evals.commands import RESULTS_FILE, Terminated, add_options, run
 from evals.errors import EvalError, Stopped
+from evals.judge import command
 from evals.redact import hide
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | judge")
 
     asking = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     add_options(asking)
@@ -62,6 +63,11 @@ def _parser() -> _Parser:
     table.add_argument("--format", choices=FORMATS, default="rich", help="how to print it (default rich)")
     table.add_argument("--again", action="store_true", help="compare the logs anew instead of reading results.json")
     table.set_defaults(command=_table)
+
+    judging = commands.add_parser("judge", help="let models judge the answers in a folder that `run` wrote")
+    command.add_options(judging)
+    judging.add_argument("--json", action="store_true", help="print the results as one JSON document on stdout")
+    judging.set_defaults(command=_judge)
     return parser
 
 
@@ -93,6 +99,13 @@ def _table(options: argparse.Namespace) -> None:
         _show(compare_folder(options.folder), options.format)
         return
     _show(read_results(path), options.format)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    with contextlib.redirect_stdout(sys.stderr):
+        results = command.judge(options)
+    if results is not None:
+        _show(results, "json" if options.json else "rich")
 
 
 def _show(results: "Results", form: str) -> None:

@@ -16,6 +16,7 @@ MAY_IMPORT_TORCH = {
     "evals/change.py",
     "evals/executor.py",
     "evals/explain.py",
+    "evals/judge/local.py",
     "evals/lighteval",
     "evals/models.py",
     "evals/outputs.py",
