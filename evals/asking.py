@@ -16,7 +16,8 @@ from evals import examples
 from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
-from evals.reference import answers, spec_of
+from evals.reference import answers, spec_of, unanswered
+from evals.scorers.scoring import score_log
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -73,12 +74,14 @@ class Asker:
             case Reference():
                 if task.kind == "choice":
                     return "an endpoint writes answers, and does not say how likely each choice is"
+                if task.benchmark is not None:
+                    return "its metrics are LightEval's, which score models that are loaded here"
                 return self._referred(task, side, other)
 
     def _again(self, task: Task, side: str, base: EvalLog | None) -> EvalLog:
         """The base's own questions in at least three batches, so that none is made up as it was."""
         asked = task.head(AGAIN_SAMPLES)
-        prompter, new = self.executor.prompter, self.plan.max_new_tokens
+        prompter, new = self.executor.prompter, task.answer_tokens(self.plan.max_new_tokens)
         prompts = base.samples[: len(asked.samples)] if base is not None else ()
         longest = max((len(prompter.tokenizer.encode(sample.prompt)) + new for sample in prompts), default=1)
         budget = max(1, min(self.plan.batch_tokens, longest * len(asked.samples)) // _AGAIN_BATCHES)
@@ -91,7 +94,11 @@ class Asker:
         if reason := examples.why_not(task, other):
             return reason
         limit = self.executor.max_length
-        room = None if limit is None else limit - (0 if task.kind == "choice" else self.plan.max_new_tokens)
+        room = (
+            None
+            if limit is None
+            else limit - (0 if task.kind == "choice" else task.answer_tokens(self.plan.max_new_tokens))
+        )
         led = examples.lead(task, other, self.executor.prompter, room)
         if led.shortened:
             self.findings.append(
@@ -122,7 +129,7 @@ class Asker:
         """What an endpoint answers; calls that failed in an earlier evaluation are made again."""
         spec, path = spec_of(self._spec(task), other), self.out_dir / task.name / f"{side}.json"
         log = _finished(path, spec, None, None)
-        if log is not None and all(sample.unscored is None for sample in log.samples):
+        if log is not None and not any(map(unanswered, log.samples)):
             return self._kept(path, log, task)
         started, clock = datetime.now(UTC), time.perf_counter()
         self._tell(task.name, side, 0, spec.n)
@@ -143,8 +150,7 @@ class Asker:
             seconds=round(time.perf_counter() - clock, 3),
             samples=samples,
         )
-        write_log(path, log)
-        return log
+        return self._written(path, log, task)
 
     def _answers(
         self,
@@ -170,16 +176,19 @@ class Asker:
                 "asked_with": asked_with,
             }
         )
-        write_log(path, log)
-        return log
+        return self._written(path, log, task)
 
     def _kept(self, path: Path, log: EvalLog, task: Task) -> EvalLog:
-        """A log that lies there, with the task's role and marks of now, on which the answers do not depend."""
+        """A log that lies there, with the task's role, marks and metrics of now: no answer depends on them."""
         self._tell(task.name, log.which, log.spec.n, log.spec.n)
-        marked = _marked(log, task)
-        if marked != log:
-            write_log(path, marked)
-        return marked
+        return self._written(path, log, task, before=log)
+
+    def _written(self, path: Path, log: EvalLog, task: Task, before: EvalLog | None = None) -> EvalLog:
+        """The log with all its scores, written unless it is as before."""
+        log = score_log(_marked(log, task), task if task.benchmark is None else None, self.plan.metrics)
+        if before is None or log.model_dump_json() != before.model_dump_json():
+            write_log(path, log)
+        return log
 
     def _run(self, spec: EvalSpec, asked: Task, side: str, which: str, folder: Path) -> EvalLog:
         from evals.lighteval import run_task  # slow to import: only when there is something to ask
@@ -217,9 +226,10 @@ class Asker:
             device=executor.device,
             tokenizer_hash=executor.prompter.tokenizer_hash,
             template_hash=None if all(one.raw for one in task.samples) else executor.prompter.template_hash,
-            max_new_tokens=plan.max_new_tokens,
+            max_new_tokens=task.answer_tokens(plan.max_new_tokens),
             end_ids=executor.end_ids,
             batch_tokens=executor.batch_tokens,
+            few_shot=task.few_shot,
             seed=plan.seed,
             versions=self._versions,
         )
