@@ -17,6 +17,7 @@ MAY_IMPORT_TORCH = {
     "evals/explain.py",
     "evals/lighteval.py",
     "evals/models.py",
+    "evals/outputs.py",
     "evals/sides.py",
     "assets/make_base.py",
     "benchmarks",
