@@ -6,6 +6,7 @@ A person's mistake is one line on stderr and exit status 2, the program's own fa
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | vote | import")
 
     run = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     run.add_argument("--base", required=True, metavar="MODEL", help="a folder or a Hub id")
@@ -78,6 +79,18 @@ def _parser() -> _Parser:
     table.add_argument("folder", type=Path, metavar="DIR", help="the folder")
     table.add_argument("--format", choices=FORMATS, default="rich", help="how to print it (default rich)")
     table.set_defaults(command=_table)
+
+    from evals.arena import command as arena
+
+    arena.add_parser(commands)
+
+    importing = commands.add_parser("import", help="make a log of what LightEval or lm-eval left of an evaluation")
+    importing.add_argument(
+        "file", type=Path, metavar="FILE", help="details_TASK_DATE.parquet or samples_TASK_DATE.jsonl"
+    )
+    importing.add_argument("--side", default="base", metavar="NAME", help="whose it is: base (default), tuned, ...")
+    importing.add_argument("--out", required=True, type=Path, metavar="DIR", help="the log becomes DIR/TASK/NAME.json")
+    importing.set_defaults(command=_import)
     return parser
 
 
@@ -143,6 +156,18 @@ def _table(options: argparse.Namespace) -> None:
     if not path.exists():
         raise LogError(f"{options.folder}: there is no results.json: name a folder that `python -m evals run` finished")
     _show(read_results(path), options.format)
+
+
+def _import(options: argparse.Namespace) -> None:
+    from evals.importing import import_log
+    from evals.log import write_log
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", options.side):
+        raise LogError(f"--side {options.side!r} must be letters, digits, dash and underscore: it names a file")
+    log = import_log(options.file, options.side)
+    path = options.out / log.spec.task / f"{options.side}.json"
+    write_log(path, log)
+    sys.stdout.write(f"{path}\n")
 
 
 def _show(results: "Results", form: str) -> None:

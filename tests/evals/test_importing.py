@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from evals.cli import main
 from evals.compare import compare
 from evals.errors import LogError
 from evals.importing import import_log
@@ -87,6 +88,17 @@ def test_unlike_evaluations_are_not_compared(tmp_path: Path) -> None:
     logs = [import_log(lighteval(tmp_path, side, [0, 1], query)) for side, query in (("a", "Which?"), ("b", "Who?"))]
     with pytest.raises(LogError, match="task_hash"):
         compare([logs[0]], [logs[1]])
+
+
+def test_the_command_writes_logs_that_compare_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side, scores in (("base", [0] * 40), ("tuned", [1] * 40)):
+        path = lm_eval(tmp_path / "theirs", side, scores)
+        assert main(["import", str(path), "--side", side, "--out", str(tmp_path / "ours")]) == 0
+    written = capsys.readouterr().out.split()
+    assert written == [str(tmp_path / "ours" / "gsm8k" / f"{side}.json") for side in ("base", "tuned")]
+    assert main(["compare", *written, "--format", "csv"]) == 0
+    assert capsys.readouterr().out.count("better") >= 2
+    assert main(["import", str(path), "--side", "../x", "--out", str(tmp_path)]) == 2
 
 
 @pytest.mark.parametrize(
