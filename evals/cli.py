@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | vote | import")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="run | compare | table | vote | import | export"
+    )
 
     run = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     run.add_argument("--base", required=True, metavar="MODEL", help="a folder or a Hub id")
@@ -91,6 +93,11 @@ def _parser() -> _Parser:
     importing.add_argument("--side", default="base", metavar="NAME", help="whose it is: base (default), tuned, ...")
     importing.add_argument("--out", required=True, type=Path, metavar="DIR", help="the log becomes DIR/TASK/NAME.json")
     importing.set_defaults(command=_import)
+
+    export = commands.add_parser("export", help="write all answers and scores of a folder into one parquet file")
+    export.add_argument("folder", type=Path, metavar="DIR", help="the folder that `run` wrote")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as samples.parquet")
+    export.set_defaults(command=_export)
     return parser
 
 
@@ -168,6 +175,13 @@ def _import(options: argparse.Namespace) -> None:
     path = options.out / log.spec.task / f"{options.side}.json"
     write_log(path, log)
     sys.stdout.write(f"{path}\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from evals.export import to_parquet
+
+    rows = to_parquet(options.folder, options.out)
+    sys.stdout.write(f"{options.out}: {rows} rows\n")
 
 
 def _show(results: "Results", form: str) -> None:
