@@ -4,14 +4,16 @@ A person's mistake is one line on stderr and exit status 2, the program's own fa
 """
 
 import argparse
+import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from evals.commands import RESULTS_FILE, Terminated, add_options, run
-from evals.errors import EvalError, Stopped
+from evals.errors import EvalError, LogError, Stopped
 from evals.judge import command
 from evals.redact import hide
 
@@ -44,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | judge")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="run | compare | table | judge | vote | import | export"
+    )
 
     asking = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     add_options(asking)
@@ -68,6 +72,23 @@ def _parser() -> _Parser:
     command.add_options(judging)
     judging.add_argument("--json", action="store_true", help="print the results as one JSON document on stdout")
     judging.set_defaults(command=_judge)
+
+    from evals.arena import command as arena
+
+    arena.add_parser(commands)
+
+    importing = commands.add_parser("import", help="make a log of what LightEval or lm-eval left of an evaluation")
+    importing.add_argument(
+        "file", type=Path, metavar="FILE", help="details_TASK_DATE.parquet or samples_TASK_DATE.jsonl"
+    )
+    importing.add_argument("--side", default="base", metavar="NAME", help="whose it is: base (default), tuned, ...")
+    importing.add_argument("--out", required=True, type=Path, metavar="DIR", help="the log becomes DIR/TASK/NAME.json")
+    importing.set_defaults(command=_import)
+
+    export = commands.add_parser("export", help="write all answers and scores of a folder into one parquet file")
+    export.add_argument("folder", type=Path, metavar="DIR", help="the folder that `run` wrote")
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as samples.parquet")
+    export.set_defaults(command=_export)
     return parser
 
 
@@ -106,6 +127,25 @@ def _judge(options: argparse.Namespace) -> None:
         results = command.judge(options)
     if results is not None:
         _show(results, "json" if options.json else "rich")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from evals.importing import import_log
+    from evals.log import write_log
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", options.side):
+        raise LogError(f"--side {options.side!r} must be letters, digits, dash and underscore: it names a file")
+    log = import_log(options.file, options.side)
+    path = options.out / log.spec.task / f"{options.side}.json"
+    write_log(path, log)
+    sys.stdout.write(f"{path}\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from evals.export import to_parquet
+
+    rows = to_parquet(options.folder, options.out)
+    sys.stdout.write(f"{options.out}: {rows} rows\n")
 
 
 def _show(results: "Results", form: str) -> None:

@@ -1,0 +1,199 @@
+"""Blind votes: what a person is shown, without being told whose it is, and the file that votes are kept in.
+
+Votes lie in `votes.jsonl` beside the logs, one line each, only ever added to. Knows logs; nothing of what votes mean.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evals.errors import LogError
+from evals.log import EvalLog, Sample, read_log
+
+FILE = "votes.jsonl"
+TIE = "tie"
+
+
+class Vote(BaseModel):
+    """What one person said of two answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    """The task's name."""
+    id: str
+    """The sample's id."""
+    first: str
+    """The side whose answer stood first."""
+    second: str
+    """The other one."""
+    choice: Literal["first", "second", "tie"]
+    """Which was called better."""
+    voter: str = ""
+    """Who voted; one vote of each counts for a sample and two sides."""
+    time: str
+    """When: ISO 8601, UTC."""
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The two, in the order of their names."""
+        return ordered(self.first, self.second)
+
+    @property
+    def winner(self) -> str:
+        """The side that was called better, or tie."""
+        return {"first": self.first, "second": self.second, "tie": TIE}[self.choice]
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Two answers to one question, to be voted on."""
+
+    task: str
+    id: str
+    prompt: str
+    expected: str
+    first: str
+    """The side whose answer stands first; not to be shown."""
+    second: str
+    first_text: str
+    second_text: str
+
+    def vote(self, choice: Literal["first", "second", "tie"], voter: str = "") -> Vote:
+        """The vote for a choice, now."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Vote(
+            task=self.task, id=self.id, first=self.first, second=self.second, choice=choice, voter=voter, time=now
+        )
+
+
+def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
+    """What a person can still vote on, in an order that has nothing to do with the answers.
+
+    Samples whose answers are the same text are left out, and those on which the voter has voted. With more than two
+    sides every two are compared. Which answer stands first depends on a hash.
+
+    Args:
+        folder: where `run` put its logs.
+        sides: at least two sides with logs there.
+        voter: who is to vote.
+
+    Raises:
+        LogError: a log is missing or damaged, or no task has written answers of these sides.
+    """
+    done = {(vote.task, vote.id, vote.sides) for vote in read_votes(folder) if vote.voter == voter}
+    found: list[Ballot] = []
+    tasks = 0
+    for task in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
+        logs = {side: read_log(path) for side in sides if (path := task / f"{side}.json").is_file()}
+        if len(logs) < 2 or next(iter(logs.values())).spec.kind == "choice":
+            continue
+        tasks += 1
+        for one, other in combinations(logs.values(), 2):
+            found += [
+                ballot
+                for ballot in _ballots(one, other, voter)
+                if (ballot.task, ballot.id, ordered(ballot.first, ballot.second)) not in done
+            ]
+    if not tasks:
+        raise LogError(
+            f"{folder}: no task with written answers of {' and '.join(sides)}; name a folder that run filled"
+        )
+    return sorted(found, key=lambda one: _hash("order", one.task, one.id, one.first_text, one.second_text))
+
+
+def _ballots(one: EvalLog, other: EvalLog, voter: str) -> list[Ballot]:
+    answers = {sample.id: sample for sample in other.samples}
+    found: list[Ballot] = []
+    for sample in one.samples:
+        second = answers.get(sample.id)
+        if second is None or not _can_be_compared(sample, second):
+            continue
+        shown = [(one.which, sample.output), (other.which, second.output)]
+        if _hash("first", voter, one.spec.task, sample.id, one.which, other.which) < "8":
+            shown.reverse()
+        found.append(
+            Ballot(
+                task=one.spec.task,
+                id=sample.id,
+                prompt=sample.prompt,
+                expected=" | ".join(sample.expected),
+                first=shown[0][0],
+                second=shown[1][0],
+                first_text=shown[0][1],
+                second_text=shown[1][1],
+            )
+        )
+    return found
+
+
+def _can_be_compared(one: Sample, other: Sample) -> bool:
+    return one.unscored is None and other.unscored is None and one.output.strip() != other.output.strip()
+
+
+def add_vote(folder: Path, vote: Vote) -> None:
+    """Add a vote to the folder's, in one write. Raises LogError if the disk refuses."""
+    try:
+        with (folder / FILE).open("ab") as file:
+            if file.tell() and not _ends_whole(folder / FILE):
+                file.write(b"\n")  # after one whose writer was cut off
+            file.write(vote.model_dump_json().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise LogError(f"{folder / FILE}: the vote can't be written: {error.strerror or error}") from error
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def read_votes(folder: Path) -> list[Vote]:
+    """All votes of a folder; a line that was cut off as it was written is left out. Raises LogError for others."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    votes: list[Vote] = []
+    for number, line in enumerate(lines(path), start=1):
+        try:
+            votes.append(Vote.model_validate_json(line))
+        except ValidationError as error:
+            if not _is_json(line):
+                continue
+            raise LogError(f"{path}:{number}: not a vote: {error.errors()[0]['msg']}") from error
+    return votes
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a file that are not empty. Raises LogError if it can't be read."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
+    except OSError as error:
+        raise LogError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def ordered(one: str, other: str) -> tuple[str, str]:
+    """Two sides in the order of their names."""
+    return (one, other) if one <= other else (other, one)
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
