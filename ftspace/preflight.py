@@ -1,16 +1,20 @@
 """What can be known to go wrong before a run is made, asked in seconds. Knows neither torch nor screens."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from evals.errors import EvalError as TaskProblem
-from evals.tasks import load_tasks
+from evals.metrics import METRICS, known
+from evals.tasks import Task, load_tasks
+from ftspace.access import OWNER, Visitor
 from ftspace.budgets import budget_of
 from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
@@ -23,12 +27,14 @@ from ftspace.hub.find import commit_of, look_up
 from ftspace.jobs import require_space
 from ftspace.own_code import check_own_code
 from ftspace.redact import redact
-from ftspace.settings import resolve_local
+from ftspace.runs import RunStore, is_run_id
+from ftspace.settings import ASSETS, ROOT, resolve_local
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 
 HELDOUT = "heldout"
 """The task made of the run's own test split."""
-
+CHECKPOINT = re.compile(r"checkpoint-(\d{1,9})")
+"""How `eval.earlier` names a checkpoint of the run itself."""
 
 ROWS = 20
 """Conversations looked at."""
@@ -53,15 +59,18 @@ class Checked:
         return [str(check) for check in self.checks if check.level == "warning"]
 
 
-def check(config: RunConfig, runs_dir: Path) -> Checked:
-    """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
+def check(config: RunConfig, runs_dir: Path, visitor: Visitor = OWNER) -> Checked:
+    """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen.
+
+    `visitor` is whose the run will be: others' runs can be asked too where they may be seen.
+    """
     require_space(runs_dir)
     check_secrets(config)
     check_model(config)
     check_precision(config)
     check_trackers(config)
     budget_of(config.train)
-    task_paths(config)
+    check_asking(config, RunStore(runs_dir), visitor)
     check_review(config)
     first = preview(config.data, ROWS)
     own_splits(config.data)
@@ -195,18 +204,58 @@ def check_review(config: RunConfig) -> None:
         read_review(path)
 
 
-def task_paths(config: RunConfig) -> list[Path]:
-    """The task files that the config names, read and found good; `heldout` is none of them. Raises EvalError."""
-    paths: list[Path] = []
-    for name in config.eval.tasks:
-        if name == HELDOUT:
-            continue
+def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
+    """Raises the FtspaceError for a task, metric, model or run that an evaluation names and cannot ask."""
+    tasks_of(config)
+    for name in config.eval.metrics:
+        try:
+            known(name)
+        except TaskProblem as error:
+            raise EvalError(f"eval.metrics: {error}{_near(name, METRICS)}") from error
+    if config.eval.embedding_model and (path := resolve_local(config.eval.embedding_model)) and not path.is_dir():
+        raise EvalError(f"eval.embedding_model: {path} is a file; give the folder of a model, or a Hub id")
+    for name in config.eval.earlier:
         path = resolve_local(name)
-        if path is None:
-            raise EvalError(f"eval.tasks: there is no task file {name}; give the path of a JSONL file, or {HELDOUT}")
-        paths.append(path)
-    try:
-        load_tasks(paths)
-    except TaskProblem as error:
-        raise EvalError(f"eval.tasks: {error}") from error
-    return paths
+        if is_run_id(name):
+            store.visible(name, visitor)
+        elif path is not None and not (path / "adapter_config.json").is_file():
+            raise EvalError(f"eval.earlier: {path} holds no adapter (adapter_config.json is missing)")
+        elif path is None and not CHECKPOINT.fullmatch(name) and name.count("/") != 1:
+            raise EvalError(
+                f"eval.earlier: {name} is neither a checkpoint of this run (checkpoint-40) nor a run's id, nor an "
+                "adapter's folder or Hub id"
+            )
+
+
+def tasks_of(config: RunConfig) -> list[Task]:
+    """The tasks that the config names, read and found good, each with its role; `heldout` is none of them.
+
+    Raises EvalError.
+    """
+    found: list[Task] = []
+    for field in ("tasks", "forgetting"):
+        names: list[str] = [name for name in getattr(config.eval, field) if name != HELDOUT]
+        try:
+            tasks = load_tasks([_task_path(name, field) for name in names])
+        except TaskProblem as error:
+            raise EvalError(f"eval.{field}: {error}") from error
+        found += [task.model_copy(update={"role": "gain" if field == "tasks" else "forgetting"}) for task in tasks]
+    return found
+
+
+def _task_path(name: str, field: str) -> Path:
+    path = resolve_local(name)
+    if path is None:
+        bundled = [str(one.relative_to(ROOT)) for one in sorted((ASSETS / "tasks").glob("*.jsonl"))]
+        raise EvalError(
+            f"eval.{field}: there is no task file {name}{_near(name, [HELDOUT, *bundled])}; "
+            f"give the path of a JSONL file, or {HELDOUT}"
+        )
+    return path
+
+
+def _near(name: str, there_are: Iterable[str]) -> str:
+    """A question after the name that was meant, where one of those there are is like it."""
+    stems = {Path(one).stem: one for one in there_are}
+    found = get_close_matches(Path(name).stem, stems, n=1, cutoff=0.7)
+    return f" (did you mean {stems[found[0]]}?)" if found else ""

@@ -18,6 +18,8 @@ OPENID_PROVIDER_URL
                   set by a Hugging Face Space; the last four where its README says hf_oauth
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
+FTSPACE_REFERENCE_TOKEN
+                  what the endpoint of eval.reference asks for (default: nothing is sent)
 GRADIO_TEMP_DIR   where Gradio keeps its copies of files (default: a folder of the app process's own)
 """
 
@@ -203,6 +205,11 @@ def _web_address(name: str, text: str | None) -> str | None:
     if text and not re.fullmatch(r"https?://[^\s/?#@]+([/?#]\S*)?", text):
         raise ConfigError(f"{name} is no web address; give one such as https://host/path, without user and password")
     return text or None
+
+
+def reference_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """What the endpoint of a reference model asks for."""
+    return environ.get("FTSPACE_REFERENCE_TOKEN") or None
 
 
 def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:

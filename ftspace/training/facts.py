@@ -111,9 +111,12 @@ def _by_characters(conversation: Conversation, most: int, loss_on: LossOn) -> tu
 
 def _questions(config: RunConfig, test_rows: int) -> int:
     """How many questions the tasks ask; those of a task that cannot be read are not counted, the checks name it."""
+    if not config.eval.tasks:
+        return 0
     most = config.eval.max_samples or COUNTED
-    paths = [path for name in config.eval.tasks if (path := _task(name)) is not None]
-    count = min(most, test_rows) if "heldout" in config.eval.tasks else 0
+    names = (*config.eval.tasks, *config.eval.forgetting)
+    paths = [path for name in names if (path := _task(name)) is not None]
+    count = min(most, test_rows) if "heldout" in names else 0
     try:
         return count + sum(min(most, len(task.samples)) for task in load_tasks(paths))
     except EvalError:

@@ -191,9 +191,16 @@ class Desk:
         Nor may a model's own code run there, for it could read everybody's runs; and with sign-in trackers are not told
         of a run under the name of the Space.
         """
-        for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
+        asked = config.eval
+        files = (*asked.tasks, *asked.forgetting, *asked.earlier, asked.embedding_model or "")
+        for name in (config.model.id, config.data.id, config.data.review or "", *files):
             if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
+        if self.settings.space_id is not None and (asked.reference or asked.judges):
+            raise ConfigError(
+                "eval.reference and eval.judges: this Space asks no addresses for others; leave them out, or duplicate "
+                "it to have one of your own"
+            )
         if self.settings.space_id is not None and config.model.trust_code:
             raise ConfigError("model.trust_code: a model's own code would run with this Space's rights; leave it out")
         if self.settings.sign_in and any(name != "tensorboard" for name in config.train.report_to):

@@ -114,7 +114,7 @@ class Tune:
             with self._desk.answering(request, "start") as visitor:
                 config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
                 self._desk.check_may_read(config, visitor)
-                preflight.check(config, self._desk.store.runs_dir)
+                preflight.check(config, self._desk.store.runs_dir, visitor)
                 config = self._desk.with_closed_review(config, choice, visitor)
                 run = jobs.begin(self._desk.store, config, Access(owner=visitor.name), token_of(request))
         except FtspaceError as error:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from evals.log import Results, Row
 from evals.log import Verdict as RowVerdict
+from evals.plan import AGAIN, BASE, PROMPTED, TUNED
 from ftspace.config import RunConfig
 from ftspace.state import Status
 
@@ -33,6 +34,16 @@ TONES: dict[Status, Tone] = {
     "cancelled": "idle",
     "interrupted": "bad",
 }
+
+
+SIDES = {
+    BASE: "Base",
+    TUNED: "Tuned",
+    AGAIN: "Base again",
+    PROMPTED: "Base with examples",
+    "reference": "Reference",
+}
+"""Names of the sides that have one for people."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,18 @@ def _result_line(row: Row) -> ResultLine:
         tone=tones.get(row.verdict, "idle"),
         span=(low, mid, high) if math.isfinite(low + mid + high) else None,
     )
+
+
+def side_name(side: str) -> str:
+    """Who was asked, as the head of a column."""
+    return SIDES.get(side) or (side[:1].upper() + side[1:]).replace("-", " ", 1)
+
+
+def asked_of(side: str) -> str:
+    """Who is asked, in the middle of a sentence."""
+    name = side_name(side)
+    model = " model" if side in ("tuned", "reference") else ""
+    return f"the {name[:1].lower()}{name[1:]}{model}" if side in SIDES else name
 
 
 def points(share: float, sign: str = "") -> str:
