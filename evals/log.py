@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from evals.errors import LogError, one_line
 
 Kind = Literal["generation", "choice", "checks"]
-Verdict = Literal["better", "worse", "no difference shown", "too few to tell"]
+Verdict = Literal["better", "worse", "differs", "no difference shown", "too few to tell"]
 Role = Literal["gain", "forgetting", "noise", "prompting", "reference", "earlier", "judge"]
 """Why two sides are compared: what tuning gave, what it lost, how far the base differs from itself, whether a good
 prompt gives as much, how another model does, how this run did earlier or another run does, what a judge prefers."""
@@ -162,6 +162,8 @@ class Row(_Record):
     """Of which samples. Rows of the clean ones stand below those of all, and carry no verdict of their own."""
     better: Better = "higher"
     """Which way the metric is good."""
+    share: bool = True
+    """Whether scores are shares of 1, to be shown in points of a hundred; other numbers are shown as they are."""
     base: float
     """The base's mean score, or the score of the whole set for a metric of the set."""
     base_stderr: float

@@ -31,8 +31,9 @@ from ftspace.ui.choice import NOT_THEIRS, Choice
 from ftspace.ui.following import Followers
 from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
+from ftspace.ui.results_view import headline
 from ftspace.ui.reviews import Reviews
-from ftspace.ui.views import RunLine, headline, run_line, short
+from ftspace.ui.views import RunLine, run_line, short
 from ftspace.ui.visitors import token_of, visitor_of
 
 
