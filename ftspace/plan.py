@@ -24,6 +24,8 @@ from ftspace.training.as_adapter import as_adapter
 from ftspace.training.checkpoints import name as folder_of
 from ftspace.training.checkpoints import steps
 
+_NAME = 60
+"""Most letters of a side's name."""
 Say = Callable[[str], None]
 
 
@@ -180,7 +182,7 @@ def _side(name: str) -> str:
         return f"run-{name}"
     parts = [part for part in name.split("/") if part]
     last = parts[-2] if len(parts) > 1 and parts[-1] == "adapter" else parts[-1]
-    return "adapter-" + re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-")
+    return ("adapter-" + re.sub(r"[^A-Za-z0-9_-]+", "-", last).strip("-"))[:_NAME]
 
 
 def _place(name: str | None) -> str | Path | None:
