@@ -26,7 +26,6 @@ from evals.executor import Executor, Progress
 from evals.log import Sample
 from evals.scorers.checks import passes
 from evals.scorers.exact import normalize
-from evals.sides import Side
 from evals.tasks import Task, TaskSample
 
 _autograd = torch.is_grad_enabled()
@@ -53,7 +52,7 @@ METRICS = {"generation": "exact_match", "choice": "accuracy", "checks": "checks"
 def run_task(
     task: Task,
     executor: Executor,
-    which: Side,
+    which: str,
     out_dir: Path,
     *,
     max_new_tokens: int,
@@ -64,7 +63,7 @@ def run_task(
     Args:
         task: what to ask.
         executor: the model.
-        which: adapter off ("base") or on ("tuned").
+        which: adapter off ("base"), on ("tuned"), or another one by its name.
         out_dir: LightEval's own result files go to `out_dir/lighteval`.
         max_new_tokens: the longest answer, in tokens.
         progress: called with (samples done, samples) after each batch.
@@ -99,12 +98,12 @@ def run_task(
 class _Model(LightevalModel):
     """What LightEval calls; the executor does the work."""
 
-    def __init__(self, executor: Executor, which: Side, progress: Progress | None) -> None:
+    def __init__(self, executor: Executor, which: str, progress: Progress | None) -> None:
         self.config = ModelConfig(model_name=which)
         self.problems: dict[str, str] = {}
         self.finish: dict[str, Any] = {}
         self._executor = executor
-        self._which: Side = which
+        self._which = which
         self._progress = progress
         self._cache = SimpleNamespace(_init_registry=lambda registry: None)  # pyright: ignore[reportUnknownLambdaType]
 

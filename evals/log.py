@@ -40,11 +40,19 @@ FindingKind = Literal[
     "judge is family",
     "judge unproven",
     "judges disagree",
+    "side not asked",
+    "examples left out",
 ]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan="strings",
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
 
 
 class EvalSpec(_Record):
@@ -143,7 +151,7 @@ class EvalLog(_Record):
 
 
 class Row(_Record):
-    """One metric of one task, two sides. Scores are fractions; every number is over the same `n` pairs.
+    """One metric of one task, two sides; every number is over the same `n` pairs.
 
     `base` is the side named in `against`, and `tuned` the one named in `side`: mostly they are just these.
     """
@@ -159,7 +167,8 @@ class Row(_Record):
     against: str = "base"
     """Whose score stands in `base`."""
     subset: Subset = "all"
-    """Of which samples. Rows of the clean ones stand below those of all, and carry no verdict of their own."""
+    """Of which samples. A row of the clean ones stands below that of all: its p is not adjusted, its verdict is what
+    they alone would say, and the table's verdict leaves it out."""
     better: Better = "higher"
     """Which way the metric is good."""
     share: bool = True
@@ -191,7 +200,7 @@ class Row(_Record):
     ci_high: float
     """Upper end of it."""
     p: float = float("nan")
-    """Two-sided p value of "there is no difference", adjusted for the whole table (Holm)."""
+    """Two-sided p value of "there is no difference", adjusted (Holm) for all rows of the table that carry a verdict."""
     test: str = ""
     """The test that gave it, and the interval's method, in words."""
     n: int
@@ -315,6 +324,17 @@ class Results(_Record):
     """One for each judge and way of asking."""
 
 
+class Asked(_Record):
+    """What an evaluation asked of whom: `evaluation.json`, beside the folders of the tasks' logs."""
+
+    sides: dict[str, tuple[str, ...]]
+    """Tasks in order, and the sides that each was asked of: of `<task>/<side>.json`, these belong together."""
+    findings: tuple[Finding, ...] = ()
+    """What was seen while asking, such as a side that could not be asked."""
+    change: Change | None = None
+    """Whether tuning changed anything; only the loaded models can tell."""
+
+
 RecordT = TypeVar("RecordT", bound=_Record)
 
 
@@ -358,6 +378,16 @@ def write_log(path: Path, log: EvalLog) -> None:
 def read_log(path: Path) -> EvalLog:
     """Read one log. Raises LogError if it is missing or is not a log."""
     return _read(path, EvalLog)
+
+
+def write_asked(path: Path, asked: Asked) -> None:
+    """Write what was asked. Raises LogError if the disk refuses."""
+    write_text(path, asked.model_dump_json(indent=1) + "\n")
+
+
+def read_asked(path: Path) -> Asked:
+    """Read what was asked. Raises LogError if it is missing or is not that."""
+    return _read(path, Asked)
 
 
 def write_results(path: Path, results: Results) -> None:

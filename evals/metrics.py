@@ -24,6 +24,8 @@ class Metric:
     better: Better = "higher"
     of_sums: Callable[[Floats], Floats] | None = None
     """For a metric of the set: from sums, shape (..., k), to scores, shape (...); None for a metric of samples."""
+    share: bool = True
+    """Whether scores are shares of 1, to be shown in points of a hundred."""
 
 
 METRICS: dict[str, Metric] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.log import Verdict
+from evals.log import Better, Verdict
 
 ALPHA = 0.05
 POWER = 0.8
@@ -149,19 +149,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def verdict(comparison: Paired, adjusted_p: float) -> Verdict:
-    """Return the difference in words.
+def verdict(comparison: Paired, adjusted_p: float, *, better: Better = "higher") -> Verdict:
+    """Return the difference in words; of a metric that is good in neither direction only that it differs.
 
     A difference needs both an adjusted p value of at most 0.05 and an interval without 0, so that what a table says in
     words never contradicts the interval beside it.
     """
     if comparison.n < FEWEST:
         return "too few to tell"
-    if adjusted_p <= ALPHA and comparison.low > 0:
-        return "better"
-    if adjusted_p <= ALPHA and comparison.high < 0:
-        return "worse"
-    return "no difference shown"
+    rose, fell = comparison.low > 0, comparison.high < 0
+    if adjusted_p > ALPHA or not (rose or fell):
+        return "no difference shown"
+    if better == "neither":
+        return "differs"
+    return "better" if rose == (better == "higher") else "worse"
 
 
 def _paired_t(difference: Floats) -> tuple[float, float, float]:
