@@ -29,9 +29,13 @@ MORE = [
     "eval.max_new_tokens",
     "data.system",
     "train.gradient_checkpointing",
+    "eval.shots",
+    "eval.noise",
 ]
-TASKS = "eval.tasks"
-NAMES = [*MAIN, TASKS, *MORE]
+TASKS, FORGETTING = "eval.tasks", "eval.forgetting"
+CHOSEN = [TASKS, FORGETTING]
+"""The fields that are lists of tasks."""
+NAMES = [*MAIN, TASKS, *MORE, FORGETTING]
 """All fields, in the order of their values."""
 _LABELS = {
     "lora.r": "LoRA rank",
@@ -41,7 +45,10 @@ _LABELS = {
     "data.system": "System prompt",
     "data.test_fraction": "Share kept for the test",
     "train.seed": "Seed",
+    "eval.shots": "Also ask the base with examples",
+    "eval.noise": "Also ask the base twice",
     TASKS: "Ask both models",
+    FORGETTING: "Must not be lost",
 }
 
 
@@ -106,7 +113,7 @@ def widget(name: str) -> Component:
     kinds = get_args(kind) or (kind,)
     label = _LABELS.get(name, field.replace("_", " ").capitalize())
     common: dict[str, Any] = {"label": label, "info": help_of(name), "value": value_of(default_config(), name)}
-    if name == TASKS:
+    if name in CHOSEN:
         return gr.CheckboxGroup(choices=task_choices([]), **common)
     if choices := choices_of(name):
         return gr.Dropdown(choices=choices, **common)
@@ -142,7 +149,7 @@ def compose(chosen: RunConfig, values: list[Any]) -> RunConfig:
     return parse_config(merge(chosen.model_dump(), over), where="the settings")
 
 
-SUITED = [TASKS, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]
+SUITED = [TASKS, FORGETTING, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]
 """The fields that follow the choice of model and dataset."""
 
 

@@ -41,6 +41,7 @@ class Tune:
             self.fields[form.TASKS] = form.widget(form.TASKS)
             with gr.Accordion("More settings", open=False):
                 self._grid(form.MORE, 2)
+                self.fields[form.FORGETTING] = form.widget(form.FORGETTING)
             self.trouble = gr.HTML()
             self.start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
         with gr.Column(visible=False) as self.live:
@@ -77,9 +78,9 @@ class Tune:
         """Updates for `outputs`: the live view for a run, else the form as the run `origin` had it."""
         draft = self._desk.draft(run.id if run else origin, visitor)
         values: list[Any] = form.values_of(draft)
-        values[form.NAMES.index(form.TASKS)] = gr.update(
-            choices=form.task_choices(draft.eval.tasks), value=draft.eval.tasks
-        )
+        for name in form.CHOSEN:
+            chosen = form.value_of(draft, name)
+            values[form.NAMES.index(name)] = gr.update(choices=form.task_choices(chosen), value=chosen)
         return [gr.update(visible=run is None), gr.update(visible=run is not None), *values, ""]
 
     def pace(self, name: str | None, model: str, dataset: str) -> list[Any]:
