@@ -16,6 +16,7 @@ from evals import examples
 from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
+from evals.reference import answers, spec_of
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Asker:
                 self._load(other)
                 return self._answers(task, task, side, side, other.adapter)
             case Reference():
-                return "no endpoint can be asked yet"
+                if task.kind == "choice":
+                    return "an endpoint writes answers, and does not say how likely each choice is"
+                return self._referred(task, side, other)
 
     def _again(self, task: Task, side: str, base: EvalLog | None) -> EvalLog:
         """The base's own questions in at least three batches, so that none is made up as it was."""
@@ -115,6 +118,34 @@ class Asker:
 
         add_adapters(self.executor.model, self.executor.prompter.tokenizer, {other.name: other.adapter})
 
+    def _referred(self, task: Task, side: str, other: Reference) -> EvalLog:
+        """What an endpoint answers; calls that failed in an earlier evaluation are made again."""
+        spec, path = spec_of(self._spec(task), other), self.out_dir / task.name / f"{side}.json"
+        log = _finished(path, spec, None, None)
+        if log is not None and all(sample.unscored is None for sample in log.samples):
+            return self._kept(path, log, task)
+        started, clock = datetime.now(UTC), time.perf_counter()
+        self._tell(task.name, side, 0, spec.n)
+        samples = answers(
+            task,
+            other,
+            spec.max_new_tokens,
+            log.samples if log is not None else (),
+            progress=lambda done, total: self._tell(task.name, side, done, total),
+            should_stop=self.should_stop,
+        )
+        log = EvalLog(
+            spec=spec,
+            which=side,
+            role=task.role,
+            model=other.model,
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - clock, 3),
+            samples=samples,
+        )
+        write_log(path, log)
+        return log
+
     def _answers(
         self,
         task: Task,
@@ -128,22 +159,27 @@ class Asker:
         spec, adapter_hash = self._spec(task), self._hash(adapter)
         path = self.out_dir / task.name / f"{side}.json"
         log = _finished(path, spec, adapter_hash, asked_with)
-        if log is None:
-            if self.should_stop is not None and self.should_stop():
-                raise Stopped("stopped")
-            log = self._run(spec, asked, side, which, path.parent).model_copy(
-                update={
-                    "adapter": None if adapter is None else str(adapter),
-                    "adapter_hash": adapter_hash,
-                    "asked_with": asked_with,
-                }
-            )
-            write_log(path, log)
-        else:
-            self._tell(task.name, side, spec.n, spec.n)
-            if log != (log := _marked(log, task)):
-                write_log(path, log)
+        if log is not None:
+            return self._kept(path, log, task)
+        if self.should_stop is not None and self.should_stop():
+            raise Stopped("stopped")
+        log = self._run(spec, asked, side, which, path.parent).model_copy(
+            update={
+                "adapter": None if adapter is None else str(adapter),
+                "adapter_hash": adapter_hash,
+                "asked_with": asked_with,
+            }
+        )
+        write_log(path, log)
         return log
+
+    def _kept(self, path: Path, log: EvalLog, task: Task) -> EvalLog:
+        """A log that lies there, with the task's role and marks of now, on which the answers do not depend."""
+        self._tell(task.name, log.which, log.spec.n, log.spec.n)
+        marked = _marked(log, task)
+        if marked != log:
+            write_log(path, marked)
+        return marked
 
     def _run(self, spec: EvalSpec, asked: Task, side: str, which: str, folder: Path) -> EvalLog:
         from evals.lighteval import run_task  # slow to import: only when there is something to ask
@@ -224,7 +260,6 @@ def _finished(path: Path, spec: EvalSpec, adapter_hash: str | None, asked_with: 
 
 
 def _marked(log: EvalLog, task: Task) -> EvalLog:
-    """A log with the task's role and marks of now, on which the answers do not depend."""
     marked = (
         sample.model_copy(update={"overlap": one.overlap})
         for sample, one in zip(log.samples, task.samples, strict=True)
