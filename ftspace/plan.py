@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from evals.asking import AGAIN_SAMPLES
 from evals.plan import Again, Earlier, Other, Plan, Prompted, Reference
 from evals.tasks import Message, Task
 from ftspace.access import Visitor
@@ -66,8 +67,17 @@ def plan_of(run: Run, scratch: Path, say: Say) -> Plan | None:
 
 def asks(plan: Plan) -> int:
     """How many samples a plan asks, each side counted."""
-    sides = 1 + (plan.adapter is not None) + len(plan.others)
-    return sides * sum(len(task.head(plan.limit).samples) for task in plan.tasks)
+    tasks = [task.head(plan.limit) for task in plan.tasks]
+    sides: list[Other | None] = [None] * (1 + (plan.adapter is not None))
+    return sum(_asks(task, side) for task in tasks for side in (*sides, *plan.others))
+
+
+def _asks(task: Task, side: Other | None) -> int:
+    """How many samples of a task a side is asked; None stands for base and tuned."""
+    spared = {Prompted: task.role == "forgetting", Reference: task.kind == "choice"}
+    if side is not None and spared.get(type(side)):
+        return 0
+    return min(len(task.samples), AGAIN_SAMPLES) if isinstance(side, Again) else len(task.samples)
 
 
 def reference_of(text: str) -> Reference:

@@ -49,7 +49,9 @@ def test_tasks_have_their_roles_and_the_base_is_shown_rows_that_are_not_asked(st
     assert [turn.content for turn in prompted.examples[0]] == list(TALKS[0])  # the other one is asked
     assert reference == Reference("http://h:1/v1", "m")
     assert plan.trained_on == ["What is red?\na colour", "What is a cat?\nan animal"]
-    assert asks(plan) == 5 * (2 + 2)
+    assert (
+        asks(plan) == 3 * 2 + 2 * 2 + 2
+    )  # facts are choices that must not be lost: of an endpoint, of a prompt neither
     assert told == []
 
 
