@@ -74,10 +74,15 @@ def asks(plan: Plan) -> int:
 
 def _asks(task: Task, side: Other | None) -> int:
     """How many samples of a task a side is asked; None stands for base and tuned."""
-    spared = {Prompted: task.role == "forgetting", Reference: task.kind == "choice"}
-    if side is not None and spared.get(type(side)):
-        return 0
-    return min(len(task.samples), AGAIN_SAMPLES) if isinstance(side, Again) else len(task.samples)
+    match side:
+        case Again():
+            return min(len(task.samples), AGAIN_SAMPLES)
+        case Prompted() if task.role == "forgetting":
+            return 0
+        case Reference() if task.kind == "choice":
+            return 0
+        case _:
+            return len(task.samples)
 
 
 def reference_of(text: str) -> Reference:

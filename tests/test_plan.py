@@ -49,9 +49,7 @@ def test_tasks_have_their_roles_and_the_base_is_shown_rows_that_are_not_asked(st
     assert [turn.content for turn in prompted.examples[0]] == list(TALKS[0])  # the other one is asked
     assert reference == Reference("http://h:1/v1", "m")
     assert plan.trained_on == ["What is red?\na colour", "What is a cat?\nan animal"]
-    assert (
-        asks(plan) == 3 * 2 + 2 * 2 + 2
-    )  # facts are choices that must not be lost: of an endpoint, of a prompt neither
+    assert asks(plan) == 3 * 4 + 2 + 2  # the facts are no question for an endpoint, nor for a prompt
     assert told == []
 
 
