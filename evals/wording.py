@@ -1,9 +1,9 @@
-"""Rows in words: a phrase for each, and the whole table in a sentence. Knows only rows."""
+"""Results in words: a phrase for a row, the whole table in a sentence, what changed, what a judge said."""
 
 import math
 from collections.abc import Callable, Sequence
 
-from evals.log import Role, Row
+from evals.log import Change, JudgeSummary, Role, Row
 from evals.stats import ALPHA
 
 _SPELLED = 3
@@ -65,6 +65,35 @@ def sentence(rows: Sequence[Row]) -> str:
     if noise:
         parts.append(f"the base differs from itself by at most {max(abs(100 * row.delta) for row in noise):.1f} points")
     return "; ".join(parts)
+
+
+def change_in_words(change: Change) -> str:
+    """How far tuning moved the model, whatever that is worth."""
+    parts: list[str] = []
+    if change.answers:
+        parts.append(f"{100 * change.identical:.1f} % of {change.answers} answers are the same text")
+    if change.kl_tokens:
+        parts.append(f"predictions moved by {change.kl:.3g} nats a token (KL, {change.kl_tokens} tokens)")
+    if not math.isnan(change.update_norm):
+        parts.append(f"the updates are {100 * change.update_norm:.3g} % of the weights they change")
+    return "; ".join(parts) or "nothing was measured"
+
+
+def judge_in_words(one: JudgeSummary) -> str:
+    """What a judge said of two sides, and what speaks against believing it."""
+    of = f"{one.n} samples" + (f" ({one.missing} without a verdict)" if one.missing else "")
+    if one.kind == "rubric":
+        return f"{one.judge} rated {one.side} and {one.against} on {of}"
+    said = (
+        f"{one.judge} prefers {one.side} {one.wins} times, {one.against} {one.losses} times, neither {one.ties} times"
+    )
+    said += f", of {of}"
+    if not math.isnan(one.flips):
+        said += f"; the order of the answers changed {100 * one.flips:.0f} % of its verdicts"
+    if not math.isnan(one.controlled):
+        low, high = 100 * one.controlled_low, 100 * one.controlled_high
+        said += f"; at equal length {one.side} would win {100 * one.controlled:.0f} % ({low:.0f} to {high:.0f} %)"
+    return said
 
 
 _LEADING: tuple[Role, ...] = ("gain", "earlier", "reference", "prompting", "judge")
