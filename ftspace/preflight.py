@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.errors import EvalError as TaskProblem
-from evals.metrics import METRICS, known
+from evals.metrics import check_chosen
 from evals.tasks import Task, load_tasks
 from ftspace.access import OWNER, Visitor
 from ftspace.budgets import budget_of
@@ -207,11 +207,10 @@ def check_review(config: RunConfig) -> None:
 def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
     """Raises the FtspaceError for a task, metric, model or run that an evaluation names and cannot ask."""
     tasks_of(config)
-    for name in config.eval.metrics:
-        try:
-            known(name)
-        except TaskProblem as error:
-            raise EvalError(f"eval.metrics: {error}{_near(name, METRICS)}") from error
+    try:
+        check_chosen(config.eval.metrics, embedding=config.eval.embedding_model is not None)
+    except TaskProblem as error:
+        raise EvalError(f"eval.metrics: {error}") from error
     if config.eval.embedding_model and (path := resolve_local(config.eval.embedding_model)) and not path.is_dir():
         raise EvalError(f"eval.embedding_model: {path} is a file; give the folder of a model, or a Hub id")
     for name in config.eval.earlier:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from evals.log import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
 from evals.log import Tone as FindingTone
+from evals.metrics import metric
 from ftspace.ui.views import Tone, points, side_name
 
 _TONES: dict[FindingTone, Tone] = {"bad": "bad", "warning": "warn", "note": "idle"}
@@ -195,6 +196,8 @@ def _without(row: Row, clean: Row) -> str:
 
 
 def _details(row: Row) -> Iterator[tuple[str, str]]:
+    if words := metric(row.metric).words:
+        yield "What a score says", words
     if row.test:
         yield "Test", row.test
     if math.isfinite(row.p):
