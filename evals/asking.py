@@ -73,12 +73,14 @@ class Asker:
             case Reference():
                 if task.kind == "choice":
                     return "an endpoint writes answers, and does not say how likely each choice is"
+                if task.benchmark is not None:
+                    return "its metrics are LightEval's, which score models that are loaded here"
                 return self._referred(task, side, other)
 
     def _again(self, task: Task, side: str, base: EvalLog | None) -> EvalLog:
         """The base's own questions in at least three batches, so that none is made up as it was."""
         asked = task.head(AGAIN_SAMPLES)
-        prompter, new = self.executor.prompter, self.plan.max_new_tokens
+        prompter, new = self.executor.prompter, task.answer_tokens(self.plan.max_new_tokens)
         prompts = base.samples[: len(asked.samples)] if base is not None else ()
         longest = max((len(prompter.tokenizer.encode(sample.prompt)) + new for sample in prompts), default=1)
         budget = max(1, min(self.plan.batch_tokens, longest * len(asked.samples)) // _AGAIN_BATCHES)
@@ -91,7 +93,11 @@ class Asker:
         if reason := examples.why_not(task, other):
             return reason
         limit = self.executor.max_length
-        room = None if limit is None else limit - (0 if task.kind == "choice" else self.plan.max_new_tokens)
+        room = (
+            None
+            if limit is None
+            else limit - (0 if task.kind == "choice" else task.answer_tokens(self.plan.max_new_tokens))
+        )
         led = examples.lead(task, other, self.executor.prompter, room)
         if led.shortened:
             self.findings.append(
@@ -217,9 +223,10 @@ class Asker:
             device=executor.device,
             tokenizer_hash=executor.prompter.tokenizer_hash,
             template_hash=None if all(one.raw for one in task.samples) else executor.prompter.template_hash,
-            max_new_tokens=plan.max_new_tokens,
+            max_new_tokens=task.answer_tokens(plan.max_new_tokens),
             end_ids=executor.end_ids,
             batch_tokens=executor.batch_tokens,
+            few_shot=task.few_shot,
             seed=plan.seed,
             versions=self._versions,
         )

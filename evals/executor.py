@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     StoppingCriteria,
     StoppingCriteriaList,
+    StopStringCriteria,
 )
 
 from evals.errors import Stopped
@@ -100,15 +101,21 @@ class Executor:
         return self._device.type
 
     def generate(
-        self, prompts: Sequence[Prompt], max_new_tokens: int, which: str, progress: Progress | None = None
+        self,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        which: str,
+        progress: Progress | None = None,
+        stop: Sequence[str] = (),
     ) -> list[Answer]:
-        """Write an answer to each prompt, greedily, until an end token or `max_new_tokens`.
+        """Write an answer to each prompt, greedily, until an end token, a stop text or `max_new_tokens`.
 
         Args:
             prompts: in any order; answers come in the same.
             max_new_tokens: the longest answer, in tokens.
             which: adapter off ("base"), on ("tuned"), or another one by its name.
             progress: called with (prompts done, all prompts) after each batch.
+            stop: texts that end an answer and are no part of it.
 
         Raises:
             Stopped: `should_stop` said so.
@@ -125,7 +132,7 @@ class Executor:
         lengths = {index: len(encoded[index]) + max_new_tokens for index in fitting}
         with self._side(which):
             for batch in batches(lengths, self.batch_tokens):
-                written = self._write([encoded[index] for index in batch], max_new_tokens, which)
+                written = self._write([encoded[index] for index in batch], max_new_tokens, which, stop)
                 answers.update(zip(batch, written, strict=True))
                 if progress is not None:
                     progress(len(answers), len(prompts))
@@ -183,11 +190,14 @@ class Executor:
             return None
         return f"{tokens} tokens and an answer of {new} are more than the model's context of {limit}"
 
-    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: str) -> list[Answer]:
+    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: str, stops: Sequence[str]) -> list[Answer]:
         width = max(map(len, prompts))
         ids = torch.tensor([[self._pad_id] * (width - len(p)) + p for p in prompts], device=self._device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._device)
         watch, stop = _NanWatch(len(prompts)), _Stop(self._should_stop)
+        criteria: list[StoppingCriteria] = [stop]
+        if stops:
+            criteria.append(StopStringCriteria(self.prompter.tokenizer, list(stops)))
         config = GenerationConfig(
             max_new_tokens=max_new_tokens,
             do_sample=False,
@@ -202,18 +212,21 @@ class Executor:
             mask,
             generation_config=config,
             logits_processor=LogitsProcessorList([watch]),
-            stopping_criteria=StoppingCriteriaList([stop]),
+            stopping_criteria=StoppingCriteriaList(criteria),
         )
         if stop.stopped:
             raise Stopped("stopped")
-        return [self._answer(row, bad) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
+        return [self._answer(row, bad, stops) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
 
-    def _answer(self, ids: list[int], bad: bool) -> Answer:
+    def _answer(self, ids: list[int], bad: bool, stops: Sequence[str]) -> Answer:
         if bad:
             return Answer("", (), "length", "the model computed not-a-number: its weights may be damaged")
         end = next((place for place, token in enumerate(ids) if token in self.end_ids), None)
         tokens = ids[:end]
-        return Answer(self.prompter.decode(tokens), tuple(tokens), "length" if end is None else "end")
+        text = self.prompter.decode(tokens)
+        if cuts := [place for place in map(text.find, stops) if place >= 0]:
+            return Answer(text[: min(cuts)], tuple(tokens), "end")
+        return Answer(text, tuple(tokens), "length" if end is None else "end")
 
     def _measure(self, pairs: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
         rows = [before + after for before, after in pairs]

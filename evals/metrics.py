@@ -39,6 +39,14 @@ class Metric:
         return not self.unit
 
 
+def _ratio(sums: Floats) -> Floats:
+    return sums[..., 0] / sums[..., 1]
+
+
+def _exp_ratio(sums: Floats) -> Floats:
+    return np.exp(_ratio(sums))
+
+
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
@@ -57,6 +65,17 @@ METRICS: dict[str, Metric] = {
         Metric("json_valid", words="the whole answer is JSON of the kind expected, or valid for the sample's schema"),
         Metric("accuracy", words="the right choice is the most likely one"),
         Metric("checks", words="the answer passes the sample's checks"),
+        Metric("reference_logprob", words="likelihood of the first expected answer, nats a token", unit="nats"),
+        Metric(
+            "perplexity",
+            "lower",
+            of_sums=_exp_ratio,
+            words="how surprising the first expected answers are, a token",
+            unit="choices",
+        ),
+        Metric("ppl", "lower", of_sums=_exp_ratio, words="LightEval's perplexity: of a text", unit="choices"),
+        Metric("inst_level_strict_acc", of_sums=_ratio, words="share of instructions that are followed"),
+        Metric("inst_level_loose_acc", of_sums=_ratio, words="the same, with leniency for what stands around"),
         Metric("length", "neither", words="words in the answer", unit="words", describes=True),
         Metric("refusal", "lower", words="the answer begins by refusing, and no expected one does", describes=True),
         Metric("repetition", "lower", words="share of the answer that is a loop up to its end", describes=True),

@@ -15,7 +15,7 @@ MAY_IMPORT_TORCH = {
     "evals/adapters.py",
     "evals/executor.py",
     "evals/explain.py",
-    "evals/lighteval.py",
+    "evals/lighteval",
     "evals/models.py",
     "evals/sides.py",
     "assets/make_base.py",

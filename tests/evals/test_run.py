@@ -42,6 +42,7 @@ def test_both_sides_of_all_tasks_are_logged_compared_and_reused(
     first = run()
     assert [(row.task, row.metric, row.n, row.verdict) for row in first.rows] == [
         ("people", "exact_match", 6, "too few to tell"),
+        ("people", "reference_logprob", 6, "too few to tell"),
         ("facts", "accuracy", 5, "too few to tell"),
     ]
     assert {step[:2] for step in seen} == {(task, which) for task in ("people", "facts") for which in ("base", "tuned")}
