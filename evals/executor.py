@@ -4,7 +4,6 @@ Knows nothing of tasks, scores or LightEval. What goes into a batch depends on t
 the same batches: in low precision a batch's composition changes greedy answers.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,11 +23,13 @@ from transformers import (
 )
 
 from evals.errors import Stopped
+from evals.outputs import Outputs
 from evals.prompts import Prompt, Prompter
 from evals.sides import generate, plain, switched, virtual_tokens
 
 Progress = Callable[[int, int], None]
 DEFAULT_BATCH_TOKENS = 8192
+_NAN = "the model computed not-a-number: its weights may be damaged"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Likelihood:
     tokens: tuple[int, ...]
     greedy: bool
     """Whether greedy decoding would have written it."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How far one side's predictions are from another's, over the tokens of a continuation."""
+
+    nats: float
+    """Kullback-Leibler divergence, summed over the tokens; NaN when there is a problem."""
+    tokens: int
+    """How many tokens that is of."""
     problem: str | None = None
 
 
@@ -82,6 +94,7 @@ class Executor:
         self._plain: Any = plain(model)
         self._device: torch.device = next(self._plain.parameters()).device
         self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
+        self._outputs = Outputs(self.model, self._plain)
         self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
 
     @property
@@ -152,8 +165,61 @@ class Executor:
             Stopped: `should_stop` said so.
         """
         found: dict[int, Likelihood] = {}
+        split, lengths, problems = self._split(pairs)
+        for index, problem in problems.items():
+            found[index] = Likelihood(math.nan, tuple(split[index][1]), greedy=False, problem=problem)
+        with self._side(which):
+            for batch in batches(lengths, self.batch_tokens):
+                self._ask_to_stop()
+                measured = self._measure([split[index] for index in batch])
+                found.update(zip(batch, measured, strict=True))
+                if progress is not None:
+                    progress(len(found), len(pairs))
+        return [found[index] for index in range(len(pairs))]
+
+    def divergence(
+        self,
+        pairs: Sequence[tuple[Prompt, str]],
+        progress: Progress | None = None,
+        *,
+        of: str = "tuned",
+        against: str = "base",
+    ) -> list[Divergence]:
+        """Return how far one side's predictions are from another's along each continuation: KL(of || against).
+
+        Args:
+            pairs: a prompt and the text that goes on with it, such as the expected answer.
+            progress: called with (pairs done, all pairs) after each batch.
+            of: the side whose predictions weigh.
+            against: the side they are compared with.
+
+        Raises:
+            Stopped: `should_stop` said so.
+        """
+        split, lengths, problems = self._split(pairs)
+        found = {index: Divergence(math.nan, 0, problem) for index, problem in problems.items()}
+        for batch in batches(lengths, self.batch_tokens):
+            self._ask_to_stop()
+            rows = [split[index] for index in batch]
+            states: list[torch.Tensor] = []
+            for which in (of, against):
+                with self._side(which):
+                    states.append(self._states(rows))
+            sums = self._kl(states, (of, against)).split([len(after) for _, after in rows])
+            for index, row in zip(batch, sums, strict=True):
+                nats = row.sum().item()
+                found[index] = Divergence(nats, len(row), _NAN if math.isnan(nats) else None)
+            if progress is not None:
+                progress(len(found), len(pairs))
+        return [found[index] for index in range(len(pairs))]
+
+    def _split(
+        self, pairs: Sequence[tuple[Prompt, str]]
+    ) -> tuple[list[tuple[list[int], list[int]]], dict[int, int], dict[int, str]]:
+        """The ids of each pair; the lengths of those that can be asked, and the problems of the others."""
         split = [self.prompter.split(prompt, continuation) for prompt, continuation in pairs]
         lengths: dict[int, int] = {}
+        problems: dict[int, str] = {}
         for index, (before, after) in enumerate(split):
             problem = self._misfit(len(before) + len(after), 0)
             if not before or not after:
@@ -161,16 +227,12 @@ class Executor:
             if problem is None:
                 lengths[index] = len(before) + len(after)
             else:
-                found[index] = Likelihood(math.nan, tuple(after), greedy=False, problem=problem)
-        with self._side(which):
-            for batch in batches(lengths, self.batch_tokens):
-                if self._should_stop():
-                    raise Stopped("stopped")
-                measured = self._measure([split[index] for index in batch])
-                found.update(zip(batch, measured, strict=True))
-                if progress is not None:
-                    progress(len(found), len(pairs))
-        return [found[index] for index in range(len(pairs))]
+                problems[index] = problem
+        return split, lengths, problems
+
+    def _ask_to_stop(self) -> None:
+        if self._should_stop():
+            raise Stopped("stopped")
 
     @contextmanager
     def _side(self, which: str) -> Generator[None]:
@@ -220,7 +282,7 @@ class Executor:
 
     def _answer(self, ids: list[int], bad: bool, stops: Sequence[str]) -> Answer:
         if bad:
-            return Answer("", (), "length", "the model computed not-a-number: its weights may be damaged")
+            return Answer("", (), "length", _NAN)
         end = next((place for place, token in enumerate(ids) if token in self.end_ids), None)
         tokens = ids[:end]
         text = self.prompter.decode(tokens)
@@ -229,24 +291,37 @@ class Executor:
         return Answer(text, tuple(tokens), "length" if end is None else "end")
 
     def _measure(self, pairs: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
+        wanted = torch.tensor([token for _, after in pairs for token in after], device=self._device)
+        logprobs, greedy = self._outputs.scores(self._states(pairs), wanted)
+        sizes = [len(after) for _, after in pairs]
+        measured: list[Likelihood] = []
+        for (_, after), row, likeliest in zip(pairs, logprobs.split(sizes), greedy.split(sizes), strict=True):
+            logprob = row.double().sum().item()
+            problem = _NAN if math.isnan(logprob) else None
+            measured.append(Likelihood(logprob, tuple(after), bool(likeliest.all()), problem))
+        return measured
+
+    def _states(self, pairs: list[tuple[list[int], list[int]]]) -> torch.Tensor:
+        """The states that predict the tokens of all continuations, one after the other."""
         rows = [before + after for before, after in pairs]
         width = max(map(len, rows))
         ids = torch.tensor([row + [self._pad_id] * (width - len(row)) for row in rows], device=self._device)
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._device)
         first = min(len(before) for before, _ in pairs) - 1  # the position that predicts the first token we need
-        keep = {"logits_to_keep": width - first} if "logits_to_keep" in _parameters(self._plain) else {}
-        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False, **keep).logits
-        shift = width - logits.shape[1]
-        measured: list[Likelihood] = []
-        for row, (before, after) in enumerate(pairs):
-            start = len(before) - 1 - shift
-            chosen = logits[row, start : start + len(after)].float()
-            wanted = ids[row, len(before) : len(before) + len(after)]
-            logprob = (chosen.gather(1, wanted[:, None])[:, 0] - chosen.logsumexp(-1)).double().sum().item()
-            greedy = bool((chosen.argmax(-1) == wanted).all())
-            problem = "the model computed not-a-number: its weights may be damaged" if math.isnan(logprob) else None
-            measured.append(Likelihood(logprob, tuple(after), greedy, problem))
-        return measured
+        states = self._outputs.run(ids, width - first, attention_mask=mask, use_cache=False)
+        starts = [len(before) - 1 - first for before, _ in pairs]
+        return torch.cat([states[row, start : start + len(pairs[row][1])] for row, start in enumerate(starts)])
+
+    def _kl(self, states: list[torch.Tensor], sides: tuple[str, str]) -> torch.Tensor:
+        """KL of the first side's predictions from the second's at each position."""
+        found: list[torch.Tensor] = []
+        for part in self._outputs.slices(len(states[0])):
+            logs: list[torch.Tensor] = []
+            for which, own in zip(sides, states, strict=True):
+                with self._side(which):
+                    logs.append(self._outputs.logits(own[part]).log_softmax(-1))
+            found.append((logs[0].exp() * (logs[0] - logs[1])).double().sum(-1).clamp(min=0))
+        return torch.cat(found)
 
 
 class _NanWatch(LogitsProcessor):
@@ -289,7 +364,3 @@ def batches(lengths: Mapping[int, int], budget: int) -> list[list[int]]:
         else:
             groups.append([index])
     return groups
-
-
-def _parameters(model: Any) -> Mapping[str, Any]:
-    return inspect.signature(model.forward).parameters

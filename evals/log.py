@@ -26,6 +26,7 @@ Tone = Literal["bad", "warning", "note"]
 FindingKind = Literal[
     "adapter did nothing",
     "adapter not applied",
+    "answers do not follow questions",
     "contaminated test",
     "forgetting",
     "prompting does as well",
@@ -266,6 +267,22 @@ class Change(_Record):
     """Frobenius norm of the adapter's updates over that of the weights they change."""
     updates: dict[str, float] = {}
     """The same for each kind of module, such as q_proj."""
+    follows_base: float = float("nan")
+    """How much likelier an expected answer is after its own question than after another one: nats a token, base."""
+    follows_tuned: float = float("nan")
+    """The same of the tuned side. Near 0 its answers do not depend on what is asked."""
+    follows_low: float = float("nan")
+    """Lower end of the 95 % interval of `follows_tuned`."""
+    follows_high: float = float("nan")
+    """Upper end of it."""
+    follows_change: float = float("nan")
+    """`follows_tuned` minus `follows_base`."""
+    follows_change_low: float = float("nan")
+    """Lower end of its 95 % paired interval."""
+    follows_change_high: float = float("nan")
+    """Upper end of it."""
+    follows_n: int = 0
+    """How many samples that is of."""
 
 
 class JudgeSummary(_Record):

@@ -119,8 +119,8 @@ def pairs_of(first: EvalLog, second: EvalLog, role: Role | None = None) -> list[
             Pairs(
                 task=first.spec.task,
                 metric=chosen,
-                first=np.asarray([values[place][0] for place in scored], dtype=float),
-                second=np.asarray([values[place][1] for place in scored], dtype=float),
+                first=_array([values[place][0] for place in scored], chosen),
+                second=_array([values[place][1] for place in scored], chosen),
                 groups=tuple(one.group for one in kept) if any(one.group is not None for one in kept) else (),
                 overlap=tuple(one.overlap for one in kept) if role in ("gain", "forgetting") else (),
                 unscored=len(ids) - len(scored),
@@ -170,6 +170,10 @@ def _value(sample: Sample | None, chosen: Metric) -> float | tuple[float, ...] |
         return None if math.isnan(found) else found
     sums = sample.stats.get(chosen.name)
     return None if sums is None or any(map(math.isnan, sums)) else sums
+
+
+def _array(values: Sequence[object], chosen: Metric) -> Floats:
+    return np.zeros((0, 1)) if chosen.of_sums is not None and not values else np.asarray(values, dtype=float)
 
 
 def _question(sample: Sample) -> tuple[object, ...]:

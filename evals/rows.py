@@ -9,7 +9,7 @@ import numpy as np
 from evals.log import Role, Row
 from evals.metrics import Floats
 from evals.pairs import Pairs
-from evals.stats import Paired, holm, mean_stderr, paired, verdict
+from evals.stats import Paired, holm, mean_stderr, paired, paired_sums, verdict
 
 ROLES: tuple[Role, ...] = ("gain", "forgetting", "prompting", "earlier", "reference", "noise", "judge")
 """The order of the table."""
@@ -34,7 +34,10 @@ def tabulate(pairs: Sequence[Pairs]) -> tuple[Row, ...]:
 
 
 def _compared(one: Pairs) -> Paired:
-    return paired(one.first, one.second)
+    groups = one.groups or None
+    if one.metric.of_sums is None:
+        return paired(one.first, one.second, groups)
+    return paired_sums(one.first, one.second, one.metric.of_sums, groups)
 
 
 def _adjusted(pairs: Sequence[Pairs], compared: Sequence[Paired]) -> list[float]:

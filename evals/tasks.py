@@ -30,6 +30,7 @@ __all__ = [
     "Message",
     "Task",
     "TaskSample",
+    "check_task",
     "load_task",
     "load_tasks",
     "parse_task",
@@ -225,12 +226,34 @@ def resolve_tasks(
     return _of_different_names(tasks)
 
 
-def _resolve(name: str, online: bool) -> Task:
+def check_task(name: str) -> None:
+    """Raise TaskError for a name that no task has, or a file that is none; fetches nothing, and imports nothing heavy.
+
+    A name that passes can still be refused when its task is loaded: its dataset is only looked for then.
+    """
+    if _path(name) is not None:
+        _resolve(name, online=False)
+        return
+    from evals.lighteval.names import modules_of, parse_name, unknown
+
+    asked, _ = parse_name(name)
+    if not modules_of(asked):
+        raise unknown(asked)
+
+
+def _path(name: str) -> Path | None:
+    """The file that a name stands for; None for one of LightEval's."""
     if name in SUITES:
-        return load_task(_SUITE / f"{name}.jsonl").model_copy(update={"role": "forgetting"})
-    if name.endswith((".jsonl", ".json")) or "/" in name.replace("\\", "/") or Path(name).is_file():
-        return load_task(Path(name))
-    from evals.lighteval import named_task  # reads LightEval's files: only when one of its tasks is asked for
+        return _SUITE / f"{name}.jsonl"
+    written = name.endswith((".jsonl", ".json")) or "/" in name.replace("\\", "/") or Path(name).is_file()
+    return Path(name) if written else None
+
+
+def _resolve(name: str, online: bool) -> Task:
+    path = _path(name)
+    if path is not None:
+        return load_task(path).model_copy(update={"role": "forgetting"} if name in SUITES else {})
+    from evals.lighteval import named_task  # LightEval takes long to import: only when one of its tasks is asked for
 
     return named_task(name, online=online)
 

@@ -26,9 +26,9 @@ from evals.lighteval.library import (
     SamplingMethod,
     quiet,
 )
-from evals.lighteval.names import modules_of, near_names
+from evals.lighteval.names import modules_of, unknown
 from evals.lighteval.scoring import names_of, unusable, usable
-from evals.tasks import SUITES, Benchmark, Message, Task, TaskSample
+from evals.tasks import Benchmark, Message, Task, TaskSample
 
 KEPT = ("query", "choices", "gold_index", "specific", "original_query", "id")
 """What of a document LightEval's metrics look at."""
@@ -92,11 +92,7 @@ def _configs(name: str) -> list[LightevalTaskConfig]:
             return sorted(found, key=lambda config: config.name)
     if problem:
         raise TaskError(f"task {name}{problem}")
-    near = near_names(name)
-    raise TaskError(
-        f"there is no task {name}: it is no file, no bundled suite ({', '.join(SUITES)}) and no task of LightEval's"
-        + (f"; near names: {', '.join(near)}" if near else "")
-    )
+    raise unknown(name)
 
 
 def _stop(config: LightevalTaskConfig) -> tuple[str, ...]:

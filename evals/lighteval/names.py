@@ -58,11 +58,15 @@ def modules_of(name: str) -> list[str]:
     return list(dict.fromkeys([*whole, *group, *shaped, *grouped]))
 
 
-def near_names(name: str) -> list[str]:
-    """Return a few names like this one."""
+def unknown(name: str) -> TaskError:
+    """Return the error for a name that no task has, with a few names like it."""
     known = {entry.name for entry in entries() if entry.name is not None}
     known |= {one.partition(":")[0] for one in known}
-    return difflib.get_close_matches(name, sorted(known - {name}), n=4, cutoff=0.5)
+    near = difflib.get_close_matches(name, sorted(known - {name}), n=4, cutoff=0.5)
+    return TaskError(
+        f"there is no task {name}: it is no file, no bundled suite and no task of LightEval's"
+        + (f"; near names: {', '.join(near)}" if near else "")
+    )
 
 
 @cache

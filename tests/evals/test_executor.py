@@ -6,7 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import Gemma2Config, Gemma2ForCausalLM
 
+import evals.outputs as outputs
 from evals.errors import ModelError, Stopped
 from evals.executor import Executor, batches
 from evals.models import load_comparison
@@ -80,6 +82,50 @@ def test_loglikelihood_is_the_sum_by_hand(pair: tuple[Path, Path]) -> None:
         )
         assert found.logprob == pytest.approx(by_hand, abs=1e-4)
         assert found.tokens == tuple(after)
+
+
+def test_divergence_is_the_sum_by_hand(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "SLICE_NUMBERS", 1000)  # two positions at a time
+    executor = executor_of(*pair)
+    long = Prompt("Anna likes blue. " * 200, rendered=False)
+    pairs = [*[(prompt, " Rome and blue") for prompt in ask(executor)], (long, " yes")]
+    *found, bad = executor.divergence(pairs)
+    for (prompt, text), one in zip(pairs, found, strict=False):
+        before, after = executor.prompter.split(prompt, text)
+        ids = torch.tensor([before + after])
+        with torch.inference_mode():
+            tuned = executor.model(ids).logits[0, len(before) - 1 : -1].double().log_softmax(-1)
+            with executor.model.disable_adapter():
+                base = executor.model(ids).logits[0, len(before) - 1 : -1].double().log_softmax(-1)
+        by_hand = float((tuned.exp() * (tuned - base)).sum())
+        assert one.nats == pytest.approx(by_hand, rel=1e-4)
+        assert (one.tokens, one.problem) == (len(after), None)
+    assert math.isnan(bad.nats) and bad.tokens == 0 and "context" in (bad.problem or "")
+    assert all(one.nats < 1e-6 for one in executor.divergence(pairs[:5], of="base"))
+
+
+def test_a_soft_cap_on_the_logits_is_kept() -> None:
+    torch.manual_seed(1)
+    tokenizer = make_tokenizer()
+    capped: Any = Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            final_logit_softcapping=2.0,
+            initializer_range=0.5,
+        )
+    ).eval()
+    executor = Executor(capped, tokenizer)
+    (found,) = executor.loglikelihood([(ask(executor)[0], "Rome")], "base")
+    before, after = executor.prompter.split(ask(executor)[0], "Rome")
+    with torch.inference_mode():
+        logs = capped(torch.tensor([before + after])).logits[0, len(before) - 1 : -1].log_softmax(-1)
+    assert found.logprob == pytest.approx(logs.gather(1, torch.tensor(after)[:, None]).sum().item(), rel=1e-5)
 
 
 def test_a_checkpoint_s_generation_settings_do_not_creep_in(pair: tuple[Path, Path]) -> None:

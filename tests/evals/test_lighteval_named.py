@@ -72,6 +72,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
                 path.write_text("".join(json.dumps(row) + "\n" for row in rows))
                 card += [f"  - split: {split}", f"    path: {config}/{split}.jsonl"]
         (folder / "README.md").write_text("\n".join([*card, "---", ""]))
+    script = loopback.root / "datasets" / "ybisk" / "piqa" / "piqa.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("raise SystemExit('a dataset script was run')")
     with serve(loopback) as address:
         for name in ("huggingface_hub.constants.ENDPOINT", "datasets.config.HF_ENDPOINT"):
             monkeypatch.setattr(name, address)
@@ -191,6 +194,7 @@ def test_scores_are_lightevals_over_our_answers(
         ("gsm8k|many", "the number of solved examples"),
         ("gsm8k|1|2|3|4", "names no task"),
         ("boolq", "its dataset .* can't be had"),
+        ("piqa", "its dataset ybisk/piqa can't be had"),
         ("gsm8k|12", "Sample larger than population"),
         ("wikitext:103:document_level", "none of its metrics can be computed here .*likelihood of whole texts"),
         ("aime24_gpassk", "several answers to each question"),
