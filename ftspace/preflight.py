@@ -2,18 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evals.errors import EvalError as TaskProblem
 from evals.metrics import check_chosen
-from evals.tasks import Task, load_tasks
+from evals.tasks import SUITES, Task, resolve_tasks
 from ftspace.access import OWNER, Visitor
 from ftspace.budgets import budget_of
 from ftspace.checks import Check, check_rows
@@ -206,7 +206,7 @@ def check_review(config: RunConfig) -> None:
 
 def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
     """Raises the FtspaceError for a task, metric, model or run that an evaluation names and cannot ask."""
-    tasks_of(config)
+    check_tasks(config)
     try:
         check_chosen(config.eval.metrics, embedding=config.eval.embedding_model is not None)
     except TaskProblem as error:
@@ -226,31 +226,64 @@ def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
             )
 
 
+def check_tasks(config: RunConfig) -> None:
+    """Raises EvalError for a task that there is not, or whose file is none; fetches no dataset."""
+    for field, names in _asked(config):
+        for name in names:
+            if name in SUITES or _is_file(name):
+                continue
+            if name.endswith((".jsonl", ".json")) or "/" in name or not _is_known(name, field):
+                raise EvalError(f"eval.{field}: there is no task {name}{_hint(name)}")
+        _resolved(field, [name for name in names if _is_file(name)], online=False)
+
+
 def tasks_of(config: RunConfig) -> list[Task]:
-    """The tasks that the config names, read and found good, each with its role; `heldout` is none of them.
+    """The tasks that the config names, each with its role; `heldout` is none of them.
 
-    Raises EvalError.
+    Datasets of LightEval's tasks are fetched, unless the Hub is not to be asked. Raises EvalError.
     """
-    found: list[Task] = []
-    for field in ("tasks", "forgetting"):
-        names: list[str] = [name for name in getattr(config.eval, field) if name != HELDOUT]
-        try:
-            tasks = load_tasks([_task_path(name, field) for name in names])
-        except TaskProblem as error:
-            raise EvalError(f"eval.{field}: {error}") from error
-        found += [task.model_copy(update={"role": "gain" if field == "tasks" else "forgetting"}) for task in tasks]
-    return found
+    return [task for field, names in _asked(config) for task in _resolved(field, names, online=not config.hub.offline)]
 
 
-def _task_path(name: str, field: str) -> Path:
-    path = resolve_local(name)
-    if path is None:
-        bundled = [str(one.relative_to(ROOT)) for one in sorted((ASSETS / "tasks").glob("*.jsonl"))]
-        raise EvalError(
-            f"eval.{field}: there is no task file {name}{_near(name, [HELDOUT, *bundled])}; "
-            f"give the path of a JSONL file, or {HELDOUT}"
+def _asked(config: RunConfig) -> Iterator[tuple[Literal["tasks", "forgetting"], list[str]]]:
+    yield "tasks", [name for name in config.eval.tasks if name != HELDOUT]
+    yield "forgetting", [name for name in config.eval.forgetting if name != HELDOUT]
+
+
+def _resolved(field: Literal["tasks", "forgetting"], names: list[str], *, online: bool) -> list[Task]:
+    role = "gain" if field == "tasks" else "forgetting"
+    try:
+        return resolve_tasks(
+            [str(resolve_local(name)) if _is_file(name) else name for name in names], role=role, online=online
         )
-    return path
+    except TaskProblem as error:
+        raise EvalError(f"eval.{field}: {error}") from error
+
+
+def _is_file(name: str) -> bool:
+    path = resolve_local(name)
+    return path is not None and path.is_file()
+
+
+def _is_known(name: str, field: str) -> bool:
+    """Whether LightEval may have a task of this name: its files are read, not imported."""
+    from evals.lighteval.names import modules_of, parse_name
+
+    try:
+        return bool(modules_of(parse_name(name)[0]))
+    except TaskProblem as error:
+        raise EvalError(f"eval.{field}: {error}") from error
+
+
+def _hint(name: str) -> str:
+    """What to give instead of a task that there is not."""
+    bundled = [str(one.relative_to(ROOT)) for one in sorted((ASSETS / "tasks").glob("*.jsonl"))]
+    near = _near(name, [HELDOUT, *SUITES, *bundled])
+    if not near and "/" not in name:
+        from evals.lighteval.names import near_names
+
+        near = f" (did you mean {' or '.join(found)}?)" if (found := near_names(name.partition("|")[0])) else ""
+    return f"{near}; give {HELDOUT}, {' or '.join(SUITES)}, the path of a JSONL file, or one of LightEval's names"
 
 
 def _near(name: str, there_are: Iterable[str]) -> str:

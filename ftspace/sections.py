@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -311,10 +311,10 @@ class EvalConfig(Section):
     """How base and tuned are compared."""
 
     tasks: list[str] = ["heldout"]
-    """Tasks to ask: `heldout` (this run's test split) and JSONL task files; on the command line, between commas. With
-    none, nothing is compared."""
+    """Tasks to ask: `heldout` (this run's test split), JSONL files, benchmarks by LightEval's names (`gsm8k|4`); on the
+    command line, between commas. With none, nothing is compared."""
     forgetting: list[str] = []
-    """Tasks asked for what tuning loses, not for what it gives: JSONL files, or any that `tasks` takes."""
+    """Tasks asked for what tuning loses: those of `tasks`, and two for any base, `general` and `instructions`."""
     noise: bool = False
     """Also ask the base a second time, in other batches: how far a model differs from itself is the noise floor."""
     shots: int = Field(default=0, ge=0, le=32)
@@ -341,6 +341,12 @@ class EvalConfig(Section):
     """Tokens in one batch of the evaluation, padding included; the same batches serve base and tuned."""
     seed: Seed = 0
     """Seeds whatever is drawn during the evaluation."""
+
+    @field_validator("tasks", "forgetting", "earlier", "metrics", "judges", mode="before")
+    @classmethod
+    def _an_empty_name_is_none(cls, value: Any) -> Any:
+        """An empty text on the command line stands for an empty list."""
+        return [one for one in value if one != ""] if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _tasks_differ(self) -> Self:

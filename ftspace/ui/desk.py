@@ -4,6 +4,7 @@ Whatever leads to a run or a file takes the visitor who asks for it, so that no 
 """
 
 import atexit
+import re
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -193,7 +194,8 @@ class Desk:
         of a run under the name of the Space.
         """
         asked = config.eval
-        files = (*asked.tasks, *asked.forgetting, *asked.earlier, asked.embedding_model or "")
+        tasks = [name for name in (*asked.tasks, *asked.forgetting) if not _is_task_name(name)]
+        files = (*tasks, *asked.earlier, asked.embedding_model or "")
         for name in (config.model.id, config.data.id, config.data.review or "", *files):
             if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
@@ -236,6 +238,11 @@ class Desk:
             for name in (config.model.id, config.data.id)
         )
         return {"model": model, "dataset": dataset, "about": dataset}
+
+
+def _is_task_name(name: str) -> bool:
+    """Whether a task is named as LightEval names its own, such as `arc:challenge|25`; no file is."""
+    return re.fullmatch(r"[\w:|+-]+", name) is not None and resolve_local(name) is None
 
 
 def _like_a_path(name: str) -> bool:

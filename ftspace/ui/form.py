@@ -10,6 +10,7 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
+from evals.tasks import SUITES
 from ftspace.config import RunConfig, choices_of, default_config, help_of, merge, parse_config, sections
 from ftspace.preflight import HELDOUT
 from ftspace.settings import ASSETS, ROOT
@@ -33,6 +34,7 @@ MORE = [
     "eval.noise",
 ]
 TASKS, FORGETTING = "eval.tasks", "eval.forgetting"
+GENERAL, INSTRUCTIONS = SUITES
 CHOSEN = [TASKS, FORGETTING]
 """The fields that are lists of tasks."""
 NAMES = [*MAIN, TASKS, *MORE, FORGETTING]
@@ -154,9 +156,13 @@ SUITED = [TASKS, FORGETTING, "eval.max_new_tokens", "train.epochs", "train.learn
 
 
 def suiting(draft: RunConfig, model: str, dataset: str) -> list[Any]:
-    """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only."""
-    same = (model, dataset) == (draft.model.id, draft.data.id)
-    return [value_of(draft if same else RunConfig(), name) for name in SUITED]
+    """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only.
+
+    Of any other pair it is asked whether it lost what every base model can do.
+    """
+    if (model, dataset) == (draft.model.id, draft.data.id):
+        return [value_of(draft, name) for name in SUITED]
+    return [[GENERAL] if name == FORGETTING else value_of(RunConfig(), name) for name in SUITED]
 
 
 def balanced_epochs(model: str, dataset: str) -> float | None:
@@ -168,6 +174,10 @@ def balanced_epochs(model: str, dataset: str) -> float | None:
 def task_choices(also: list[str]) -> list[tuple[str, str]]:
     """The tasks to choose from, each with its name for people: the held-out rows, the bundled ones, and `also`."""
     bundled = [str(path.relative_to(ROOT)) for path in sorted((ASSETS / "tasks").glob("*.jsonl"))]
-    names = dict.fromkeys([HELDOUT, *bundled, *also])
-    words = {HELDOUT: "rows kept back from training"}
+    names = dict.fromkeys([HELDOUT, *bundled, *SUITES, *also])
+    words = {
+        HELDOUT: "rows kept back from training",
+        GENERAL: "what any base model knows",
+        INSTRUCTIONS: "following instructions",
+    }
     return [(words.get(name, Path(name).stem.replace("_", " ")), name) for name in names]

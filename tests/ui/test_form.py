@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from evals.tasks import SUITES
 from ftspace.config import default_config, field_names
 from ftspace.errors import ConfigError
 from ftspace.preflight import HELDOUT
@@ -36,7 +37,7 @@ def test_a_wrong_value_is_named() -> None:
 def test_the_bundled_tasks_are_asked_of_the_bundled_pair_only() -> None:
     bundled = [DEFAULT.eval.tasks, DEFAULT.eval.forgetting]
     assert form.suiting(DEFAULT, DEFAULT.model.id, DEFAULT.data.id)[:2] == bundled
-    assert form.suiting(DEFAULT, "owner/model", DEFAULT.data.id)[:2] == [[HELDOUT], []]
+    assert form.suiting(DEFAULT, "owner/model", DEFAULT.data.id)[:2] == [[HELDOUT], ["general"]]
 
 
 def test_every_field_and_preset_names_what_the_config_has() -> None:
@@ -59,4 +60,4 @@ def test_tasks_to_choose_from_hold_those_of_the_draft() -> None:
     names = [name for _, name in form.task_choices(["elsewhere/mine.jsonl"])]
     assert {*DEFAULT.eval.tasks, *DEFAULT.eval.forgetting} <= set(names)
     assert ("mine", "elsewhere/mine.jsonl") in form.task_choices(["elsewhere/mine.jsonl"])
-    assert all(name == HELDOUT or Path(name).suffix == ".jsonl" for name in names)
+    assert all(name in (HELDOUT, *SUITES) or Path(name).suffix == ".jsonl" for name in names)
