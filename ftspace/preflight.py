@@ -230,10 +230,8 @@ def check_tasks(config: RunConfig) -> None:
     """Raises EvalError for a task that there is not, or whose file is none; fetches no dataset."""
     for field, names in _asked(config):
         for name in names:
-            if name in SUITES or _is_file(name):
-                continue
-            if name.endswith((".jsonl", ".json")) or "/" in name or not _is_known(name, field):
-                raise EvalError(f"eval.{field}: there is no task {name}{_hint(name)}")
+            if name not in SUITES and not _is_file(name) and (wrong := _no_task(name)):
+                raise EvalError(f"eval.{field}: {wrong}")
         _resolved(field, [name for name in names if _is_file(name)], online=False)
 
 
@@ -265,25 +263,19 @@ def _is_file(name: str) -> bool:
     return path is not None and path.is_file()
 
 
-def _is_known(name: str, field: str) -> bool:
-    """Whether LightEval may have a task of this name: its files are read, not imported."""
-    from evals.lighteval.names import modules_of, parse_name
+def _no_task(name: str) -> str:
+    """Why a name that is no file's is no task's either; "" where LightEval may have it: its files are only read."""
+    from evals.lighteval.names import modules_of, parse_name, unknown
 
-    try:
-        return bool(modules_of(parse_name(name)[0]))
-    except TaskProblem as error:
-        raise EvalError(f"eval.{field}: {error}") from error
-
-
-def _hint(name: str) -> str:
-    """What to give instead of a task that there is not."""
     bundled = [str(one.relative_to(ROOT)) for one in sorted((ASSETS / "tasks").glob("*.jsonl"))]
     near = _near(name, [HELDOUT, *SUITES, *bundled])
-    if not near and "/" not in name:
-        from evals.lighteval.names import near_names
-
-        near = f" (did you mean {' or '.join(found)}?)" if (found := near_names(name.partition("|")[0])) else ""
-    return f"{near}; give {HELDOUT}, {' or '.join(SUITES)}, the path of a JSONL file, or one of LightEval's names"
+    if near or name.endswith((".jsonl", ".json")) or "/" in name:
+        return f"there is no task {name}{near}; give the path of a JSONL file, {HELDOUT} or {' or '.join(SUITES)}"
+    try:
+        asked, _ = parse_name(name)
+    except TaskProblem as error:
+        return str(error)
+    return "" if modules_of(asked) else str(unknown(asked))
 
 
 def _near(name: str, there_are: Iterable[str]) -> str:

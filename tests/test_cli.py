@@ -37,7 +37,10 @@ BAD = [
     (["run", "--eval.tasks", "nowhere.jsonl"], "no task nowhere.jsonl"),
     (["run", "--eval.tasks", EMPTY], "eval.tasks"),
     (["run", "--eval.forgetting", "known_fact.jsonl"], "did you mean assets/tasks/known_facts.jsonl?"),
-    (["run", "--eval.tasks", "gsm8kk|4"], "there is no task gsm8kk|4 (did you mean gsm8k"),
+    (
+        ["run", "--eval.tasks", "gsm8kk|4"],
+        "there is no task gsm8kk: it is no file, no bundled suite and no task of LightEval's; near names: gsm8k",
+    ),
     (["run", "--eval.forgetting", "generl"], "did you mean general?"),
     (["run", "--eval.tasks", "gsm8k|many"], "eval.tasks: 'gsm8k|many': the number of solved examples"),
     (["run", "--eval.metrics", "exact_mach"], "did you mean exact_match?"),
