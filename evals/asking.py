@@ -16,7 +16,8 @@ from evals import examples
 from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
-from evals.reference import answers, spec_of
+from evals.reference import answers, spec_of, unanswered
+from evals.scorers.scoring import score_log
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Asker:
         """What an endpoint answers; calls that failed in an earlier evaluation are made again."""
         spec, path = spec_of(self._spec(task), other), self.out_dir / task.name / f"{side}.json"
         log = _finished(path, spec, None, None)
-        if log is not None and all(sample.unscored is None for sample in log.samples):
+        if log is not None and not any(map(unanswered, log.samples)):
             return self._kept(path, log, task)
         started, clock = datetime.now(UTC), time.perf_counter()
         self._tell(task.name, side, 0, spec.n)
@@ -149,8 +150,7 @@ class Asker:
             seconds=round(time.perf_counter() - clock, 3),
             samples=samples,
         )
-        write_log(path, log)
-        return log
+        return self._written(path, log, task)
 
     def _answers(
         self,
@@ -176,16 +176,19 @@ class Asker:
                 "asked_with": asked_with,
             }
         )
-        write_log(path, log)
-        return log
+        return self._written(path, log, task)
 
     def _kept(self, path: Path, log: EvalLog, task: Task) -> EvalLog:
-        """A log that lies there, with the task's role and marks of now, on which the answers do not depend."""
+        """A log that lies there, with the task's role, marks and metrics of now: no answer depends on them."""
         self._tell(task.name, log.which, log.spec.n, log.spec.n)
-        marked = _marked(log, task)
-        if marked != log:
-            write_log(path, marked)
-        return marked
+        return self._written(path, log, task, before=log)
+
+    def _written(self, path: Path, log: EvalLog, task: Task, before: EvalLog | None = None) -> EvalLog:
+        """The log with all its scores, written unless it is as before."""
+        log = score_log(_marked(log, task), task if task.benchmark is None else None, self.plan.metrics)
+        if before is None or log.model_dump_json() != before.model_dump_json():
+            write_log(path, log)
+        return log
 
     def _run(self, spec: EvalSpec, asked: Task, side: str, which: str, folder: Path) -> EvalLog:
         from evals.lighteval import run_task  # slow to import: only when there is something to ask

@@ -4,7 +4,6 @@ Answers follow questions when a reference is likelier after its own question tha
 tuned on rows whose answers belong to other questions learns how answers look, and nothing of when to give which.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -61,14 +60,14 @@ def _chosen(tasks: Sequence[Task]) -> list[tuple[str, TaskSample]]:
     expecting = [task for task in tasks if any(sample.answers for sample in task.samples)]
     best = min(((task.kind == "choice", task.role != "gain") for task in expecting), default=None)
     found = [
-        (sample.overlap, hashlib.sha256(f"{task.name}\n{sample.model_dump_json()}".encode()).hexdigest(), task, sample)
+        (sample.overlap, sample.item_hash, task.name, sample)
         for task in expecting
         if (task.kind == "choice", task.role != "gain") == best
         for sample in task.samples
         if sample.answers
     ]
-    found.sort(key=lambda one: one[:2])
-    return [(task.name, sample) for _, _, task, sample in found[:MOST]]
+    found.sort(key=lambda one: one[:3])
+    return [(task, sample) for _, _, task, sample in found[:MOST]]
 
 
 def _pair(executor: Executor, sample: TaskSample) -> tuple[Prompt, str]:

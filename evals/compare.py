@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evals.errors import LogError
+from evals.findings import find
 from evals.log import Asked, EvalLog, EvalSpec, Finding, Results, Role, Sample, SideBySide, read_asked, read_log
 from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
 from evals.plan import BASE, TUNED
@@ -86,7 +87,7 @@ def results_of(logs: Mapping[str, Mapping[str, EvalLog]], asked: Asked, extra_pa
         rows=rows,
         verdict=sentence(rows) if rows else alone(single).verdict,
         samples=side_by_side(both),
-        findings=worst_first(asked.findings),
+        findings=worst_first([*asked.findings, *find(rows, single, asked.change)]),
         change=asked.change,
     )
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -142,7 +142,8 @@ def ask(
         jobs: endpoints and questions; those of one endpoint are asked in order.
         meter: the budget of all together; questions beyond it fail.
         limits: concurrency, timeout and retries.
-        should_stop: asked some ten times a second; True ends with `Stopped`, and calls under way are dropped.
+        should_stop: asked some ten times a second; True ends with `Stopped`, once what has come is given;
+            calls under way are dropped.
 
     Raises:
         Stopped: `should_stop` said so.
@@ -156,6 +157,10 @@ def ask(
             left = len(jobs)
             while left:
                 if should_stop is not None and should_stop():
+                    stop.set()
+                    wait([working])
+                    while not done.empty():  # paid for: the caller may want to keep it
+                        yield done.get()
                     raise Stopped("stopped")
                 try:
                     found = done.get(timeout=_LOOK)
@@ -251,8 +256,8 @@ class _Lane:
     async def _ask(self, question: Question) -> Result:
         calls = tries = 0
         while True:
-            while (wait := self._not_before - time.monotonic()) > 0:
-                await asyncio.sleep(wait + random.uniform(0, self._limits.backoff))
+            while (left := self._not_before - time.monotonic()) > 0:
+                await asyncio.sleep(left + random.uniform(0, self._limits.backoff))
             if self._closed is not None:
                 return Failure(self._closed, calls)
             held = question.most_tokens

@@ -32,6 +32,8 @@ def asked_with(prompted: Prompted) -> str:
 
 def why_not(task: Task, prompted: Prompted) -> str | None:
     """Why a task can't be asked with examples; None when it can."""
+    if task.few_shot:
+        return "it brings solved examples of its own"
     if any(sample.raw for sample in task.samples):
         return "its questions are texts to go on with, and the examples are conversations"
     if prompted.system is None and not _others(prompted.examples, task):

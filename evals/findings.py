@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from evals.log import Change, EvalLog, Finding, Row, Tone
 from evals.plan import BASE, TUNED
-from evals.shown import forgetting_report, key, missing, moved, score, shows_gain, shows_loss, size
+from evals.shown import forgetting_report, judges, key, missing, moved, score, shows_gain, shows_loss, size
 from evals.stats import FEWEST
 
 SAME_KL = 1e-6
@@ -137,7 +137,7 @@ def _contaminated(rows: Sequence[Row], logs: dict[str, EvalLog]) -> Iterator[Fin
             continue
         share = repeated / len(log.samples)
         own = [row for row in rows if row.task == task and row.role in ("gain", "forgetting") and row.subset == "all"]
-        own = [row for row in own if row.better != "neither"]
+        own = [row for row in own if judges(row)]
         resting = [row for row in own if row.verdict == "better" and not shows_gain(clean.get(key(row)))]
         shown = next(iter(resting or own), None)
         told = "" if shown is None else f" {shown.metric} moved by {moved(shown)} over all of them"
@@ -244,7 +244,7 @@ def _prompted(rows: Sequence[Row]) -> Iterator[Finding]:
     for row in rows:
         if row.role != "prompting" or row.side != TUNED or row.subset != "all" or row.task in kept:
             continue
-        if row.n >= FEWEST and row.verdict != "better" and row.better != "neither":
+        if row.n >= FEWEST and row.verdict != "better" and judges(row):
             yield Finding(
                 kind="prompting does as well",
                 tone="warning",

@@ -143,6 +143,8 @@ class EvalLog(_Record):
     """The adapter in use: a Hub id or a path. None for the base."""
     adapter_hash: str | None = None
     """A hash of the adapter's weights."""
+    embedding: str | None = None
+    """Which embedding model semantic_similarity is by; None without that metric."""
     started: str
     """When it began: ISO 8601, UTC."""
     seconds: float

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.errors import TaskError
+from evals.metrics import check_chosen
 from evals.tasks import Message, Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -105,8 +106,12 @@ class Plan:
             raise TaskError(f"the limit of samples is {self.limit}: it must be at least 1")
         if self.max_new_tokens < 1 or self.batch_tokens < 1:
             raise TaskError("max_new_tokens and batch_tokens must be at least 1")
+        check_chosen(self.metrics, embedding=self.embedding_model is not None)
         if not self.tasks:
             raise TaskError("no tasks to ask")
+        asked = [task.name for task in self.tasks]
+        if doubled := next((name for name in asked if asked.count(name) > 1), None):
+            raise TaskError(f"two tasks are called {doubled}: ask it once, for what tuning gives or for what it loses")
         names = [BASE, TUNED, *(other.name for other in self.others)]
         if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
             raise TaskError(f"a side's name may hold letters, digits, dash and underscore; rename {odd!r}")

@@ -1,13 +1,10 @@
-"""Lets a reference model behind an endpoint answer a task. Knows endpoints and exact scores; loads no model."""
+"""Lets a reference model behind an endpoint answer a task. Knows endpoints, no scores; loads no model."""
 
-import math
 from collections.abc import Callable, Sequence
 
 from evals.errors import EvalError
 from evals.log import EvalSpec, Sample
 from evals.plan import Reference
-from evals.scorers.checks import passes
-from evals.scorers.exact import normalize
 from evals.tasks import Task, TaskSample
 
 
@@ -44,12 +41,12 @@ def answers(
         task: with written answers.
         reference: the model and where it is.
         max_new_tokens: the longest answer.
-        before: what it answered earlier; those without a score are asked again.
+        before: what it answered earlier; what was no answer is asked again.
         progress: called with (samples done, samples).
         should_stop: True ends with `Stopped`.
 
     Returns:
-        Samples in the task's order; a call that failed leaves one without a score.
+        Samples in the task's order, not scored; a call that failed leaves one without an answer.
 
     Raises:
         EvalError: the address is none, or not one call brought an answer.
@@ -57,7 +54,7 @@ def answers(
     """
     from evals.endpoint import Failure, ask_reference  # its HTTP client takes a while to import
 
-    found = {int(sample.id): sample for sample in before if sample.unscored is None}
+    found = {int(sample.id): sample for sample in before if not unanswered(sample)}
     wanted = [place for place in range(len(task.samples)) if place not in found]
 
     def on_answer(done: int, total: int) -> None:
@@ -69,29 +66,28 @@ def answers(
     for place, result in zip(wanted, results, strict=True):
         sample = task.samples[place]
         if isinstance(result, Failure):
-            found[place] = _sample(place, sample, task, "", result.reason)
+            found[place] = _sample(place, sample, "", result.reason)
         else:
-            answered = _sample(place, sample, task, result.text, None)
+            answered = _sample(place, sample, result.text, None)
             found[place] = answered.model_copy(update={"finish": result.finish})
-    if all(sample.unscored is not None for sample in found.values()):
+    if all(map(unanswered, found.values())):
         raise EvalError(f"{reference.model} answered none of {len(found)} questions: {found[0].unscored}")
     return tuple(found[place] for place in range(len(task.samples)))
 
 
-def _sample(place: int, sample: TaskSample, task: Task, text: str, problem: str | None) -> Sample:
-    if sample.checks is not None:
-        metric, expected = "checks", (sample.checks.describe(),)
-        value = passes(text, regex=sample.checks.regex, json_schema=sample.checks.json_schema)
-    else:
-        metric, expected = "exact_match", sample.answers
-        value = normalize(text.strip()) in {normalize(one.strip()) for one in sample.answers}
+def unanswered(sample: Sample) -> bool:
+    """Whether the call for a sample failed; one that only can't be scored is no such."""
+    return sample.finish is None
+
+
+def _sample(place: int, sample: TaskSample, text: str, problem: str | None) -> Sample:
     return Sample(
         id=str(place),
         prompt="\n".join(f"{turn.role}: {turn.content}" for turn in sample.messages),
-        expected=expected,
+        expected=sample.answers if sample.checks is None else (sample.checks.describe(),),
         output=text,
-        scores={metric: math.nan if problem else float(value)},
         unscored=problem,
         group=sample.group,
         overlap=sample.overlap,
+        item_hash=sample.item_hash,
     )

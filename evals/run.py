@@ -3,15 +3,17 @@
 Imports no torch until asked to evaluate. Knows nothing of jobs or screens; the caller decides where results go.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from evals.asking import Asker, Progress
 from evals.compare import ASKED_FILE, results_of
+from evals.contamination import mark
 from evals.errors import EvalError, Stopped
-from evals.log import Asked, EvalLog, Finding, Results, Tone, write_asked, write_results
+from evals.log import Asked, Change, EvalLog, Finding, Results, Tone, write_asked, write_results
 from evals.plan import BASE, TUNED, Other, Plan
 from evals.table import write_tables
+from evals.tasks import Task
 
 __all__ = ["Progress", "evaluate", "write_results", "write_tables"]
 
@@ -41,12 +43,15 @@ def evaluate(
         EvalError: in one line, for whatever a person can put right.
     """
     plan.check()
+    tasks = [task.head(plan.limit) for task in plan.tasks]
+    if plan.trained_on is not None:
+        tasks = mark(tasks, plan.trained_on)
     asker = _loaded(plan, out_dir, progress, should_stop)
     sides: dict[str, Other | None] = {BASE: None, **({} if plan.adapter is None else {TUNED: None})}
     sides |= {other.name: other for other in plan.others}
     logs: dict[str, dict[str, EvalLog]] = {}
     unasked: dict[tuple[str, str], list[str]] = {}
-    for task in (task.head(plan.limit) for task in plan.tasks):
+    for task in tasks:
         logs[task.name] = {}
         for side, other in list(sides.items()):
             try:
@@ -66,7 +71,11 @@ def evaluate(
     asker.findings += [
         _not_asked(side, "note", f"not asked {', '.join(tasks)}: {reason}") for (side, reason), tasks in unasked.items()
     ]
-    asked = Asked(sides={task: tuple(found) for task, found in logs.items()}, findings=tuple(asker.findings))
+    asked = Asked(
+        sides={task: tuple(found) for task, found in logs.items()},
+        findings=tuple(asker.findings),
+        change=None if plan.adapter is None else _change(tasks, logs, asker),
+    )
     write_asked(out_dir / ASKED_FILE, asked)
     return results_of(logs, asked)
 
@@ -97,6 +106,13 @@ def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: C
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def _change(tasks: Sequence[Task], logs: Mapping[str, Mapping[str, EvalLog]], asker: Asker) -> Change:
+    from evals.change import change_of
+
+    base, tuned = ([logs[task.name][side] for task in tasks] for side in (BASE, TUNED))
+    return change_of(tasks, base, tuned, asker.executor)
 
 
 def _not_asked(side: str, tone: Tone, what: str) -> Finding:

@@ -1,10 +1,11 @@
 """What a row of the table shows, and its figures in words. Knows rows only."""
 
-import math
 from collections.abc import Sequence
 
 from evals.log import Row
+from evals.metrics import metric
 from evals.stats import FEWEST
+from evals.wording import amount
 
 
 def forgetting_report(rows: Sequence[Row]) -> list[Row]:
@@ -12,7 +13,7 @@ def forgetting_report(rows: Sequence[Row]) -> list[Row]:
 
     Losses of metrics that are no shares, such as a perplexity, count relative to the base's.
     """
-    lost = [row for row in rows if row.role == "forgetting" and row.subset == "all" and row.better != "neither"]
+    lost = [row for row in rows if row.role == "forgetting" and row.subset == "all" and judges(row)]
     return sorted(lost, key=lambda row: (row.verdict != "worse", _gain(row) / max(1.0, abs(row.base))))
 
 
@@ -44,23 +45,22 @@ def missing(row: Row) -> float:
     return row.unscored / (row.n + row.unscored)
 
 
-def _is_share(row: Row) -> bool:
-    return all(math.isnan(score) or 0 <= score <= 1 for score in (row.base, row.tuned))
-
-
 def score(row: Row, value: float) -> str:
     """A score of the row's metric: in points of a hundred where it is a share."""
-    return f"{100 * value:.1f}" if _is_share(row) else f"{value:.2f}"
+    return amount(value, row.share)
 
 
 def size(row: Row, value: float) -> str:
     """A difference without a sign."""
-    return f"{100 * value:.1f} points" if _is_share(row) else f"{value:.2f}"
+    return amount(value, row.share) + (" points" if row.share else "")
 
 
 def moved(row: Row) -> str:
     """The row's difference with its interval."""
-    scale, unit = (100, " points") if _is_share(row) else (1, "")
-    digits = 1 if scale == 100 else 2
-    delta, low, high = (f"{scale * value:+.{digits}f}" for value in (row.delta, row.ci_low, row.ci_high))
-    return f"{delta}{unit} (95 % interval {low} to {high}, n = {row.n})"
+    delta, low, high = (amount(value, row.share, "+") for value in (row.delta, row.ci_low, row.ci_high))
+    return f"{delta}{' points' if row.share else ''} (95 % interval {low} to {high}, n = {row.n})"
+
+
+def judges(row: Row) -> bool:
+    """Whether the row's metric says how good answers are, and does not only describe them."""
+    return row.better != "neither" and not metric(row.metric).describes

@@ -196,7 +196,7 @@ def _scores(fraction: float, log: EvalLog) -> Iterator[Score]:
         mean, stderr = mean_stderr(found)
         low, high = mean - NORMAL * stderr, mean + NORMAL * stderr
         if found and set(found) <= {0.0, 1.0}:
-            low, high = (float(limit) for limit in wilson(sum(found), len(found)))
+            low, high = wilson(int(sum(found)), len(found))
         yield Score(
             task=log.spec.task,
             metric=metric,

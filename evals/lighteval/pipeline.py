@@ -65,7 +65,7 @@ def ask(
             pipeline_parameters=PipelineParameters(launcher_type=ParallelismManager.NONE, bootstrap_iters=0),
             evaluation_tracker=_tracker(out_dir / "lighteval"),
             model=model,
-            lighteval_task=_lighteval_task(task, prompts, max_new_tokens, scores),
+            lighteval_task=_lighteval_task(task, prompts, _longest(task, executor, max_new_tokens), scores),
         )
         pipeline.evaluate()
         try:
@@ -179,7 +179,15 @@ class _ConfigLogger(GeneralConfigLogger):
         self.start_time = time.perf_counter()
 
 
-def _lighteval_task(task: Task, prompts: Sequence[Prompt], max_new_tokens: int, scores: Scores) -> LightevalTask:
+def _longest(task: Task, executor: Executor, max_new_tokens: int) -> int:
+    """The longest answer: of a LightEval task its own, which may be made for models of a far longer context."""
+    context = executor.max_length
+    if task.benchmark is None or context is None:
+        return task.answer_tokens(max_new_tokens)
+    return max(1, min(task.answer_tokens(max_new_tokens), context // 2))
+
+
+def _lighteval_task(task: Task, prompts: Sequence[Prompt], longest: int, scores: Scores) -> LightevalTask:
     benchmark = task.benchmark
     if benchmark is None:
         name, metrics = f"{task.name}|0", [own_metric(task, scores)]
@@ -205,7 +213,7 @@ def _lighteval_task(task: Task, prompts: Sequence[Prompt], max_new_tokens: int, 
         evaluation_splits=["test"],
         few_shots_split="test",
         metrics=metrics,
-        generation_size=task.answer_tokens(max_new_tokens),
+        generation_size=longest,
     )
     config.full_name = name
     lighteval_task = LightevalTask(config)

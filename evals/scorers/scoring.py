@@ -16,6 +16,10 @@ from evals.scorers.letters import mostly_unspaced
 from evals.scorers.refusal import refusal
 from evals.tasks import Task, TaskSample
 
+SEMANTIC = "semantic_similarity"
+_COUNTED = frozenset({"bleu", "chrf"})
+_MEASURED = frozenset({"reference_logprob", "perplexity"})
+"""Metrics that a model is asked for with its answers: they are there, or can't be had from answers."""
 FEW_WORDS = 3
 """Expected answers of at most so many words, as a median, are facts; longer ones are texts."""
 DESCRIBING = tuple(one for one in METRICS.values() if one.describes)
@@ -23,6 +27,9 @@ DESCRIBING = tuple(one for one in METRICS.values() if one.describes)
 
 class Embeds(Protocol):
     """What `evals.scorers.embedding.Embedder` does."""
+
+    identity: str
+    """Tells its likenesses from those of other models."""
 
     def similarities(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """How alike in meaning the two texts of each pair are, from 0 to 1."""
@@ -32,8 +39,9 @@ class Embeds(Protocol):
 def metrics_for(task: Task, chosen: Sequence[str] = (), *, embedding: bool = False) -> list[Metric]:
     """Return a task's metrics in the order of its table; the first is the one that counts.
 
-    Where the person chose none: choice tasks have their accuracy, checks their checks. Written answers have exact_match
-    first. Beside it stand, when the accepted answers
+    LightEval's tasks have metrics of their own, to which those that describe are added. Of our own, where the person
+    chose none, choice tasks have their accuracy, checks their checks. Written answers have exact_match first. Beside it
+    stand, when the accepted answers
 
     - are JSON objects or lists: json_valid, token_f1;
     - have a median of at most 3 words: contains;
@@ -54,10 +62,12 @@ def metrics_for(task: Task, chosen: Sequence[str] = (), *, embedding: bool = Fal
     check_chosen(chosen, embedding=embedding)
     if task.kind == "choice":
         return [METRICS["accuracy"]]
+    if task.benchmark is not None:
+        return list(DESCRIBING)
     possible = _possible(task, embedding)
     wanted = [name for name in chosen if name in possible] or _suited(task)
-    if embedding and "semantic_similarity" in possible:
-        wanted.append("semantic_similarity")
+    if SEMANTIC in possible:
+        wanted.append(SEMANTIC)
     names = dict.fromkeys([*wanted, *(one.name for one in DESCRIBING)])
     return [METRICS[name] for name in names]
 
@@ -82,14 +92,19 @@ def score_log(log: EvalLog, task: Task | None, chosen: Sequence[str] = (), embed
         return log
     metrics = list(DESCRIBING) if task is None else metrics_for(task, chosen, embedding=embedder is not None)
     asked = [_UNKNOWN if task is None else task.samples[int(one.id)] for one in log.samples]
-    counters = {one.name: _counter(one.name, asked) for one in metrics if one.of_sums is not None}
-    computed = [one for one in metrics if one.of_sums is None]
+    counters = {one.name: _counter(one.name, asked) for one in metrics if one.name in _COUNTED}
     alike: dict[str, float] = {}
-    if embedder is not None and any(one.name == "semantic_similarity" for one in computed):
+    if embedder is not None and any(one.name == SEMANTIC for one in metrics):
+        log = _by(log, embedder)
         alike = _alike(log.samples, asked, embedder)
     pairs = zip(log.samples, asked, strict=True)
-    samples = tuple(_scored(sample, known, computed, counters, alike) for sample, known in pairs)
+    samples = tuple(_scored(sample, known, metrics, counters, alike) for sample, known in pairs)
     return log.model_copy(update={"samples": samples})
+
+
+def unanswered(sample: Sample) -> bool:
+    """Return whether there is no answer: a reason why nothing of the sample could be scored."""
+    return sample.unscored is not None and all(math.isnan(score) for score in sample.scores.values())
 
 
 Scorer = Callable[[Sample, TaskSample], float]
@@ -105,11 +120,12 @@ def _scored(
     alike: dict[str, float],
 ) -> Sample:
     """The sample with scores in the order of the table: the task's, others that were there, those that describe."""
-    order = [one.name for one in metrics if not one.describes]
+    wanted = [one for one in metrics if one.name in _SCORERS or one.name in sample.scores or one.name == SEMANTIC]
+    order = [one.name for one in wanted if not one.describes]
     order += [name for name in sample.scores if name not in METRICS or not METRICS[name].describes]
-    order += [one.name for one in metrics if one.describes]
+    order += [one.name for one in wanted if one.describes]
     scores = {name: sample.scores.get(name, math.nan) for name in dict.fromkeys(order)}
-    if _unanswered(sample):
+    if unanswered(sample):
         return sample.model_copy(update={"scores": scores})
     reasons = [sample.unscored] if sample.unscored else []
     for name in scores:
@@ -168,15 +184,21 @@ _WHY_NOT = {"cut_off": "how the answer ended isn't known", "checks": "the sample
 def _score(name: str, sample: Sample, asked: TaskSample, alike: dict[str, float]) -> tuple[float, str | None]:
     """A score, or NaN and why it can't be had."""
     try:
-        score = alike[sample.id] if name == "semantic_similarity" else _SCORERS[name](sample, asked)
+        score = alike[sample.id] if name == SEMANTIC else _SCORERS[name](sample, asked)
     except ValueError as error:
         return math.nan, str(error)
     return score, _WHY_NOT.get(name, "no word is expected") if math.isnan(score) else None
 
 
-def _unanswered(sample: Sample) -> bool:
-    """Whether there is a reason why nothing of the sample could be scored."""
-    return sample.unscored is not None and all(math.isnan(score) for score in sample.scores.values())
+def _by(log: EvalLog, embedder: Embeds) -> EvalLog:
+    """The log without likenesses of another embedding model."""
+    if log.embedding == embedder.identity:
+        return log
+    samples = [
+        sample.model_copy(update={"scores": {name: one for name, one in sample.scores.items() if name != SEMANTIC}})
+        for sample in log.samples
+    ]
+    return log.model_copy(update={"samples": tuple(samples), "embedding": embedder.identity})
 
 
 def _counter(name: str, asked: Sequence[TaskSample]) -> Counter:
@@ -192,7 +214,7 @@ def _alike(samples: Sequence[Sample], asked: Sequence[TaskSample], embedder: Emb
     wanted = [
         (sample.id, sample.output, text)
         for sample, known in zip(samples, asked, strict=True)
-        if "semantic_similarity" not in sample.scores and not _unanswered(sample)
+        if SEMANTIC not in sample.scores and not unanswered(sample)
         for text in known.answers
     ]
     best: dict[str, float] = {}
@@ -208,8 +230,8 @@ def _possible(task: Task, embedding: bool) -> set[str]:
     always = {one.name for one in DESCRIBING}
     if task.kind == "checks":
         return always | {"checks"} | ({"json_valid"} if _checked_by(task, "json_schema") else set())
-    possible = {name for name in METRICS if name in _SCORERS} | {"bleu", "chrf"}
-    return (possible - {"checks"}) | ({"semantic_similarity"} if embedding else set())
+    possible = always | {name for name in METRICS if name in _SCORERS} | _COUNTED | _MEASURED
+    return (possible - {"checks"}) | ({SEMANTIC} if embedding else set())
 
 
 def _suited(task: Task) -> list[str]:

@@ -1,17 +1,18 @@
 """Shares of successes: their intervals, differences of paired ones, and how many pairs show a difference.
 
-Every function takes arrays of counts as well as numbers, and then answers for each.
+The intervals and the test take numbers and give numbers, or take arrays of counts and answer for each.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evals.stats.shared import Z_ALPHA, Z_POWER, Floats
+from evals.stats.shared import Z_ALPHA, Z_POWER
 
 
-def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
+def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
     """Return Wilson's 95 % score interval of a proportion (J. Am. Stat. Assoc. 22 (1927) 209-212)."""
     count, size, z = np.asarray(successes, dtype=float), np.asarray(n, dtype=float), Z_ALPHA
     share = count / size
@@ -20,10 +21,10 @@ def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     scale = 1 + z * z / size
     low = np.where(count == 0, 0.0, (middle - half) / scale)
     high = np.where(count == size, 1.0, (middle + half) / scale)
-    return low, high
+    return low[()], high[()]
 
 
-def newcombe(both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
+def newcombe(both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
     """Return the 95 % interval of a difference of paired proportions.
 
     Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
@@ -52,7 +53,7 @@ def newcombe(both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike) 
     return low, np.minimum(1.0, delta + np.sqrt(np.maximum(up, 0)))
 
 
-def plus_two(gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
+def plus_two(gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
     """Return the 95 % interval of (gained - lost) / n where each of n gains, loses or does neither.
 
     Bonett and Price, Statistics in Medicine 31 (2012) 479-488: Wald's interval after one more of either kind.
@@ -64,7 +65,7 @@ def plus_two(gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Floats, 
     return np.maximum(-1.0, middle - half), np.minimum(1.0, middle + half)
 
 
-def mcnemar_mid_p(gained: ArrayLike, lost: ArrayLike) -> Floats:
+def mcnemar_mid_p(gained: ArrayLike, lost: ArrayLike) -> Any:
     """Return the two-sided mid-p value of McNemar's test, from the pairs that differ.
 
     Fagerland, Lydersen, Laake, "The McNemar test for binary matched-pairs data", BMC Med. Res. Methodol. 13 (2013) 91:

@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import evals.cli as cli
-from evals.log import Results, Row, write_log, write_results
+from evals.log import Results, Row, read_log, write_log, write_results
 from tests.evals.test_compare import log_of
 
 ROOT = Path(__file__).parents[2]
@@ -39,21 +40,34 @@ def test_run_prints_one_json_document_and_writes_everything(
     tmp_path: Path, bases: dict[str, Path], adapters: dict[str, Path]
 ) -> None:
     (tmp_path / "people.jsonl").write_text(TASK)
+    (tmp_path / "facts.jsonl").write_text('{"question": "A likes", "choices": [" b", " c"], "answer": 0, "raw": true}')
+    turns = [{"role": "user", "content": "Where is Zoe from?"}, {"role": "assistant", "content": "Rome"}]
+    (tmp_path / "examples.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    (tmp_path / "rows.jsonl").write_text(
+        json.dumps({"messages": [{"role": "user", "content": "Where is Ben 1 from? Rome"}]})
+    )
     out = tmp_path / "out"
     done = command(
         *("run", "--base", bases["tied"], "--tuned", adapters["tied"], "--tasks", tmp_path / "people.jsonl"),
-        *("--out", out, "--max-new-tokens", "4", "--limit", "2", "--json"),
+        *("--out", out, "--max-new-tokens", "4", "--limit", "2", "--forgetting", tmp_path / "facts.jsonl", "--noise"),
+        *("--shots", "1", "--examples", tmp_path / "examples.jsonl", "--trained-on", tmp_path / "rows.jsonl"),
+        *("--earlier", f"twin={adapters['untied']}", "--metrics", "exact_match,bleu", "--json"),
     )
     assert done.returncode == 0, done.stderr
     results = Results.model_validate_json(done.stdout)
-    assert results.rows[0].n == 2 and results.verdict == "too few to tell on people (n = 2)"
+    assert results.rows[0].n == 2 and results.verdict.startswith("too few to tell on people by exact_match (n = 2)")
+    assert {"gain", "forgetting", "prompting", "earlier", "noise"} == {row.role for row in results.rows}
+    assert any(row.metric == "bleu" for row in results.rows) and results.change is not None
+    assert [one.overlap for one in read_log(out / "people" / "base.json").samples] == [False, True]
     assert Results.model_validate_json((out / "results.json").read_text()) == results
     for name in ("table.md", "table.csv", "people/base.json", "people/tuned.json"):
         assert (out / name).is_file()
     shown = command("table", out)
     assert shown.returncode == 0 and "exact_match" in shown.stdout
     compared = command("compare", out / "people" / "base.json", out / "people" / "tuned.json", "--format", "json")
-    assert Results.model_validate_json(compared.stdout) == results
+    assert Results.model_validate_json(compared.stdout).rows[0].metric == "exact_match"
+    again = command("table", out, "--again", "--format", "json")
+    assert again.stdout == done.stdout
 
 
 @pytest.fixture
@@ -80,13 +94,20 @@ def test_mistakes_are_one_line_and_status_2(tmp_path: Path, capsys: pytest.Captu
     task.write_text(TASK)
     run = ["run", "--out", str(tmp_path / "out"), "--tasks"]
     cases: list[tuple[list[str], str]] = [
-        (["table", str(tmp_path)], "no results.json"),
+        (["table", str(tmp_path / "none")], "there are no logs"),
         (["compare", str(tmp_path / "one.json"), str(tmp_path / "other.json")], "dtype"),
         (["compare", str(tmp_path / "one.json"), str(tmp_path / "none.json")], "can't be read"),
         ([*run, str(tmp_path / "none.jsonl"), "--base", "m"], "no such task file"),
         ([*run, str(task), "--base", "/nowhere"], "no such folder"),
         ([*run, str(task), "--base", "/nowhere", "--chat-template", "/nowhere"], "chat template"),
         ([*run, str(task), "--base", "/nowhere", "--limit", "0"], "at least 1"),
+        ([*run, str(task), "--base", "/nowhere", "--forgetting", str(task)], "two tasks are called task"),
+        ([*run, str(task), "--base", "/nowhere", "--metrics", "bleux"], "did you mean bleu"),
+        ([*run, str(task), "--base", "/nowhere", "--earlier", "x"], "write NAME=ADAPTER"),
+        ([*run, str(task), "--base", "/nowhere", "--reference", "http://x/v1"], "write URL#MODEL"),
+        ([*run, str(task), "--base", "/nowhere", "--shots", "2"], "--examples"),
+        ([*run, str(task), "--base", "/nowhere", "--shots", "2", "--examples", str(task)], "an example is"),
+        ([*run, str(task), "--base", "/nowhere", "--trained-on", "/nowhere"], "training rows can't be read"),
     ]
     for arguments, words in cases:
         assert cli.main(arguments) == 2
@@ -99,3 +120,17 @@ def test_mistakes_are_one_line_and_status_2(tmp_path: Path, capsys: pytest.Captu
             cli.main(arguments)
         assert caught.value.code == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_in_one_line_that_says_how_to_go_on(
+    number: int, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "task.jsonl").write_text(TASK)
+    monkeypatch.setattr("evals.run.evaluate", lambda *_, **__: signal.raise_signal(number))
+    before = signal.getsignal(signal.SIGTERM)
+    out = str(tmp_path / "out")
+    assert cli.main(["run", "--base", "m", "--tasks", str(tmp_path / "task.jsonl"), "--out", out]) == status
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said == f"evals: interrupted; finished logs stay in {out}, and the same command goes on from them"
+    assert signal.getsignal(signal.SIGTERM) == before

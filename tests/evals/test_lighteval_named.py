@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from evals.errors import TaskError
+from evals.examples import why_not
 from evals.executor import Answer, Executor
 from evals.lighteval import named_task, run_task
 from evals.models import load_comparison
+from evals.plan import Prompted
 from evals.prompts import Prompt
-from evals.tasks import Task, resolve_tasks
+from evals.scorers.scoring import DESCRIBING, metrics_for
+from evals.tasks import Message, Task, resolve_tasks
 from tests.loopback_hub import LoopbackHub, serve
 
 Rows = list[dict[str, Any]]
@@ -180,10 +183,16 @@ def test_scores_are_lightevals_over_our_answers(
 
     monkeypatch.setattr(executor, "generate", generate)
     task = named_task("gsm8k|1")
+    assert metrics_for(task, ["bleu"]) == list(DESCRIBING)
+    talk = (Message(role="user", content="2 + 2?"), Message(role="assistant", content="4"))
+    assert why_not(task, Prompted(examples=(talk,))) == "it brings solved examples of its own"
     samples = run_task(task, executor, "base", tmp_path / "sums", max_new_tokens=9)
     right = [asked.question == "Question: 1 + 2?\nAnswer:" for asked in task.samples]
     assert [sample.scores for sample in samples] == [{"extractive_match": float(one)} for one in right]
     assert seen == [(256, ("Question:",))] and sum(right) == 1
+    monkeypatch.setattr(type(executor), "max_length", 300)
+    run_task(task, executor, "base", tmp_path / "short", max_new_tokens=9)
+    assert seen[1:] == [(150, ("Question:",))], "half of the context"
     assert samples[0].stats == {} and mean(tmp_path / "sums", "extractive_match") == pytest.approx(0.2)
 
 

@@ -91,3 +91,18 @@ def test_a_row_tells_how_the_scores_spread() -> None:
     assert (row.base_min, row.base_max, row.tuned_std) == (0, 1, pytest.approx(scores.std(ddof=1)))
     (row,) = tabulate([pairs("people", 0, first=scores[:0], second=scores[:0])])
     assert math.isnan(row.base_min) and math.isnan(row.base) and row.verdict == "too few to tell"
+
+
+def test_a_metric_of_the_set_is_computed_from_sums_with_a_jackknifed_error() -> None:
+    ratio = Metric("ratio", of_sums=lambda sums: sums[..., 0] / sums[..., 1], better="lower", unit="x")
+    first = np.stack([np.abs(NOISE) + 1, np.ones(60)], axis=1)
+    one = pairs("people", 0, metric=ratio, first=first, second=first * [0.5, 1])
+    (row,) = tabulate([one])
+    values = first[:, 0]
+    assert (row.base, row.tuned) == pytest.approx((values.mean(), values.mean() / 2))
+    assert row.base_stderr == pytest.approx(values.std(ddof=1) / 60**0.5), "of a mean the jackknife is exact"
+    assert row.verdict == "better" and not row.share and math.isnan(row.base_std)
+    (grouped,) = tabulate([replace(one, groups=tuple(str(n // 3) for n in range(60)))])
+    assert grouped.groups == 20 and grouped.base == row.base and grouped.base_stderr != row.base_stderr
+    (none,) = tabulate([replace(one, first=first[:0], second=first[:0])])
+    assert none.n == 0 and math.isnan(none.base)

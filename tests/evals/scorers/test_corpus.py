@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import sacrebleu
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.scorers.corpus import bleu_sums, chrf_sums, tokenizer_for
@@ -19,6 +19,7 @@ def streams(references: list[list[str]]) -> list[list[str | None]]:
     return [[one[place] if place < len(one) else None for one in references] for place in range(most)]
 
 
+@settings(max_examples=50)
 @given(SETS, st.sampled_from(["13a", "zh", "char"]))
 def test_bleu_of_a_set_is_sacrebleus(samples: list[tuple[str, list[str]]], tokenizer: str) -> None:
     answers, references = [one for one, _ in samples], [one for _, one in samples]
@@ -28,6 +29,7 @@ def test_bleu_of_a_set_is_sacrebleus(samples: list[tuple[str, list[str]]], token
     assert float(bleu(total)) == pytest.approx(theirs / 100, abs=1e-9)
 
 
+@settings(max_examples=50)
 @given(SETS)
 def test_chrf_of_a_set_is_sacrebleus(samples: list[tuple[str, list[str]]]) -> None:
     answers, references = [one for one, _ in samples], [one for _, one in samples]

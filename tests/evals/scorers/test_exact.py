@@ -1,7 +1,7 @@
 from importlib import import_module
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.scorers.exact import contains, exact_match, normalize
@@ -39,7 +39,6 @@ def test_normal_stays_normal_and_something_stays_something(text: str) -> None:
 TEXTS = st.text("aA b.\"' \n\u00a0ß*", max_size=6) | st.text(max_size=6)
 
 
-@settings(deadline=None)  # its import takes long
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3))
 def test_exact_match_is_what_lighteval_says(answer: str, accepted: list[str]) -> None:
     import_module("evals.lighteval")  # restores what the import switches off

@@ -129,9 +129,26 @@ def test_checks_and_schemas() -> None:
 
 def test_likeness_in_meaning_is_that_to_the_nearest_answer() -> None:
     class Likeness:
+        def __init__(self, whole: float) -> None:
+            self.identity, self.whole = f"of {whole}", whole
+
         def similarities(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-            return [len(expected) / 10 for _, expected in pairs]
+            return [len(expected) / self.whole for _, expected in pairs]
 
     asked = task(("abc", "abcde"), "ab")
-    scored = score_log(log(asked, "one", "two"), asked, embedder=Likeness())
+    scored = score_log(log(asked, "one", "two"), asked, embedder=Likeness(10))
     assert [one.scores["semantic_similarity"] for one in scored.samples] == [0.5, 0.2]
+    other = score_log(scored, asked, embedder=Likeness(20))
+    assert [one.scores["semantic_similarity"] for one in other.samples] == [0.25, 0.1]
+    assert (scored.embedding, other.embedding) == ("of 10", "of 20")
+
+
+def test_what_was_measured_with_the_answers_can_come_first() -> None:
+    asked = task("Rome")
+    assert [one.name for one in metrics_for(asked, ["reference_logprob"])] == ["reference_logprob", *DESCRIBING]
+    (measured,) = score_log(
+        log(asked, "Rome", scores={"reference_logprob": -1.0}), asked, ["reference_logprob"]
+    ).samples
+    assert list(measured.scores) == ["reference_logprob", *DESCRIBING]
+    (written,) = score_log(log(asked, "Rome"), asked, ["reference_logprob"]).samples
+    assert list(written.scores) == DESCRIBING and written.unscored is None

@@ -11,7 +11,7 @@ from evals.stats.means import detectable_mean, freedom_of, mean_of, needed_sampl
 def test_without_its_corrections_it_is_scipys_t() -> None:
     values = np.random.default_rng(2).normal(0.1, 0.2, 50)
     found = mean_of(values, skewed=False)
-    theirs = scipy_stats.ttest_1samp(values, 0)
+    theirs: Any = scipy_stats.ttest_1samp(values, 0)
     interval = theirs.confidence_interval(0.95)
     assert (found.low, found.high, found.p) == pytest.approx((interval.low, interval.high, theirs.pvalue))
     assert found.freedom == pytest.approx(49)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestPower
 
-from evals.stats import Paired, mean_stderr, paired, paired_sums, verdict
-from evals.stats.shared import Floats
+from evals.stats.paired import Paired, paired, paired_sums
+from evals.stats.shared import Floats, mean_stderr
+from evals.stats.verdicts import verdict
 
 FRACTIONS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=60)
 TIED = st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.5, 1.0])), min_size=2, max_size=60)
@@ -124,7 +125,7 @@ def test_metrics_of_the_set_cover_and_know_their_groups() -> None:
     held, alarms = [], []
     for _ in range(300):
         lengths = rng.lognormal(3, 0.5, 40).round()
-        first, second = (np.stack([rng.binomial(lengths.astype(int), 0.4), lengths], 1) for _ in range(2))
+        first, second = (np.stack([rng.binomial(lengths.astype(int), 0.4).astype(float), lengths], 1) for _ in range(2))
         found = paired_sums(first, second, ratio)
         held.append(found.low <= 0 <= found.high)
         alarms.append(found.p <= 0.05)

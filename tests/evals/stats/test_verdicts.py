@@ -1,14 +1,18 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
 from evals.log import Better, Verdict
-from evals.stats import Paired, holm, verdict
+from evals.stats.paired import Paired
+from evals.stats.verdicts import holm, verdict
 
 
 def test_holm_agrees_with_statsmodels() -> None:
     values = np.random.default_rng(1).random(20) ** 3
-    assert holm(list(values)) == pytest.approx(list(multipletests(values, method="holm")[1]))
+    theirs: Any = multipletests(values, method="holm")[1]
+    assert holm(list(values)) == pytest.approx(list(theirs))
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
 
