@@ -12,6 +12,7 @@ from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import Asking, EndStatus, Evaluated, Progress, Warned
+from ftspace.judging import judged
 from ftspace.plan import asks, plan_of
 from ftspace.runs import Run
 from ftspace.workers import Job, Stopped, run_job
@@ -53,6 +54,13 @@ def _evaluate(job: Job, scratch: Path) -> EndStatus:
         run.evals,
         progress=lambda task, which, done, total: job.tell(Progress(task=task, which=which, done=done, total=total)),
         should_stop=job.should_stop,
+    )
+    results = judged(
+        run,
+        results,
+        lambda judge, done, total: job.tell(Progress(task=judge, which="judge", done=done, total=total)),
+        job.should_stop,
+        lambda text: job.tell(Warned(message=text)),
     )
     write_tables(run.path, results)
     write_results(run.results, results)

@@ -25,6 +25,7 @@ from ftspace.data.sources import own_splits
 from ftspace.errors import ConfigError, DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of, look_up
 from ftspace.jobs import require_space
+from ftspace.judging import judges_of
 from ftspace.own_code import check_own_code
 from ftspace.redact import redact
 from ftspace.runs import RunStore, is_run_id
@@ -211,6 +212,7 @@ def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
         check_chosen(config.eval.metrics, embedding=config.eval.embedding_model is not None)
     except TaskProblem as error:
         raise EvalError(f"eval.metrics: {error}") from error
+    judges_of(config.eval)
     if config.eval.embedding_model and (path := resolve_local(config.eval.embedding_model)) and not path.is_dir():
         raise EvalError(f"eval.embedding_model: {path} is a file; give the folder of a model, or a Hub id")
     for name in config.eval.earlier:

@@ -364,7 +364,7 @@ class EvalConfig(Section):
         if self.reference is not None and not _ENDPOINT.fullmatch(self.reference):
             raise ValueError(
                 "reference is an address and a model's name there, such as http://127.0.0.1:8000/v1#model; its token "
-                "goes into FTSPACE_REFERENCE_TOKEN"
+                "goes into REFERENCE_TOKEN"
             )
         return self
 

@@ -47,6 +47,7 @@ BAD = [
     (["run", "--eval.metrics", "semantic_similarity"], "eval.metrics: the metric semantic_similarity needs"),
     (["run", "--eval.earlier", "20260101-000000-aaaaaaaaaaaa"], "no run '20260101-000000-aaaaaaaaaaaa'"),
     (["run", "--eval.earlier", "checkpoint"], "eval.earlier: checkpoint is neither"),
+    (["run", "--eval.judges", "hub:model"], "eval.judges: hub:model: not a judge"),
     (["run", "--eval.reference", "http://user:pass@host/v1#m"], "eval: reference is an address"),
     (["runs", "show", "../../etc"], "no run '../../etc'"),
     (["runs", "stop", "20260101-000000-aaaaaaaaaaaa"], "no run"),

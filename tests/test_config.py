@@ -81,7 +81,7 @@ def test_flags_win_over_yaml(tmp_path: pytest.TempPathFactory) -> None:
         ),
         ({"eval": {"tasks": ["a/x.jsonl", "b/x.jsonl"]}}, ["two tasks are called x"]),
         ({"eval": {"tasks": ["a/x.jsonl"], "forgetting": ["b/x.jsonl"]}}, ["two tasks are called x"]),
-        ({"eval": {"reference": "http://host/v1"}}, ["reference is an address", "FTSPACE_REFERENCE_TOKEN"]),
+        ({"eval": {"reference": "http://host/v1"}}, ["reference is an address", "REFERENCE_TOKEN"]),
         ({"model": {"id": ""}}, ["model.id"]),
         ({"data": {"mapping": {"promt": "q"}}}, ["data.mapping", "prompt"]),
         ({"data": {"mapping": {}}}, ["data", "names no column"]),

@@ -91,7 +91,7 @@ def test_nothing_to_ask_is_no_plan(store: RunStore) -> None:
 
 @pytest.mark.parametrize("token", ["", "a-token-of-mine"])
 def test_the_references_token_is_the_environments(store: RunStore, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
-    monkeypatch.setenv("FTSPACE_REFERENCE_TOKEN", token)
+    monkeypatch.setenv("REFERENCE_TOKEN", token)
     (reference,) = planned(prepared(store, reference="http://h:1/v1#m"))[0].others
     assert isinstance(reference, Reference)
     assert reference.token == (token or None)

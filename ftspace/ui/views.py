@@ -40,6 +40,7 @@ SIDES = {
     AGAIN: "Base again",
     PROMPTED: "Base with examples",
     "reference": "Reference",
+    "judge": "Judge",
 }
 """Names of the sides that have one for people."""
 
