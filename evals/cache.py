@@ -60,7 +60,7 @@ class AnswerCache:
                         self._held[str(row["key"])] = row["value"]
                     except (ValueError, KeyError, TypeError):
                         continue
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise LogError(f"{self._path}: can't be read: {error.strerror or error}") from error

@@ -55,7 +55,7 @@ class Executor:
         self.prompter = Prompter(tokenizer, chat_template)
         self.batch_tokens = batch_tokens
         self._should_stop = should_stop or (lambda: False)
-        self._cache = cache
+        self.cache = cache
         self._plain: Any = plain(model)
         self._reader = Reader(self.model, self._plain)
         self._reading_tokens = self._reader.budget(batch_tokens)
@@ -226,16 +226,16 @@ class Executor:
                 whole = "" if self._reader.exact else digest(shared, [plainly(units[place]) for place in batch])
                 keys: dict[int, str | None] = dict.fromkeys(batch)
                 found: dict[int, Any] = {}
-                if self._cache:
+                if self.cache:
                     on = [*depends, self.batch_tokens, whole]
-                    keys = {place: self._cache.key(which, *on, plainly(units[place])) for place in batch}
-                    found = {place: held for place in batch if (held := self._cache.get(keys[place])) is not None}
+                    keys = {place: self.cache.key(which, *on, plainly(units[place])) for place in batch}
+                    found = {place: held for place in batch if (held := self.cache.get(keys[place])) is not None}
                 if len(found) < len(batch):
                     asked = [place for place in batch if not (self._reader.exact and place in found)]
                     prefix = self._reader.prefix(shared) if prefix is None else prefix
                     found |= zip(asked, ask([units[place] for place in asked], prefix), strict=True)
-                    if self._cache:
-                        self._cache.put({key: found[place] for place in asked if (key := keys[place]) is not None})
+                    if self.cache:
+                        self.cache.put({key: found[place] for place in asked if (key := keys[place]) is not None})
                 tell(found)
 
     def _split(self, pairs: Sequence[tuple[Prompt, str]]) -> tuple[list[tuple[Ids, Ids]], dict[int, str]]:
