@@ -33,7 +33,7 @@ def add_adapters(model: Any, tokenizer: PreTrainedTokenizerBase, adapters: Mappi
         if is_whole(folder) or not isinstance(model, PeftModelForCausalLM):
             whole = adapter if is_whole(folder) else "the first one"
             raise ModelError(f"{whole} is a whole model, not an adapter: it shares no weights; load each apart")
-        if name in names(model) or "." in name or not name:
+        if name in (*names(model), DEFAULT) or "." in name or not name:
             raise ModelError(f"no adapter can be added as {name!r}: names are without dots, and each is used once")
         if (folder / "tokenizer_config.json").exists():
             other = Prompter(load_tokenizer(folder))

@@ -1,28 +1,31 @@
-"""Two sets of logs of the same tasks -> rows, and a verdict in words. Refuses logs that can't be compared.
+"""Logs of one or many tasks and sides -> rows, and a verdict in words: what `results.json` holds.
 
-Knows logs and statistics; knows nothing of models or files.
+Knows logs and statistics; knows nothing of models. Of files only the folder that an evaluation leaves.
 """
 
 import hashlib
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from evals.errors import LogError
-from evals.log import EvalLog, EvalSpec, Results, Role, Row, Sample, SideBySide
-from evals.metrics import Floats, Metric, metric
-from evals.stats import ALPHA, Paired, holm, mean_stderr, paired, verdict
+from evals.findings import find
+from evals.log import Asked, EvalLog, EvalSpec, Finding, Results, Role, Sample, SideBySide, read_asked, read_log
+from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
+from evals.plan import BASE, TUNED
+from evals.rows import mean_of, tabulate
+from evals.wording import in_words, sentence
 
+__all__ = ["Pairs", "alone", "check_alike", "compare", "compare_folder", "in_words", "pairs_of", "tabulate"]
+
+ASKED_FILE = "evaluation.json"
 SHOWN = 5
+_TONES = ("bad", "warning", "note")
 
 
 def compare(base_logs: Sequence[EvalLog], tuned_logs: Sequence[EvalLog]) -> Results:
-    """Compare two models on the tasks both were asked.
+    """Compare two models on the tasks both were asked: base and tuned, or any two sides, of one run or of two.
 
-    Pairs in which either has no score are left out and counted. p values are adjusted by Holm over all rows, so that
-    the whole table has at most a 5 % chance of showing a difference that isn't there.
+    Pairs in which either has no score are left out and counted.
 
     Args:
         base_logs: one log a task.
@@ -36,93 +39,56 @@ def compare(base_logs: Sequence[EvalLog], tuned_logs: Sequence[EvalLog]) -> Resu
     odd = sorted(set(base_tasks) ^ set(tuned_by_task))
     if odd or not base_tasks:
         raise LogError(f"task {odd[0]}: only one of the two models was asked it" if odd else "no logs to compare")
-    logs = [(log, tuned_by_task[log.spec.task]) for log in base_logs]
-    rows = tabulate([one for base, tuned in logs for one in pairs_of(base, tuned)])
-    several = len(rows) > len(logs)
-    words = [in_words(row, several) for row in rows]
-    return Results(rows=rows, verdict="; ".join(words), samples=side_by_side(logs))
+    logs = [_told_apart(log, tuned_by_task[log.spec.task]) for log in base_logs]
+    rows = tabulate([one for first, second in logs for one in pairs_of(first, second, _reason(first, second))])
+    return Results(rows=rows, verdict=sentence(rows), samples=side_by_side(logs))
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The scores of two sides on the same samples, by one metric: what a row of the table is made of.
+def compare_folder(folder: Path, extra_pairs: Sequence[Pairs] = ()) -> Results:
+    """Compare all that lies in an evaluation's folder, anew.
 
-    Those of samples in which either has no score are left out.
+    Args:
+        folder: with `<task>/<side>.json`, and `evaluation.json` where an evaluation ended; without it all logs count.
+        extra_pairs: scores that are in no log, such as a judge's; they share the table's adjustment of p.
+
+    Raises:
+        LogError: there are no logs, one is damaged, or two are unlike.
     """
-
-    task: str
-    metric: Metric
-    first: Floats
-    """Of the side `against`, shape (n,); for a metric of the set the sums, shape (n, k)."""
-    second: Floats
-    """Of the side `side`, in the same order."""
-    groups: tuple[str | None, ...] = ()
-    """The group of each pair; samples of one group are not independent. Empty: none has one."""
-    overlap: tuple[bool, ...] = ()
-    """Whether the training rows repeat the sample. Empty: none, or not known."""
-    unscored: int = 0
-    """Samples left out."""
-    role: Role = "gain"
-    side: str = "tuned"
-    against: str = "base"
+    path = folder / ASKED_FILE
+    if path.exists():
+        asked = read_asked(path)
+    else:
+        found = sorted((log for log in folder.glob("*/*.json")), key=lambda log: (log.stem not in (BASE, TUNED), log))
+        tasks = sorted({log.parent.name for log in found})
+        asked = Asked(sides={task: tuple(log.stem for log in found if log.parent.name == task) for task in tasks})
+    if not any(asked.sides.values()):
+        raise LogError(f"{folder}: there are no logs; name a folder that `python -m evals run` wrote")
+    logs = {
+        task: {side: read_log(folder / task / f"{side}.json") for side in sides} for task, sides in asked.sides.items()
+    }
+    return results_of(logs, asked, extra_pairs)
 
 
-def pairs_of(base: EvalLog, tuned: EvalLog, role: Role | None = None) -> list[Pairs]:
-    """Pair the scores of two logs of one task, metric by metric. Raises LogError when they are unlike."""
-    check_alike(base.spec, tuned.spec)
-    found: list[Pairs] = []
-    for name in _metrics(base, tuned):
-        first, second, unscored = _scored_pairs(base, tuned, name)
-        found.append(
-            Pairs(
-                task=base.spec.task,
-                metric=metric(name),
-                first=np.asarray(first, dtype=float),
-                second=np.asarray(second, dtype=float),
-                unscored=unscored,
-                role=role or tuned.role,
-                side=tuned.which,
-                against=base.which,
-            )
-        )
-    return found
+def results_of(logs: Mapping[str, Mapping[str, EvalLog]], asked: Asked, extra_pairs: Sequence[Pairs] = ()) -> Results:
+    """Compare the logs of many tasks and sides.
 
+    Args:
+        logs: tasks in order, each with its sides' logs by name.
+        asked: what was seen while asking.
+        extra_pairs: scores that are in no log.
 
-def tabulate(pairs: Sequence[Pairs]) -> tuple[Row, ...]:
-    """Make a row of each, in order; p values are adjusted by Holm over all of them.
-
-    The whole table has then at most a 5 % chance of showing a difference that isn't there.
+    Raises:
+        LogError: two logs of a task are unlike.
     """
-    compared = [paired(one.first, one.second) for one in pairs]
-    adjusted = holm([one.p for one in compared])
-    return tuple(_row(*found) for found in zip(pairs, compared, adjusted, strict=True))
-
-
-def _row(one: Pairs, found: Paired, p: float) -> Row:
-    base_mean, base_stderr = mean_stderr(one.first)
-    tuned_mean, tuned_stderr = mean_stderr(one.second)
-    return Row(
-        task=one.task,
-        metric=one.metric.name,
-        role=one.role,
-        side=one.side,
-        against=one.against,
-        better=one.metric.better,
-        base=base_mean,
-        base_stderr=base_stderr,
-        tuned=tuned_mean,
-        tuned_stderr=tuned_stderr,
-        delta=found.delta,
-        ci_low=found.low,
-        ci_high=found.high,
-        p=p,
-        test=found.test,
-        n=found.n,
-        groups=found.groups,
-        unscored=one.unscored,
-        detectable=found.detectable,
-        needed=found.needed,
-        verdict=verdict(found, p),
+    rows = tabulate([*(one for sides in logs.values() for one in pairs_among(sides)), *extra_pairs])
+    both = [(sides[BASE], sides[TUNED]) for sides in logs.values() if BASE in sides and TUNED in sides]
+    single = [log for sides in logs.values() for log in sides.values()]
+    return Results(
+        rows=rows,
+        verdict=sentence(rows) if rows else alone(single).verdict,
+        samples=side_by_side(both),
+        findings=worst_first([*asked.findings, *find(rows, single, asked.change)]),
+        change=asked.change,
     )
 
 
@@ -130,42 +96,17 @@ def alone(logs: Sequence[EvalLog]) -> Results:
     """Summarize one model's logs when there is nothing to compare them with: no rows, only words."""
     words: list[str] = []
     for log in logs:
-        for name in _metrics(log, log):
-            scores, _, unscored = _scored_pairs(log, log, name)
-            mean, stderr = mean_stderr(scores)
-            left_out = f", {unscored} unscored" if unscored else ""
+        for one in pairs_of(log, log):
+            if one.metric.better == "neither":
+                continue
+            mean, stderr = mean_of(one, one.first)
+            unit = 100 if one.metric.share else 1
+            left_out = f", {one.unscored} unscored" if one.unscored else ""
             words.append(
-                f"{name} {100 * mean:.1f} ± {100 * stderr:.1f} on {log.spec.task} (n = {len(scores)}{left_out})"
+                f"{one.metric.name} {unit * mean:.1f} ± {unit * stderr:.1f} on {one.task} (n = {len(one.first)}"
+                f"{left_out})"
             )
     return Results(rows=(), verdict="nothing to compare with: " + "; ".join(words))
-
-
-def check_alike(base: EvalSpec, tuned: EvalSpec) -> None:
-    """Raise LogError naming the first field in which two specs differ."""
-    first, second = base.model_dump(), tuned.model_dump()
-    for field in first:
-        a, b = first[field], second[field]
-        if a == b:
-            continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            key = next(key for key in sorted({*a, *b}) if a.get(key) != b.get(key))
-            field, a, b = f"{field}.{key}", a.get(key), b.get(key)
-        raise LogError(
-            f"task {base.task}: the logs can't be compared: {field} is {a!r} in one and {b!r} in the other; "
-            "evaluate both again with the same settings"
-        )
-
-
-def in_words(row: Row, name_metric: bool) -> str:
-    """Return a row as a phrase, in points of a hundred; with `name_metric` it names the metric too."""
-    where = f"{row.verdict} on {row.task}" + (f" by {row.metric}" if name_metric else "")
-    if row.verdict == "too few to tell":
-        return f"{where} (n = {row.n})"
-    level = f"{100 * (1 - ALPHA):.0f}%"
-    numbers = f"{100 * row.delta:+.1f} points, {level} CI {100 * row.ci_low:.1f} to {100 * row.ci_high:.1f}"
-    if row.verdict == "no difference shown" and not math.isnan(row.detectable):
-        numbers += f"; could miss less than {100 * row.detectable:.1f} points"
-    return f"{where} ({numbers})"
 
 
 def side_by_side(pairs: Sequence[tuple[EvalLog, EvalLog]], count: int = SHOWN) -> tuple[SideBySide, ...]:
@@ -177,7 +118,7 @@ def side_by_side(pairs: Sequence[tuple[EvalLog, EvalLog]], count: int = SHOWN) -
     written = [pair for pair in pairs if pair[0].spec.kind != "choice"] or list(pairs)
     queues: list[list[SideBySide]] = []
     for base, tuned in written:
-        first = next(iter(_metrics(base, tuned)), "")
+        first = next(iter(metric_names(base, tuned)), "")
         answers = {sample.id: sample for sample in tuned.samples}
         both = sorted((s for s in base.samples if s.id in answers), key=lambda s: _shuffled(base.spec, s))
         queues.append([_beside(base.spec.task, first, one, answers[one.id]) for one in both[:count]])
@@ -185,26 +126,27 @@ def side_by_side(pairs: Sequence[tuple[EvalLog, EvalLog]], count: int = SHOWN) -
     return tuple(in_turn[:count])
 
 
-def _metrics(base: EvalLog, tuned: EvalLog) -> list[str]:
-    return list(dict.fromkeys(name for log in (base, tuned) for sample in log.samples for name in sample.scores))
+def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings by tone, else in the order given."""
+    return tuple(sorted(findings, key=lambda one: _TONES.index(one.tone)))
 
 
-def _scored_pairs(base: EvalLog, tuned: EvalLog, metric: str) -> tuple[list[float], list[float], int]:
-    answers = {sample.id: sample for sample in tuned.samples}
-    ids = dict.fromkeys([sample.id for sample in base.samples] + list(answers))
-    questions = {sample.id: sample for sample in base.samples}
-    first: list[float] = []
-    second: list[float] = []
-    for one in ids:
-        a, b = _score(questions.get(one), metric), _score(answers.get(one), metric)
-        if not math.isnan(a) and not math.isnan(b):
-            first.append(a)
-            second.append(b)
-    return first, second, len(ids) - len(first)
+def _told_apart(first: EvalLog, second: EvalLog) -> tuple[EvalLog, EvalLog]:
+    """Two logs whose sides have different names: those of one name are told apart by their adapters."""
+    if first.which != second.which:
+        return first, second
+    named = [f"{log.which} of {log.adapter or log.model or log.spec.base}" for log in (first, second)]
+    if named[0] == named[1]:
+        named[1] += ", second"
+    return first.model_copy(update={"which": named[0]}), second.model_copy(update={"which": named[1]})
 
 
-def _score(sample: Sample | None, metric: str) -> float:
-    return math.nan if sample is None else sample.scores.get(metric, math.nan)
+def _reason(first: EvalLog, second: EvalLog) -> Role | None:
+    """Why two logs that a person named are compared."""
+    if first.which == BASE:
+        return role_of(second)
+    found = {role_of(first), role_of(second)}
+    return "reference" if "reference" in found else "prompting" if "prompting" in found else "earlier"
 
 
 def _shuffled(spec: EvalSpec, sample: Sample) -> str:
@@ -219,6 +161,6 @@ def _beside(task: str, metric: str, base: Sample, tuned: Sample) -> SideBySide:
         expected=" | ".join(base.expected),
         base=base.output,
         tuned=tuned.output,
-        base_score=_score(base, metric),
-        tuned_score=_score(tuned, metric),
+        base_score=score(base, metric),
+        tuned_score=score(tuned, metric),
     )

@@ -58,7 +58,6 @@ class Executor:
         self.cache = cache
         self._plain: Any = plain(model)
         self._reader = Reader(self.model, self._plain)
-        self._reading_tokens = self._reader.budget(batch_tokens)
         self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
         self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
 
@@ -84,7 +83,6 @@ class Executor:
         max_new_tokens: int,
         which: str,
         progress: Progress | None = None,
-        *,
         stop: Sequence[str] = (),
     ) -> list[Answer]:
         """Write an answer to each prompt, greedily, until an end token, a stop text or `max_new_tokens`.
@@ -159,7 +157,14 @@ class Executor:
                 progress(len(found), len(pairs))
 
         self._ask_all(
-            which, ["loglikelihood"], units, [row.width for row in units], self._reading_tokens, shared, ask, tell
+            which,
+            ["loglikelihood"],
+            units,
+            [row.width for row in units],
+            self._reader.budget(self.batch_tokens),
+            shared,
+            ask,
+            tell,
         )
         return [found[index] for index in range(len(pairs))]
 
@@ -186,7 +191,9 @@ class Executor:
         found = {index: Divergence(math.nan, 0, problem) for index, problem in problems.items()}
         units, shared = self._rows(split, problems)
         prefixes: dict[str, Prefix] = {}
-        for batch in batches({place: row.width for place, row in enumerate(units)}, self._reading_tokens):
+        for batch in batches(
+            {place: row.width for place, row in enumerate(units)}, self._reader.budget(self.batch_tokens)
+        ):
             self._ask_to_stop()
             laid = lay([units[place] for place in batch], len(shared), self._pad_id)
             states: dict[str, torch.Tensor] = {}

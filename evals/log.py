@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from evals.errors import LogError, one_line
 
 Kind = Literal["generation", "choice", "checks"]
-Verdict = Literal["better", "worse", "no difference shown", "too few to tell"]
+Verdict = Literal["better", "worse", "differs", "no difference shown", "too few to tell"]
 Role = Literal["gain", "forgetting", "noise", "prompting", "reference", "earlier", "judge"]
 """Why two sides are compared: what tuning gave, what it lost, how far the base differs from itself, whether a good
 prompt gives as much, how another model does, how this run did earlier or another run does, what a judge prefers."""
@@ -26,6 +26,7 @@ Tone = Literal["bad", "warning", "note"]
 FindingKind = Literal[
     "adapter did nothing",
     "adapter not applied",
+    "answers do not follow questions",
     "contaminated test",
     "forgetting",
     "prompting does as well",
@@ -40,11 +41,19 @@ FindingKind = Literal[
     "judge is family",
     "judge unproven",
     "judges disagree",
+    "side not asked",
+    "examples left out",
 ]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan="strings",
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
 
 
 class EvalSpec(_Record):
@@ -143,7 +152,7 @@ class EvalLog(_Record):
 
 
 class Row(_Record):
-    """One metric of one task, two sides. Scores are fractions; every number is over the same `n` pairs.
+    """One metric of one task, two sides; every number is over the same `n` pairs.
 
     `base` is the side named in `against`, and `tuned` the one named in `side`: mostly they are just these.
     """
@@ -159,9 +168,12 @@ class Row(_Record):
     against: str = "base"
     """Whose score stands in `base`."""
     subset: Subset = "all"
-    """Of which samples. Rows of the clean ones stand below those of all, and carry no verdict of their own."""
+    """Of which samples. A row of the clean ones stands below that of all: its p is not adjusted, its verdict is what
+    they alone would say, and the table's verdict leaves it out."""
     better: Better = "higher"
     """Which way the metric is good."""
+    share: bool = True
+    """Whether scores are shares of 1, to be shown in points of a hundred; other numbers are shown as they are."""
     base: float
     """The base's mean score, or the score of the whole set for a metric of the set."""
     base_stderr: float
@@ -189,7 +201,7 @@ class Row(_Record):
     ci_high: float
     """Upper end of it."""
     p: float = float("nan")
-    """Two-sided p value of "there is no difference", adjusted for the whole table (Holm)."""
+    """Two-sided p value of "there is no difference", adjusted (Holm) for all rows of the table that carry a verdict."""
     test: str = ""
     """The test that gave it, and the interval's method, in words."""
     n: int
@@ -255,6 +267,22 @@ class Change(_Record):
     """Frobenius norm of the adapter's updates over that of the weights they change."""
     updates: dict[str, float] = {}
     """The same for each kind of module, such as q_proj."""
+    follows_base: float = float("nan")
+    """How much likelier an expected answer is after its own question than after another one: nats a token, base."""
+    follows_tuned: float = float("nan")
+    """The same of the tuned side. Near 0 its answers do not depend on what is asked."""
+    follows_low: float = float("nan")
+    """Lower end of the 95 % interval of `follows_tuned`."""
+    follows_high: float = float("nan")
+    """Upper end of it."""
+    follows_change: float = float("nan")
+    """`follows_tuned` minus `follows_base`."""
+    follows_change_low: float = float("nan")
+    """Lower end of its 95 % paired interval."""
+    follows_change_high: float = float("nan")
+    """Upper end of it."""
+    follows_n: int = 0
+    """How many samples that is of."""
 
 
 class JudgeSummary(_Record):
@@ -313,6 +341,17 @@ class Results(_Record):
     """One for each judge and way of asking."""
 
 
+class Asked(_Record):
+    """What an evaluation asked of whom: `evaluation.json`, beside the folders of the tasks' logs."""
+
+    sides: dict[str, tuple[str, ...]]
+    """Tasks in order, and the sides that each was asked of: of `<task>/<side>.json`, these belong together."""
+    findings: tuple[Finding, ...] = ()
+    """What was seen while asking, such as a side that could not be asked."""
+    change: Change | None = None
+    """Whether tuning changed anything; only the loaded models can tell."""
+
+
 RecordT = TypeVar("RecordT", bound=_Record)
 
 
@@ -356,6 +395,16 @@ def write_log(path: Path, log: EvalLog) -> None:
 def read_log(path: Path) -> EvalLog:
     """Read one log. Raises LogError if it is missing or is not a log."""
     return _read(path, EvalLog)
+
+
+def write_asked(path: Path, asked: Asked) -> None:
+    """Write what was asked. Raises LogError if the disk refuses."""
+    write_text(path, asked.model_dump_json(indent=1) + "\n")
+
+
+def read_asked(path: Path) -> Asked:
+    """Read what was asked. Raises LogError if it is missing or is not that."""
+    return _read(path, Asked)
 
 
 def write_results(path: Path, results: Results) -> None:

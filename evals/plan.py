@@ -4,13 +4,16 @@ Two sides are always there: the `base`, and with an adapter the `tuned` one. Mor
 also names its logs; all of them answer the same samples.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.errors import TaskError
+from evals.metrics import check_chosen
 from evals.tasks import Message, Task
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 BASE, TUNED, AGAIN, PROMPTED = "base", "tuned", "base-again", "base-prompted"
 
 
@@ -37,7 +40,7 @@ class Earlier:
     """The same base with another adapter: a checkpoint of this run, or another run."""
 
     name: str
-    """Without dots or slashes."""
+    """Letters, digits, dash and underscore."""
     adapter: str | Path
     """A Hub id or a folder."""
 
@@ -103,8 +106,11 @@ class Plan:
             raise TaskError(f"the limit of samples is {self.limit}: it must be at least 1")
         if self.max_new_tokens < 1 or self.batch_tokens < 1:
             raise TaskError("max_new_tokens and batch_tokens must be at least 1")
+        check_chosen(self.metrics, embedding=self.embedding_model is not None)
         if not self.tasks:
             raise TaskError("no tasks to ask")
         names = [BASE, TUNED, *(other.name for other in self.others)]
+        if odd := next((name for name in names if not _NAME.fullmatch(name)), None):
+            raise TaskError(f"a side's name may hold letters, digits, dash and underscore; rename {odd!r}")
         if doubled := next((name for name in names if names.count(name) > 1), None):
             raise TaskError(f"two sides are called {doubled}: give each a name of its own")

@@ -54,6 +54,11 @@ class Whole(nn.Module):
         """The model's own, with the weights of the side that is on."""
         return self.model(*args, **kwargs)
 
+    def weights(self) -> Generator[tuple[str, torch.Tensor, torch.Tensor]]:
+        """Each weight's name, as it is tuned and as it is in the base, when the tuned side is on."""
+        for place, (name, tuned) in enumerate(self.model.named_parameters()):
+            yield name, tuned.data, self._held[place]
+
     def _exchange(self) -> None:
         for place, weight in enumerate(self._weights):
             weight.data, self._held[place] = self._held[place], weight.data

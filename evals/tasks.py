@@ -1,6 +1,8 @@
-"""What to ask: a task is a name, a kind and samples, read from a JSONL file or made of conversations.
+"""What to ask: a task is a name, a kind and samples, read from a JSONL file, made of conversations, or LightEval's own.
 
-Knows nothing of models or scores. All rows of a file are of one kind, told by their keys:
+Knows nothing of models or scores. A task is named by its file, by the name of a bundled suite (`general`,
+`instructions`), or as LightEval names it with the number of solved examples before each question: `mmlu:anatomy|5`.
+All rows of a file are of one kind, told by their keys:
 
     generation  {"question": "..."} or {"messages": [...]}, "answer": "..." or ["...", "..."]
     choice      {"question": ..., "choices": ["...", "..."], "answer": index or text, "raw": true?}
@@ -10,101 +12,53 @@ Any row may have `system` (a system message) and `group` (samples that belong to
 template: the question is a text, and the choices go on with it and carry their own leading space.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from evals.errors import TaskError
 from evals.log import Kind
+from evals.samples import Checks, Message, Strict, TaskSample, WrittenRow, short_hash
 
+__all__ = [
+    "Benchmark",
+    "Checks",
+    "Message",
+    "Task",
+    "TaskSample",
+    "check_task",
+    "load_task",
+    "load_tasks",
+    "parse_task",
+    "resolve_tasks",
+]
+
+SUITES = ("general", "instructions")
+"""The tasks in `evals/suite`, known by their names: what any base model can do, to see what tuning loses."""
+_SUITE = Path(__file__).parent / "suite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Benchmark(Strict):
+    """Which of LightEval's tasks a task is, and how that one is asked."""
+
+    names: tuple[str, ...]
+    """LightEval's names: one, or those of a group that is asked as one task."""
+    few_shot: int
+    """Solved examples before each question."""
+    max_new_tokens: int | None
+    """The longest answer, in tokens; None where LightEval names none."""
+    stop: tuple[str, ...]
+    """Texts that end an answer and are no part of it."""
+    metrics: tuple[str, ...]
+    """LightEval's metrics of it that can be computed here."""
 
 
-class Message(_Strict):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    """Who speaks."""
-    content: str
-    """What is said."""
-
-
-class Checks(_Strict):
-    """What an answer must satisfy; with both, it must satisfy both."""
-
-    regex: str | None = None
-    """A regular expression that must be found in the answer."""
-    json_schema: dict[str, Any] | bool | None = None
-    """A JSON schema that the answer, as a whole, must be valid for."""
-
-    @field_validator("regex")
-    @classmethod
-    def _regex_compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                re.compile(value)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-        return value
-
-    @field_validator("json_schema")
-    @classmethod
-    def _schema_is_one(cls, value: dict[str, Any] | bool | None) -> dict[str, Any] | bool | None:
-        if value is not None:
-            from evals.scorers.checks import schema_problem  # its library takes a while: only tasks with one pay
-
-            problem = schema_problem(value)
-            if problem is not None:
-                raise ValueError(f"not a JSON schema: {problem}")
-        return value
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "Checks":
-        if self.regex is None and self.json_schema is None:
-            raise ValueError("checks needs a regex or a json_schema")
-        return self
-
-    def describe(self) -> str:
-        """Return the checks as one line for a table."""
-        parts: list[str] = []
-        if self.regex is not None:
-            parts.append(f"regex {self.regex}")
-        if self.json_schema is not None:
-            parts.append(f"JSON schema {json.dumps(self.json_schema, sort_keys=True)}")
-        return " and ".join(parts)
-
-
-class TaskSample(_Strict):
-    """One question. Its id is its index in the task."""
-
-    messages: tuple[Message, ...]
-    """The conversation to answer; for a raw sample one user turn whose text goes to the model as it is."""
-    answers: tuple[str, ...] = ()
-    """Accepted answers (generation), or the one right choice (choice)."""
-    choices: tuple[str, ...] = ()
-    """What to choose from (choice)."""
-    gold: int | None = None
-    """The index of the right choice (choice)."""
-    checks: Checks | None = None
-    """What the answer must satisfy (checks)."""
-    raw: bool = False
-    """No chat template."""
-    group: str | None = None
-    """Samples of one group are not independent of each other."""
-    overlap: bool = False
-    """Whether training rows repeat it, whole or in part."""
-
-
-class Task(_Strict):
+class Task(Strict):
     """A named list of samples of one kind."""
 
     name: str
@@ -115,13 +69,32 @@ class Task(_Strict):
     """At least one."""
     role: Literal["gain", "forgetting"] = "gain"
     """Whether it is asked for what tuning gives or for what it loses."""
+    benchmark: Benchmark | None = None
+    """Which of LightEval's tasks it is; None for tasks of our own."""
 
     @property
     def content_hash(self) -> str:
         """Sixteen hex digits over kind and samples, in order; the name and what was trained on play no part."""
-        content = [self.kind, [sample.model_dump(mode="json", exclude={"overlap"}) for sample in self.samples]]
-        text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if self.benchmark is not None:
+            asked = [sample.model_dump(mode="json", exclude={"overlap"}) for sample in self.samples]
+            return short_hash([self.kind, asked, self.benchmark.model_dump(mode="json")])
+        return short_hash(
+            [self.kind, [one.model_dump(mode="json", exclude={"overlap", "document"}) for one in self.samples]]
+        )
+
+    @property
+    def few_shot(self) -> int:
+        """How many solved examples of its own the task puts before each question."""
+        return 0 if self.benchmark is None else self.benchmark.few_shot
+
+    @property
+    def question_texts(self) -> tuple[str, ...]:
+        """What is asked, in order, without solved examples before it."""
+        return tuple(sample.question for sample in self.samples)
+
+    def answer_tokens(self, longest: int) -> int:
+        """Return the longest answer in tokens: the task's own, or `longest` where it names none."""
+        return longest if self.benchmark is None else self.benchmark.max_new_tokens or longest
 
     def head(self, limit: int | None) -> "Task":
         """Return the task with its first `limit` samples, or itself when there is no limit."""
@@ -153,84 +126,6 @@ class Task(_Strict):
             asked, answers = turns[:last], (turns[last].content,)
             samples.append(TaskSample(messages=asked, answers=answers, overlap=index in overlap))
         return _task(name, "generation", samples, f"task {name}")
-
-
-class _Row(_Strict):
-    """A line of a task file as it is written."""
-
-    question: str | None = Field(default=None, min_length=1)
-    messages: list[Message] | None = Field(default=None, min_length=1)
-    answer: str | int | list[str] | None = None
-    choices: list[str] | None = Field(default=None, min_length=2)
-    checks: Checks | None = None
-    raw: bool = False
-    system: str | None = None
-    group: str | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """The kind that the row's keys say."""
-        if self.checks is not None:
-            return "checks"
-        return "choice" if self.choices is not None else "generation"
-
-    def sample(self) -> TaskSample:
-        """Turn the row into a sample. Raises ValueError in plain words."""
-        if (self.question is None) == (self.messages is None):
-            raise ValueError("give either `question` or `messages`")
-        if self.checks is not None and (self.choices is not None or self.answer is not None):
-            raise ValueError("`checks` goes without `choices` and `answer`")
-        if self.raw and self.choices is None:
-            raise ValueError("`raw` is for rows with `choices`")
-        if self.raw and (self.messages is not None or self.system is not None):
-            raise ValueError("a `raw` row has a `question` only: no `messages`, no `system`")
-        turns = tuple(self.messages) if self.messages is not None else (_user(self.question or ""),)
-        if turns[-1].role != "user":
-            raise ValueError("the last of `messages` must be the user's turn: the answer goes into `answer`")
-        if self.system is not None:
-            if turns[0].role == "system":
-                raise ValueError("`system` and a system message are both given")
-            turns = (Message(role="system", content=self.system), *turns)
-        if self.checks is not None:
-            return TaskSample(messages=turns, checks=self.checks, group=self.group)
-        if self.choices is not None:
-            gold = _gold(self.choices, self.answer)
-            return TaskSample(
-                messages=turns,
-                answers=(self.choices[gold],),
-                choices=tuple(self.choices),
-                gold=gold,
-                raw=self.raw,
-                group=self.group,
-            )
-        return TaskSample(messages=turns, answers=_answers(self.answer), group=self.group)
-
-
-def _user(text: str) -> Message:
-    return Message(role="user", content=text)
-
-
-def _gold(choices: list[str], answer: str | int | list[str] | None) -> int:
-    if any(not choice.strip() for choice in choices):
-        raise ValueError("a choice is empty")
-    if len(set(choices)) != len(choices):
-        raise ValueError("two choices are the same")
-    if isinstance(answer, int):
-        if not 0 <= answer < len(choices):
-            raise ValueError(f"`answer` {answer} is not an index of the {len(choices)} choices (the first is 0)")
-        return answer
-    if isinstance(answer, str):
-        if answer not in choices:
-            raise ValueError("`answer` is none of the choices")
-        return choices.index(answer)
-    raise ValueError("`answer` must be the index or the text of one choice")
-
-
-def _answers(answer: str | int | list[str] | None) -> tuple[str, ...]:
-    answers = [answer] if isinstance(answer, str) else answer
-    if not isinstance(answers, list) or not answers or any(not text.strip() for text in answers):
-        raise ValueError("`answer` must be a text or a list of texts, none of them empty")
-    return tuple(answers)
 
 
 def _conversation(row: Sequence[Mapping[str, Any]], where: str) -> tuple[Message, ...]:
@@ -282,7 +177,7 @@ def parse_task(name: str, text: str, where: str) -> Task:
         try:
             value = json.loads(line, parse_constant=_no_constant)
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate can't be written to a log
-            row = _Row.model_validate(value)
+            row = WrittenRow.model_validate(value)
             samples.append(row.sample())
         except json.JSONDecodeError as error:
             raise TaskError(f"{where}:{number}: not JSON: {error.msg} (column {error.colno})") from error
@@ -309,7 +204,61 @@ def load_task(path: Path) -> Task:
 
 def load_tasks(paths: Sequence[Path]) -> list[Task]:
     """Read several task files, in order. Raises TaskError, also when two have one name."""
-    tasks = [load_task(path) for path in paths]
+    return _of_different_names([load_task(path) for path in paths])
+
+
+def resolve_tasks(
+    names: Sequence[str], *, role: Literal["gain", "forgetting"] | None = None, online: bool = True
+) -> list[Task]:
+    """Return the tasks that a person named, in order.
+
+    Args:
+        names: paths of JSONL files, names of bundled suites, or LightEval's names (`gsm8k|4`, `arc:challenge`).
+        role: what all of them are asked for; None: bundled suites for forgetting, others for what tuning gives.
+        online: whether datasets may be fetched from the Hub; without, only those in its cache are found.
+
+    Raises:
+        TaskError: no such task, a file or a dataset that can't be read, or two tasks of one name.
+    """
+    tasks = [_resolve(name, online) for name in names]
+    if role is not None:
+        tasks = [task.model_copy(update={"role": role}) for task in tasks]
+    return _of_different_names(tasks)
+
+
+def check_task(name: str) -> None:
+    """Raise TaskError for a name that no task has, or a file that is none; fetches nothing, and imports nothing heavy.
+
+    A name that passes can still be refused when its task is loaded: its dataset is only looked for then.
+    """
+    if _path(name) is not None:
+        _resolve(name, online=False)
+        return
+    from evals.lighteval.names import modules_of, parse_name, unknown
+
+    asked, _ = parse_name(name)
+    if not modules_of(asked):
+        raise unknown(asked)
+
+
+def _path(name: str) -> Path | None:
+    """The file that a name stands for; None for one of LightEval's."""
+    if name in SUITES:
+        return _SUITE / f"{name}.jsonl"
+    written = name.endswith((".jsonl", ".json")) or "/" in name.replace("\\", "/") or Path(name).is_file()
+    return Path(name) if written else None
+
+
+def _resolve(name: str, online: bool) -> Task:
+    path = _path(name)
+    if path is not None:
+        return load_task(path).model_copy(update={"role": "forgetting"} if name in SUITES else {})
+    from evals.lighteval import named_task  # LightEval takes long to import: only when one of its tasks is asked for
+
+    return named_task(name, online=online)
+
+
+def _of_different_names(tasks: list[Task]) -> list[Task]:
     names = [task.name for task in tasks]
     for name in names:
         if names.count(name) > 1:

@@ -15,7 +15,8 @@ from rich.text import Text
 from evals.compare import check_alike, compare
 from evals.errors import LogError
 from evals.log import EvalLog, Row, Verdict
-from evals.stats import mean_stderr, paired, wilson
+from evals.stats import mean_stderr, wilson
+from evals.wording import headlines
 from ftspace.errors import ConfigError
 
 NORMAL = 1.96
@@ -128,7 +129,7 @@ def learning_curve(points: Sequence[Point]) -> Curve:
 
 
 def _last_step(smaller: Point, larger: Point) -> tuple[list[Gain], list[str]]:
-    """The gains from one share to the next, and all that is to be said of them."""
+    """What each task gained by its first metric from one share to the next, and all that is to be said of it."""
     step = f"going from {percent(smaller.fraction)} to {percent(larger.fraction)}"
     if smaller.rows is not None and smaller.rows == larger.rows:
         return [], [f"{step} cannot be judged: both runs learned from the same {larger.rows} rows"]
@@ -143,11 +144,8 @@ def _last_step(smaller: Point, larger: Point) -> tuple[list[Gain], list[str]]:
     if not alike:
         return [], words
     first, second = [smaller.tuned[task] for task in alike], [larger.tuned[task] for task in alike]
-    rows = compare(first, second).rows
-    gains = [_gain(row, smaller, larger) for row in rows]
-    several = len({row.task for row in rows}) < len(rows)
-    named = [gain.task + (f" by {gain.metric}" if several else "") for gain in gains]
-    return gains, [_in_words(gain, step, name) for gain, name in zip(gains, named, strict=True)] + words
+    gains = [_gain(row, smaller, larger) for row in headlines(compare(first, second).rows, "earlier")]
+    return gains, [_in_words(gain, step) for gain in gains] + words
 
 
 def _unlike(first: EvalLog | None, second: EvalLog | None) -> str | None:
@@ -164,8 +162,6 @@ def _unlike(first: EvalLog | None, second: EvalLog | None) -> str | None:
 
 
 def _gain(row: Row, smaller: Point, larger: Point) -> Gain:
-    first, second = (_scored(point.tuned[row.task], row.metric) for point in (smaller, larger))
-    both = [name for name in first if name in second]
     return Gain(
         task=row.task,
         metric=row.metric,
@@ -176,22 +172,22 @@ def _gain(row: Row, smaller: Point, larger: Point) -> Gain:
         high=row.ci_high,
         n=row.n,
         verdict=row.verdict,
-        detectable=paired([first[name] for name in both], [second[name] for name in both]).detectable,
+        detectable=row.detectable,
     )
 
 
-def _in_words(gain: Gain, step: str, name: str) -> str:
+def _in_words(gain: Gain, step: str) -> str:
     numbers = f"{100 * gain.delta:+.1f} points [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
     match gain.verdict:
         case "better":
-            return f"more data would probably help: {step} gained {numbers} on {name}"
+            return f"more data would probably help: {step} gained {numbers} on {gain.task}"
         case "worse":
-            return f"more data of this kind did harm: {step} changed {name} by {numbers}"
+            return f"more data of this kind did harm: {step} changed {gain.task} by {numbers}"
         case "too few to tell":
-            return f"too few to tell on {name} (n = {gain.n})"
+            return f"too few to tell on {gain.task} (n = {gain.n})"
         case _:
             missed = "" if math.isnan(gain.detectable) else f"; could miss less than {100 * gain.detectable:.1f} points"
-            return f"no gain shown on {name} {step} ({numbers}{missed})"
+            return f"no gain shown on {gain.task} {step} ({numbers}{missed})"
 
 
 def _scores(fraction: float, log: EvalLog) -> Iterator[Score]:
@@ -200,7 +196,7 @@ def _scores(fraction: float, log: EvalLog) -> Iterator[Score]:
         mean, stderr = mean_stderr(found)
         low, high = mean - NORMAL * stderr, mean + NORMAL * stderr
         if found and set(found) <= {0.0, 1.0}:
-            low, high = wilson(int(sum(found)), len(found))
+            low, high = (float(limit) for limit in wilson(sum(found), len(found)))
         yield Score(
             task=log.spec.task,
             metric=metric,

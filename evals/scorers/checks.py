@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -64,3 +65,28 @@ def passes(answer: str, *, regex: str | None, json_schema: Schema | None) -> boo
     if regex is not None and not matches(regex, answer):
         return False
     return json_schema is None or valid_json(json_schema, answer)
+
+
+def json_like(answer: str, expected: Sequence[str] = ()) -> bool:
+    """Return whether the whole answer is JSON; where JSON is expected, of its kind: an object, a list, a number."""
+    kinds = {kind for one in expected if (kind := _kind(one)) is not None}
+    found = _kind(answer)
+    return found is not None and (not kinds or found in kinds)
+
+
+def is_structured(text: str) -> bool:
+    """Return whether the whole text is a JSON object or list."""
+    return _kind(text) in (dict, list)
+
+
+def _kind(text: str) -> type | None:
+    """The type of what a text says in JSON, all numbers of one; None when it isn't JSON."""
+    try:
+        value: Any = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    return float if type(value) is int else type(value)
+
+
+def _no_constant(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")

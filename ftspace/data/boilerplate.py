@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evals.grams import Hashes, frequent, grams, hash_words
 from ftspace.data.duplicates import SHINGLE
 from ftspace.data.gather import Gathered
-from ftspace.data.grams import Hashes, frequent, grams, hash_words
 from ftspace.data.overlap import GRAM
 from ftspace.data.sift import said
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ftspace.data.grams import PERMUTATIONS, Hashes, Mask, Words, grams, signatures
+from evals.grams import PERMUTATIONS, Hashes, Mask, Words, grams, signatures
 
 SHINGLE = 5
 """Words in a shingle."""

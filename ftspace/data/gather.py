@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from evals.grams import Words
 from ftspace.data.columns import Row
-from ftspace.data.grams import Words
 from ftspace.data.pool import spread
 from ftspace.data.report import Tally
 from ftspace.data.sift import KNOWN, Reading, Sieve

@@ -5,7 +5,7 @@ Thirteen words in a row are the usual measure of contamination (Brown et al. 202
 
 import numpy as np
 
-from ftspace.data.grams import Hashes, Mask, Words, contains, grams
+from evals.grams import Hashes, Mask, Words, contains, grams
 
 GRAM = 13
 """Words in a row that count as the same passage."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from evals.grams import Hashes, Mask
 from ftspace.data.boilerplate import boilerplate
 from ftspace.data.duplicates import Ids, equal, groups, near_duplicates, sign
 from ftspace.data.gather import Gathered
-from ftspace.data.grams import Hashes, Mask
 from ftspace.data.overlap import shared_passages
 from ftspace.data.sift import bit
 from ftspace.data.split import SPLITS, Split, assign, belonging, keys, learnt

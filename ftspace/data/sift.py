@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from evals.grams import Flat, Hashes, hash_words, words
 from ftspace.data.columns import Labels, Row
 from ftspace.data.formats import Conversation, Format, RowProblem, given_format, recognize, to_conversation
-from ftspace.data.grams import Flat, Hashes, hash_words, words
 from ftspace.data.quality import language as language_of
 from ftspace.data.quality import look
 from ftspace.data.report import Tally

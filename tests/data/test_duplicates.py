@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.grams import grams, hash_words, signatures
 from ftspace.data.duplicates import SHINGLE, SIMILAR, equal, groups, near_duplicates
-from ftspace.data.grams import grams, hash_words, signatures
 
 
 def test_near_duplicates_are_the_rows_that_share_most_shingles(tmp_path: Path) -> None:

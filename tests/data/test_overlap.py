@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evals.grams import frequent, grams, hash_words
 from ftspace.data import overlap
-from ftspace.data.grams import frequent, grams, hash_words
 from ftspace.data.overlap import GRAM, Words, shared_passages
 
 

@@ -4,12 +4,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-import evals.lighteval as lighteval
 from evals.errors import LogError, ModelError
 from evals.executor import Answer, Executor
+from evals.lighteval import run_task
+from evals.lighteval.scoring import NAMES
+from evals.metrics import METRICS
 from evals.models import load_comparison
 from evals.prompts import Prompt
 from evals.tasks import Task, parse_task
@@ -28,7 +31,7 @@ def executor(bases: dict[str, Path], adapters: dict[str, Path]) -> Executor:
 
 def lighteval_mean(folder: Path, task: Task) -> float:
     (results,) = (folder / "lighteval" / "results").rglob("results_*.json")
-    return json.loads(results.read_text())["results"][f"{task.name}|0"][lighteval.METRICS[task.kind]]
+    return json.loads(results.read_text())["results"][f"{task.name}|0"][NAMES[task.kind]]
 
 
 def test_exact_match_pairs_answers_with_their_samples(executor: Executor, tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_exact_match_pairs_answers_with_their_samples(executor: Executor, tmp_pa
     rows.append({"question": LONG, "answer": "too long"})
     task = task_of("people", rows)
     seen: list[tuple[int, int]] = []
-    samples = lighteval.run_task(
+    samples = run_task(
         task, executor, "tuned", tmp_path, max_new_tokens=6, progress=lambda done, total: seen.append((done, total))
     )
     assert [sample.id for sample in samples] == [str(number) for number in range(13)]
@@ -56,6 +59,15 @@ def test_exact_match_pairs_answers_with_their_samples(executor: Executor, tmp_pa
     assert all(sample.finish in ("end", "length") for sample in samples)
     assert lighteval_mean(tmp_path, task) == pytest.approx(sum(wanted) / 12)
     assert seen[-1] == (13, 13)
+    likely = executor.loglikelihood([(prompts[0], "nothing"), (prompts[1], task.samples[1].answers[0])], "tuned")
+    for sample, one in zip(samples, likely, strict=False):
+        total, tokens = sample.stats["perplexity"]
+        assert (total, tokens) == pytest.approx((-one.logprob, len(one.tokens)), abs=1e-4)
+        assert sample.scores["reference_logprob"] == pytest.approx(-total / tokens)
+    assert "reference_logprob" not in samples[12].scores and samples[12].stats == {}
+    of_sums = METRICS["perplexity"].of_sums
+    assert of_sums is not None and of_sums(np.array([[2.0, 4.0], [0.0, 1.0]])) == pytest.approx([math.exp(0.5), 1])
+    assert len({sample.item_hash for sample in samples}) == 13 and len(samples[0].item_hash) == 16
 
 
 def test_choice_accuracy_is_the_likeliest_choice(executor: Executor, tmp_path: Path) -> None:
@@ -64,7 +76,7 @@ def test_choice_accuracy_is_the_likeliest_choice(executor: Executor, tmp_path: P
     rows += [{"question": "Where?", "choices": ["Rome", "blue"], "answer": "blue"}]
     rows += [{"question": LONG, "choices": ["Rome", "blue"], "answer": 0}]
     task = task_of("choices", rows)
-    samples = lighteval.run_task(task, executor, "base", tmp_path, max_new_tokens=6)
+    samples = run_task(task, executor, "base", tmp_path, max_new_tokens=6)
     for row, sample in zip(task.samples, samples[:10], strict=False):
         prompt = executor.prompter.render([{"role": "user", "content": row.messages[-1].content}], raw=row.raw)
         found = executor.loglikelihood([(prompt, choice) for choice in row.choices], "base")
@@ -90,12 +102,12 @@ def test_checks_score_and_a_schema_that_cannot_be_applied_is_unscored(
     written = [Answer(text, (), "end") for text in ("x", "y", '{"a": 1}')]
     task = task_of("checks", rows)
 
-    def generate(prompts: list[Prompt], *others: Any) -> list[Answer]:
+    def generate(prompts: list[Prompt], *others: Any, stop: Any) -> list[Answer]:
         return [written[[one.prompt for one in order].index(prompt.text)] for prompt in prompts]
 
-    order = lighteval.run_task(task, executor, "base", tmp_path / "first", max_new_tokens=6)
+    order = run_task(task, executor, "base", tmp_path / "first", max_new_tokens=6)
     monkeypatch.setattr(executor, "generate", generate)
-    samples = lighteval.run_task(task, executor, "base", tmp_path / "second", max_new_tokens=6)
+    samples = run_task(task, executor, "base", tmp_path / "second", max_new_tokens=6)
     assert [sample.scores["checks"] for sample in samples[:2]] == [1.0, 0.0]
     assert math.isnan(samples[2].scores["checks"]) and "can't be applied" in (samples[2].unscored or "")
     assert samples[1].expected == ("regex ^never this$",)
@@ -104,15 +116,16 @@ def test_checks_score_and_a_schema_that_cannot_be_applied_is_unscored(
 
 def test_leaves_no_traces(executor: Executor, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = task_of("one", [{"question": "Anna?", "answer": "yes"}])
+    known = {name for name in sys.modules if name.startswith("lighteval.tasks.tasks.")}
     assert torch.is_grad_enabled()
-    lighteval.run_task(task, executor, "base", tmp_path / "out", max_new_tokens=4)
+    run_task(task, executor, "base", tmp_path / "out", max_new_tokens=4)
     assert torch.is_grad_enabled()
     with torch.no_grad():
-        lighteval.run_task(task, executor, "tuned", tmp_path / "out", max_new_tokens=4)
+        run_task(task, executor, "tuned", tmp_path / "out", max_new_tokens=4)
         assert not torch.is_grad_enabled()
     assert capsys.readouterr().out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert not [name for name in sys.modules if name.startswith("lighteval.tasks.tasks.")]
+    assert {name for name in sys.modules if name.startswith("lighteval.tasks.tasks.")} == known
 
 
 def test_errors_reach_the_caller(
@@ -121,8 +134,8 @@ def test_errors_reach_the_caller(
     task = task_of("one", [{"question": "Anna?", "answer": "yes"}])
     bare = Executor(*load_comparison(bases["untied"], None))
     with pytest.raises(ModelError, match="chat template"):
-        lighteval.run_task(task, bare, "base", tmp_path, max_new_tokens=4)
+        run_task(task, bare, "base", tmp_path, max_new_tokens=4)
     assert torch.is_grad_enabled()
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LogError, match="can't be written"):
-        lighteval.run_task(task, executor, "base", tmp_path / "file", max_new_tokens=4)
+        run_task(task, executor, "base", tmp_path / "file", max_new_tokens=4)

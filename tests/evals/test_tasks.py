@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.errors import EvalError, TaskError
-from evals.tasks import Task, load_task, load_tasks, parse_task
+from evals.tasks import Task, check_task, load_task, load_tasks, parse_task, resolve_tasks
 
 
 def parse(*rows: Any) -> Task:
@@ -117,6 +117,24 @@ def test_files(tmp_path: Path) -> None:
         assert str(caught.value).startswith(str(path))
     with pytest.raises(TaskError, match="can't be read"):
         load_task(tmp_path)
+
+
+def test_a_name_is_checked_before_anything_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text('{"question": "q", "answer": "a"}\n')
+    for name in ("general", "instructions", str(tmp_path / "own.jsonl"), "gsm8k|4", "mmlu|5", "helm|arc:easy|0|0"):
+        check_task(name)
+    for name, words in (
+        ("gsm9k", "no task gsm9k: .*near names: gsm8k"),
+        ("own.jsonl", "no such task file"),
+        ("gsm8k|x", "solved examples is 'x'"),
+        ("a,b", "names no task"),
+    ):
+        with pytest.raises(TaskError, match=words):
+            check_task(name)
+    (named,) = resolve_tasks([str(tmp_path / "own.jsonl")], role="forgetting")
+    assert (named.name, named.role, named.question_texts, named.answer_tokens(9)) == ("own", "forgetting", ("q",), 9)
+    with pytest.raises(TaskError, match="two task files are named general"):
+        resolve_tasks(["general", "general"])
 
 
 def test_conversations_become_a_task() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftspace.data.grams import contains, frequent, grams, hash_words, signatures, words
+from evals.grams import contains, frequent, grams, hash_words, signatures, words
 
 ROWS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=12), max_size=12)
 

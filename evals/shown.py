@@ -1,0 +1,66 @@
+"""What a row of the table shows, and its figures in words. Knows rows only."""
+
+import math
+from collections.abc import Sequence
+
+from evals.log import Row
+from evals.stats import FEWEST
+
+
+def forgetting_report(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of what tuning lost, over all samples: those shown to be worse first, and the most lost first.
+
+    Losses of metrics that are no shares, such as a perplexity, count relative to the base's.
+    """
+    lost = [row for row in rows if row.role == "forgetting" and row.subset == "all" and row.better != "neither"]
+    return sorted(lost, key=lambda row: (row.verdict != "worse", _gain(row) / max(1.0, abs(row.base))))
+
+
+def key(row: Row) -> tuple[str, ...]:
+    """What a row of the clean samples has in common with that of all."""
+    return row.task, row.metric, row.role, row.side, row.against
+
+
+def _gain(row: Row) -> float:
+    return -row.delta if row.better == "lower" else row.delta
+
+
+def shows_gain(row: Row | None) -> bool:
+    """Whether the row's interval alone lies on the good side; clean rows carry no verdict of their own."""
+    if row is None or row.n < FEWEST or row.better == "neither":
+        return False
+    return row.ci_high < 0 if row.better == "lower" else row.ci_low > 0
+
+
+def shows_loss(row: Row) -> bool:
+    """Whether the row's interval alone lies on the bad side."""
+    if row.n < FEWEST or row.better == "neither":
+        return False
+    return row.ci_low > 0 if row.better == "lower" else row.ci_high < 0
+
+
+def missing(row: Row) -> float:
+    """The share of pairs without a score."""
+    return row.unscored / (row.n + row.unscored)
+
+
+def _is_share(row: Row) -> bool:
+    return all(math.isnan(score) or 0 <= score <= 1 for score in (row.base, row.tuned))
+
+
+def score(row: Row, value: float) -> str:
+    """A score of the row's metric: in points of a hundred where it is a share."""
+    return f"{100 * value:.1f}" if _is_share(row) else f"{value:.2f}"
+
+
+def size(row: Row, value: float) -> str:
+    """A difference without a sign."""
+    return f"{100 * value:.1f} points" if _is_share(row) else f"{value:.2f}"
+
+
+def moved(row: Row) -> str:
+    """The row's difference with its interval."""
+    scale, unit = (100, " points") if _is_share(row) else (1, "")
+    digits = 1 if scale == 100 else 2
+    delta, low, high = (f"{scale * value:+.{digits}f}" for value in (row.delta, row.ci_low, row.ci_high))
+    return f"{delta}{unit} (95 % interval {low} to {high}, n = {row.n})"

@@ -1,0 +1,28 @@
+"""What all of the statistics share: their levels, the shape of a sample of numbers, quantiles."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALPHA = 0.05
+POWER = 0.8
+FEWEST = 30
+"""Fewer pairs than these are too few to tell."""
+FEWEST_GROUPS = 10
+"""And so are pairs in fewer groups than these."""
+Floats = NDArray[np.float64]
+
+Z_ALPHA = NormalDist().inv_cdf(1 - ALPHA / 2)
+Z_POWER = NormalDist().inv_cdf(POWER)
+
+
+def mean_stderr(scores: Sequence[float] | Floats) -> tuple[float, float]:
+    """Return the mean and its standard error (sample standard deviation over the root of n); NaN where undefined."""
+    values = np.asarray(scores, dtype=float)
+    if values.size == 0:
+        return math.nan, math.nan
+    stderr = float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else math.nan
+    return float(values.mean()), stderr

@@ -1,0 +1,38 @@
+"""Many p values adjusted to one another, and a difference in words."""
+
+from collections.abc import Sequence
+
+from evals.log import Better, Verdict
+from evals.stats.paired import Paired
+from evals.stats.shared import ALPHA, FEWEST, FEWEST_GROUPS
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values adjusted for their number, in the same order (Holm, Scand. J. Stat. 6 (1979) 65-70)."""
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def verdict(comparison: Paired, adjusted_p: float, better: Better = "higher") -> Verdict:
+    """Return the difference in words.
+
+    A difference needs both an adjusted p value of at most 0.05 and an interval without 0, so that what a table says in
+    words never contradicts the interval beside it. Fewer than 30 pairs, or pairs in fewer than 10 groups, are too few.
+
+    Args:
+        comparison: what was found.
+        adjusted_p: its p value, adjusted for the others of the table.
+        better: which way the metric is good. Where it is neither, a difference shown is just that: it "differs".
+    """
+    if comparison.n < FEWEST or (comparison.groups is not None and comparison.groups < FEWEST_GROUPS):
+        return "too few to tell"
+    up, down = comparison.low > 0, comparison.high < 0
+    if adjusted_p > ALPHA or not (up or down):
+        return "no difference shown"
+    if better == "neither":
+        return "differs"
+    return "better" if up == (better == "higher") else "worse"

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from evals.log import Better, Verdict
+from evals.stats import Paired, holm, verdict
+
+
+def test_holm_agrees_with_statsmodels() -> None:
+    values = np.random.default_rng(1).random(20) ** 3
+    assert holm(list(values)) == pytest.approx(list(multipletests(values, method="holm")[1]))
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "n", "groups", "better", "words"),
+    [
+        (0.1, 0.2, 0.01, 100, None, "higher", "better"),
+        (-0.2, -0.1, 0.01, 100, None, "higher", "worse"),
+        (0.1, 0.2, 0.01, 100, None, "lower", "worse"),
+        (-0.2, -0.1, 0.01, 100, None, "lower", "better"),
+        (-0.2, -0.1, 0.01, 100, None, "neither", "differs"),
+        (-0.2, 0.1, 0.01, 100, None, "neither", "no difference shown"),
+        (0.1, 0.2, 0.06, 100, None, "higher", "no difference shown"),
+        (-0.1, 0.2, 0.01, 100, None, "higher", "no difference shown"),
+        (0.1, 0.2, 0.001, 29, None, "higher", "too few to tell"),
+        (0.1, 0.2, 0.001, 100, 9, "higher", "too few to tell"),
+        (0.1, 0.2, 0.001, 100, 10, "higher", "better"),
+    ],
+)
+def test_words_follow_p_and_interval(
+    low: float, high: float, p: float, n: int, groups: int | None, better: Better, words: Verdict
+) -> None:
+    assert verdict(Paired((low + high) / 2, low, high, p, n, 0.1, groups=groups), p, better) == words
