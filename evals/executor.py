@@ -55,10 +55,9 @@ class Executor:
         self.prompter = Prompter(tokenizer, chat_template)
         self.batch_tokens = batch_tokens
         self._should_stop = should_stop or (lambda: False)
-        self._cache = cache
+        self.cache = cache
         self._plain: Any = plain(model)
         self._reader = Reader(self.model, self._plain)
-        self._reading_tokens = self._reader.budget(batch_tokens)
         self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
         self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
 
@@ -159,7 +158,14 @@ class Executor:
                 progress(len(found), len(pairs))
 
         self._ask_all(
-            which, ["loglikelihood"], units, [row.width for row in units], self._reading_tokens, shared, ask, tell
+            which,
+            ["loglikelihood"],
+            units,
+            [row.width for row in units],
+            self._reader.budget(self.batch_tokens),
+            shared,
+            ask,
+            tell,
         )
         return [found[index] for index in range(len(pairs))]
 
@@ -186,7 +192,9 @@ class Executor:
         found = {index: Divergence(math.nan, 0, problem) for index, problem in problems.items()}
         units, shared = self._rows(split, problems)
         prefixes: dict[str, Prefix] = {}
-        for batch in batches({place: row.width for place, row in enumerate(units)}, self._reading_tokens):
+        for batch in batches(
+            {place: row.width for place, row in enumerate(units)}, self._reader.budget(self.batch_tokens)
+        ):
             self._ask_to_stop()
             laid = lay([units[place] for place in batch], len(shared), self._pad_id)
             states: dict[str, torch.Tensor] = {}
@@ -226,16 +234,16 @@ class Executor:
                 whole = "" if self._reader.exact else digest(shared, [plainly(units[place]) for place in batch])
                 keys: dict[int, str | None] = dict.fromkeys(batch)
                 found: dict[int, Any] = {}
-                if self._cache:
+                if self.cache:
                     on = [*depends, self.batch_tokens, whole]
-                    keys = {place: self._cache.key(which, *on, plainly(units[place])) for place in batch}
-                    found = {place: held for place in batch if (held := self._cache.get(keys[place])) is not None}
+                    keys = {place: self.cache.key(which, *on, plainly(units[place])) for place in batch}
+                    found = {place: held for place in batch if (held := self.cache.get(keys[place])) is not None}
                 if len(found) < len(batch):
                     asked = [place for place in batch if not (self._reader.exact and place in found)]
                     prefix = self._reader.prefix(shared) if prefix is None else prefix
                     found |= zip(asked, ask([units[place] for place in asked], prefix), strict=True)
-                    if self._cache:
-                        self._cache.put({key: found[place] for place in asked if (key := keys[place]) is not None})
+                    if self.cache:
+                        self.cache.put({key: found[place] for place in asked if (key := keys[place]) is not None})
                 tell(found)
 
     def _split(self, pairs: Sequence[tuple[Prompt, str]]) -> tuple[list[tuple[Ids, Ids]], dict[int, str]]:
