@@ -13,6 +13,9 @@ from typing import Any
 
 from evals.errors import LogError
 
+ANSWERS_FILE = "answers.jsonl"
+"""Its name in an evaluation's folder."""
+
 
 class AnswerCache:
     """Answers by the hash of what they depend on; make one with `open_cache`."""
@@ -21,6 +24,10 @@ class AnswerCache:
         self._path = path
         self._weights = dict(weights)
         self._held: dict[str, Any] = {}
+
+    def know(self, which: str, weights: str) -> None:
+        """Keep answers of one more side; `weights` is as in `open_cache`."""
+        self._weights[which] = weights
 
     def key(self, which: str, *depends: Any) -> str | None:
         """Return the hash of what an answer depends on, or None for a side whose weights are not known."""
@@ -66,7 +73,7 @@ class AnswerCache:
             raise LogError(f"{self._path}: can't be read: {error.strerror or error}") from error
 
 
-def open_cache(path: Path, weights: Mapping[str, str]) -> AnswerCache:
+def open_cache(path: Path, weights: Mapping[str, str] | None = None) -> AnswerCache:
     """Open the answers kept at `path`; the file is made when there is something to keep.
 
     Args:
@@ -77,7 +84,7 @@ def open_cache(path: Path, weights: Mapping[str, str]) -> AnswerCache:
     Raises:
         LogError: the file is there and can't be read.
     """
-    cache = AnswerCache(path, weights)
+    cache = AnswerCache(path, weights or {})
     cache.load()
     return cache
 

@@ -77,18 +77,12 @@ class Executor:
         """The kind of device the model is on."""
         return self._reader.device.type
 
-    @property
-    def _reading_tokens(self) -> int:
-        """The budget of a batch that is only read."""
-        return self._reader.budget(self.batch_tokens)
-
     def generate(
         self,
         prompts: Sequence[Prompt],
         max_new_tokens: int,
         which: str,
         progress: Progress | None = None,
-        *,
         stop: Sequence[str] = (),
     ) -> list[Answer]:
         """Write an answer to each prompt, greedily, until an end token, a stop text or `max_new_tokens`.
@@ -167,7 +161,7 @@ class Executor:
             ["loglikelihood"],
             units,
             [row.width for row in units],
-            self._reading_tokens,
+            self._reader.budget(self.batch_tokens),
             shared,
             ask,
             tell,
@@ -197,7 +191,9 @@ class Executor:
         found = {index: Divergence(math.nan, 0, problem) for index, problem in problems.items()}
         units, shared = self._rows(split, problems)
         prefixes: dict[str, Prefix] = {}
-        for batch in batches({place: row.width for place, row in enumerate(units)}, self._reading_tokens):
+        for batch in batches(
+            {place: row.width for place, row in enumerate(units)}, self._reader.budget(self.batch_tokens)
+        ):
             self._ask_to_stop()
             laid = lay([units[place] for place in batch], len(shared), self._pad_id)
             states: dict[str, torch.Tensor] = {}

@@ -17,8 +17,6 @@ from evals.outputs import Outputs
 Prefix = list[tuple[torch.Tensor, torch.Tensor]]
 """The keys and values of the tokens that all rows begin with, layer by layer."""
 NOTHING: Prefix = []
-CPU_TOKENS = 2048
-"""A CPU reads no faster in larger batches, and they take memory."""
 
 
 class Reader:
@@ -42,8 +40,8 @@ class Reader:
         return self._plain.dtype == torch.float32 and getattr(self._plain, "hf_quantizer", None) is None
 
     def budget(self, tokens: int) -> int:
-        """Return how many tokens to read in a batch of which nothing is kept."""
-        return min(tokens, CPU_TOKENS) if self.device.type == "cpu" else tokens
+        """Return how many tokens to read at a time: a CPU is no faster in large batches, and they take memory."""
+        return max(1, tokens // 4) if self.device.type == "cpu" else tokens
 
     def shares(self) -> bool:
         """Whether rows can share what they have in common; ask first with the base switched on."""
