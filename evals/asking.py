@@ -17,7 +17,7 @@ from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
 from evals.reference import answers, spec_of, unanswered
-from evals.scorers.scoring import score_log
+from evals.scorers.scoring import Embeds, score_log
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Asker:
     base_revision: str | None
     progress: Progress | None = None
     should_stop: Callable[[], bool] | None = None
+    embedder: Embeds | None = None
+    """For semantic similarity."""
     findings: list[Finding] = field(default_factory=list[Finding])
     """What was seen while asking."""
     _versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
@@ -185,7 +187,8 @@ class Asker:
 
     def _written(self, path: Path, log: EvalLog, task: Task, before: EvalLog | None = None) -> EvalLog:
         """The log with all its scores, written unless it is as before."""
-        log = score_log(_marked(log, task), task if task.benchmark is None else None, self.plan.metrics)
+        own = task if task.benchmark is None else None
+        log = score_log(_marked(log, task), own, self.plan.metrics, self.embedder)
         if before is None or log.model_dump_json() != before.model_dump_json():
             write_log(path, log)
         return log
