@@ -88,7 +88,7 @@ class Asker:
         prompts = base.samples[: len(asked.samples)] if base is not None else ()
         longest = max((len(prompter.tokenizer.encode(sample.prompt)) + new for sample in prompts), default=1)
         budget = max(1, min(self.plan.batch_tokens, longest * len(asked.samples)) // _AGAIN_BATCHES)
-        with _batches_of(self.executor, budget):
+        with _anew(self.executor, budget):
             return self._answers(asked, asked, side, BASE, None)
 
     def _prompted(self, task: Task, side: str, other: Prompted) -> EvalLog | str | None:
@@ -257,12 +257,14 @@ class Asker:
 
 
 @contextmanager
-def _batches_of(executor: "Executor", budget: int) -> Generator[None]:
-    before, executor.batch_tokens = executor.batch_tokens, budget
+def _anew(executor: "Executor", budget: int) -> Generator[None]:
+    """Batches of another size, and no answer from among those that are kept."""
+    before, kept = executor.batch_tokens, executor.cache
+    executor.batch_tokens, executor.cache = budget, None
     try:
         yield
     finally:
-        executor.batch_tokens = before
+        executor.batch_tokens, executor.cache = before, kept
 
 
 def _finished(path: Path, spec: EvalSpec, adapter_hash: str | None, asked_with: str | None) -> EvalLog | None:
