@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from evals.judge.records import Judgement, write_judgements
 
 from evals.arena.tally import tally, unproven
 from evals.arena.votes import TIE, Ballot, Vote, add_vote, ballots, read_votes
 from evals.errors import LogError
+from evals.judge.records import Judgement, write_judgements
 from evals.log import EvalLog, EvalSpec, Sample, write_log
 
 N = 60
