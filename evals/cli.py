@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | judge")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="run | compare | table | judge | schema")
 
     asking = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
     add_options(asking)
@@ -69,6 +69,9 @@ def _parser() -> _Parser:
     command.add_options(judging)
     judging.add_argument("--json", action="store_true", help="print the results as one JSON document on stdout")
     judging.set_defaults(command=_judge)
+
+    describing = commands.add_parser("schema", help="print what the files of an evaluation hold, as Markdown")
+    describing.set_defaults(command=_schema)
     return parser
 
 
@@ -107,6 +110,12 @@ def _judge(options: argparse.Namespace) -> None:
         results = command.judge(options)
     if results is not None:
         _show(results, "json" if options.json else "rich")
+
+
+def _schema(_: argparse.Namespace) -> None:
+    from evals.schema import to_markdown
+
+    sys.stdout.write(to_markdown())
 
 
 def _show(results: "Results", form: str) -> None:
