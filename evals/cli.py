@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m evals", description="Is a tuned model better than its base, and by how much?")
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="run | compare | table | judge | vote | import | export"
+        title="commands", required=True, metavar="run | compare | table | judge | vote | import | export | schema"
     )
 
     asking = commands.add_parser("run", help="evaluate a base model and its tuned self, and compare them")
@@ -89,6 +89,9 @@ def _parser() -> _Parser:
     export.add_argument("folder", type=Path, metavar="DIR", help="the folder that `run` wrote")
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as samples.parquet")
     export.set_defaults(command=_export)
+
+    describing = commands.add_parser("schema", help="print what the files of an evaluation hold, as Markdown")
+    describing.set_defaults(command=_schema)
     return parser
 
 
@@ -146,6 +149,12 @@ def _export(options: argparse.Namespace) -> None:
 
     rows = to_parquet(options.folder, options.out)
     sys.stdout.write(f"{options.out}: {rows} rows\n")
+
+
+def _schema(_: argparse.Namespace) -> None:
+    from evals.schema import to_markdown
+
+    sys.stdout.write(to_markdown())
 
 
 def _show(results: "Results", form: str) -> None:
