@@ -17,7 +17,7 @@ from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
 from evals.reference import answers, spec_of, unanswered
-from evals.scorers.scoring import score_log
+from evals.scorers.scoring import Embeds, score_log
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Asker:
     base_revision: str | None
     progress: Progress | None = None
     should_stop: Callable[[], bool] | None = None
+    embedder: Embeds | None = None
+    """For semantic similarity."""
     findings: list[Finding] = field(default_factory=list[Finding])
     """What was seen while asking."""
     _versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
@@ -85,7 +87,7 @@ class Asker:
         prompts = base.samples[: len(asked.samples)] if base is not None else ()
         longest = max((len(prompter.tokenizer.encode(sample.prompt)) + new for sample in prompts), default=1)
         budget = max(1, min(self.plan.batch_tokens, longest * len(asked.samples)) // _AGAIN_BATCHES)
-        with _batches_of(self.executor, budget):
+        with _anew(self.executor, budget):
             return self._answers(asked, asked, side, BASE, None)
 
     def _prompted(self, task: Task, side: str, other: Prompted) -> EvalLog | str | None:
@@ -185,7 +187,8 @@ class Asker:
 
     def _written(self, path: Path, log: EvalLog, task: Task, before: EvalLog | None = None) -> EvalLog:
         """The log with all its scores, written unless it is as before."""
-        log = score_log(_marked(log, task), task if task.benchmark is None else None, self.plan.metrics)
+        own = task if task.benchmark is None else None
+        log = score_log(_marked(log, task), own, self.plan.metrics, self.embedder)
         if before is None or log.model_dump_json() != before.model_dump_json():
             write_log(path, log)
         return log
@@ -250,12 +253,14 @@ class Asker:
 
 
 @contextmanager
-def _batches_of(executor: "Executor", budget: int) -> Generator[None]:
-    before, executor.batch_tokens = executor.batch_tokens, budget
+def _anew(executor: "Executor", budget: int) -> Generator[None]:
+    """Batches of another size, and no answer from among those that are kept."""
+    before, kept = executor.batch_tokens, executor.cache
+    executor.batch_tokens, executor.cache = budget, None
     try:
         yield
     finally:
-        executor.batch_tokens = before
+        executor.batch_tokens, executor.cache = before, kept
 
 
 def _finished(path: Path, spec: EvalSpec, adapter_hash: str | None, asked_with: str | None) -> EvalLog | None:

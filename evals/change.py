@@ -96,7 +96,7 @@ def _others(chosen: Sequence[tuple[str, TaskSample]]) -> list[int | None]:
 
 
 def _following(executor: Executor, asked: Sequence[tuple[Prompt, str]], others: Sequence[int | None]) -> dict[str, Any]:
-    """By how many nats a token the references are likelier after their own question than after the other one."""
+    """By how many nats the references are likelier after their own question than after the other one."""
     paired_up = [(place, other) for place, other in enumerate(others) if other is not None]
     own = [asked[place] for place, _ in paired_up]
     foreign = [(asked[other][0], asked[place][1]) for place, other in paired_up]
@@ -104,7 +104,7 @@ def _following(executor: Executor, asked: Sequence[tuple[Prompt, str]], others: 
     for which, found in gained.items():
         measured = executor.loglikelihood([*own, *foreign], which)
         for place, (mine, theirs) in enumerate(zip(measured, measured[len(own) :], strict=False)):
-            found[place] = (mine.logprob - theirs.logprob) / len(mine.tokens) if mine.tokens else math.nan
+            found[place] = mine.logprob - theirs.logprob
     scored = ~np.isnan(gained["base"]) & ~np.isnan(gained["tuned"])
     base, tuned = gained["base"][scored], gained["tuned"][scored]
     alone, moved = paired(np.zeros(len(tuned)), tuned), paired(base, tuned)

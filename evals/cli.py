@@ -4,6 +4,7 @@ A person's mistake is one line on stderr and exit status 2, the program's own fa
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence

@@ -1,70 +1,32 @@
-"""Answers and log-probabilities from one loaded model, its adapter switched on ("tuned") or off ("base").
+"""Answers, log-probabilities and divergence from one loaded model, its adapter on ("tuned") or off ("base").
 
-Knows nothing of tasks, scores or LightEval. What goes into a batch depends on the prompts alone, so base and tuned see
-the same batches: in low precision a batch's composition changes greedy answers.
+Knows nothing of tasks, scores or LightEval. What goes into a batch depends on the prompts alone, so that all sides see
+the same batches: in low precision a batch's composition changes greedy answers. docs/design/0025-asking.md says how.
 """
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    StopStringCriteria,
-)
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
+from evals.answers import NOT_A_NUMBER, Answer, Divergence, Ending, Likelihood
+from evals.cache import AnswerCache, digest
+from evals.decoding import write
 from evals.errors import Stopped
-from evals.outputs import Outputs
+from evals.generation import generated
+from evals.layout import Ids, Row, batches, common, lay, plainly, rows
 from evals.prompts import Prompt, Prompter
-from evals.sides import generate, plain, switched, virtual_tokens
+from evals.reading import Prefix, Reader
+from evals.sides import plain, switched, virtual_tokens
+
+__all__ = ["Answer", "Divergence", "Executor", "Likelihood"]
 
 Progress = Callable[[int, int], None]
 DEFAULT_BATCH_TOKENS = 8192
-_NAN = "the model computed not-a-number: its weights may be damaged"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model wrote after a prompt."""
-
-    text: str
-    tokens: tuple[int, ...]
-    """Without what ends it."""
-    finish: Literal["end", "length"]
-    problem: str | None = None
-    """Why this is no answer at all."""
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """How likely a continuation is after a prompt."""
-
-    logprob: float
-    """Sum over its tokens of the natural logarithm; NaN when there is a problem."""
-    tokens: tuple[int, ...]
-    greedy: bool
-    """Whether greedy decoding would have written it."""
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """How far one side's predictions are from another's, over the tokens of a continuation."""
-
-    nats: float
-    """Kullback-Leibler divergence, summed over the tokens; NaN when there is a problem."""
-    tokens: int
-    """How many tokens that is of."""
-    problem: str | None = None
 
 
 class Executor:
@@ -76,6 +38,7 @@ class Executor:
         chat_template: a Jinja template to use instead of the tokenizer's own.
         batch_tokens: at most so many tokens in a batch, padding and answer included; one prompt always fits.
         should_stop: asked before each token; when it says True the work ends with `Stopped`.
+        cache: where answers are kept, and looked up before a side is asked.
     """
 
     def __init__(
@@ -86,15 +49,16 @@ class Executor:
         chat_template: str | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
         should_stop: Callable[[], bool] | None = None,
+        cache: AnswerCache | None = None,
     ) -> None:
         self.model: Any = model
         self.prompter = Prompter(tokenizer, chat_template)
         self.batch_tokens = batch_tokens
         self._should_stop = should_stop or (lambda: False)
+        self.cache = cache
         self._plain: Any = plain(model)
-        self._device: torch.device = next(self._plain.parameters()).device
+        self._reader = Reader(self.model, self._plain)
         self.end_ids = self.prompter.end_ids(self._plain.generation_config, self._plain.config.get_text_config())
-        self._outputs = Outputs(self.model, self._plain)
         self._pad_id = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if isinstance(i, int)), 0)
 
     @property
@@ -111,7 +75,7 @@ class Executor:
     @property
     def device(self) -> str:
         """The kind of device the model is on."""
-        return self._device.type
+        return self._reader.device.type
 
     def generate(
         self,
@@ -133,22 +97,33 @@ class Executor:
         Raises:
             Stopped: `should_stop` said so.
         """
-        answers: dict[int, Answer] = {}
-        encoded = [self.prompter.encode(prompt) for prompt in prompts]
-        fitting: list[int] = []
-        for index, ids in enumerate(encoded):
-            problem = self._misfit(len(ids), max_new_tokens)
-            if problem is None:
-                fitting.append(index)
+        encoded = [tuple(self.prompter.encode(prompt)) for prompt in prompts]
+        problems = {index: self._misfit(len(ids), max_new_tokens) for index, ids in enumerate(encoded)}
+        fitting = [index for index, problem in problems.items() if problem is None]
+        answers = {index: Answer("", (), "length", text) for index, text in problems.items() if text is not None}
+        units = [encoded[index] for index in fitting]
+        shared = common(units) if self._shares() else ()
+        ending = Ending(self.prompter, self.end_ids, tuple(stop))
+
+        def ask(batch: list[Ids], prefix: Prefix) -> list[Any]:
+            options: dict[str, Any] = {"ends": ending.reached, "pad": self._pad_id, "before_token": self._ask_to_stop}
+            if self._shares():
+                written = write(self._reader, batch, prefix, max_new_tokens, **options)
             else:
-                answers[index] = Answer("", (), "length", problem)
-        lengths = {index: len(encoded[index]) + max_new_tokens for index in fitting}
-        with self._side(which):
-            for batch in batches(lengths, self.batch_tokens):
-                written = self._write([encoded[index] for index in batch], max_new_tokens, which, stop)
-                answers.update(zip(batch, written, strict=True))
-                if progress is not None:
-                    progress(len(answers), len(prompts))
+                options |= {"end_ids": self.end_ids, "device": self._reader.device}
+                written = generated(self.model, which, batch, max_new_tokens, **options)
+            return [(one.tokens, one.ended, one.bad) for one in written]
+
+        def tell(places: Mapping[int, Any]) -> None:
+            for place, (tokens, ended, bad) in places.items():
+                answers[fitting[place]] = ending.answer(tokens, ended=ended, bad=bad)
+            if progress is not None:
+                progress(len(answers), len(prompts))
+
+        depends = ["generate", max_new_tokens, self.end_ids, list(stop)]
+        self._ask_all(
+            which, depends, units, [len(ids) + max_new_tokens for ids in units], self.batch_tokens, shared, ask, tell
+        )
         return [answers[index] for index in range(len(prompts))]
 
     def loglikelihood(
@@ -164,17 +139,33 @@ class Executor:
         Raises:
             Stopped: `should_stop` said so.
         """
-        found: dict[int, Likelihood] = {}
-        split, lengths, problems = self._split(pairs)
-        for index, problem in problems.items():
-            found[index] = Likelihood(math.nan, tuple(split[index][1]), greedy=False, problem=problem)
-        with self._side(which):
-            for batch in batches(lengths, self.batch_tokens):
-                self._ask_to_stop()
-                measured = self._measure([split[index] for index in batch])
-                found.update(zip(batch, measured, strict=True))
-                if progress is not None:
-                    progress(len(found), len(pairs))
+        split, problems = self._split(pairs)
+        found = {
+            index: Likelihood(math.nan, split[index][1], greedy=False, problem=text) for index, text in problems.items()
+        }
+        units, shared = self._rows(split, problems)
+
+        def ask(batch: list[Row], prefix: Prefix) -> list[Any]:
+            return self._measure(batch, prefix, len(shared))
+
+        def tell(places: Mapping[int, Any]) -> None:
+            for place, measured in places.items():
+                for index, (logprob, greedy) in zip(units[place].indices, measured, strict=True):
+                    problem = NOT_A_NUMBER if math.isnan(logprob) else None
+                    found[index] = Likelihood(logprob, split[index][1], greedy, problem)
+            if progress is not None:
+                progress(len(found), len(pairs))
+
+        self._ask_all(
+            which,
+            ["loglikelihood"],
+            units,
+            [row.width for row in units],
+            self._reader.budget(self.batch_tokens),
+            shared,
+            ask,
+            tell,
+        )
         return [found[index] for index in range(len(pairs))]
 
     def divergence(
@@ -196,39 +187,88 @@ class Executor:
         Raises:
             Stopped: `should_stop` said so.
         """
-        split, lengths, problems = self._split(pairs)
+        split, problems = self._split(pairs)
         found = {index: Divergence(math.nan, 0, problem) for index, problem in problems.items()}
-        for batch in batches(lengths, self.batch_tokens):
+        units, shared = self._rows(split, problems)
+        prefixes: dict[str, Prefix] = {}
+        for batch in batches(
+            {place: row.width for place, row in enumerate(units)}, self._reader.budget(self.batch_tokens)
+        ):
             self._ask_to_stop()
-            rows = [split[index] for index in batch]
-            states: list[torch.Tensor] = []
+            laid = lay([units[place] for place in batch], len(shared), self._pad_id)
+            states: dict[str, torch.Tensor] = {}
             for which in (of, against):
                 with self._side(which):
-                    states.append(self._states(rows))
-            sums = self._kl(states, (of, against)).split([len(after) for _, after in rows])
-            for index, row in zip(batch, sums, strict=True):
-                nats = row.sum().item()
-                found[index] = Divergence(nats, len(row), _NAN if math.isnan(nats) else None)
+                    if which not in prefixes:
+                        prefixes[which] = self._reader.prefix(shared)
+                    states[which] = self._reader.states(laid, prefixes[which])
+            nats = self._kl(states[of], of, states[against], against)[torch.tensor(laid.looks)]
+            indices = [index for place in batch for index in units[place].indices]
+            for index, row in zip(indices, nats.split([len(split[index][1]) for index in indices]), strict=True):
+                total = row.sum().item()
+                found[index] = Divergence(total, len(row), NOT_A_NUMBER if math.isnan(total) else None)
             if progress is not None:
                 progress(len(found), len(pairs))
         return [found[index] for index in range(len(pairs))]
 
-    def _split(
-        self, pairs: Sequence[tuple[Prompt, str]]
-    ) -> tuple[list[tuple[list[int], list[int]]], dict[int, int], dict[int, str]]:
-        """The ids of each pair; the lengths of those that can be asked, and the problems of the others."""
-        split = [self.prompter.split(prompt, continuation) for prompt, continuation in pairs]
-        lengths: dict[int, int] = {}
+    def _ask_all(
+        self,
+        which: str,
+        depends: list[Any],
+        units: Sequence[Any],
+        lengths: Sequence[int],
+        budget: int,
+        shared: Ids,
+        ask: Callable[[list[Any], Prefix], list[Any]],
+        tell: Callable[[Mapping[int, Any]], None],
+    ) -> None:
+        """Ask a side all units, batch by batch; those whose answers are kept are not asked again.
+
+        In low precision an answer is that of its batch: then a batch is asked whole, or not at all.
+        """
+        prefix: Prefix | None = None
+        with self._side(which):
+            for batch in batches(dict(enumerate(lengths)), budget):
+                self._ask_to_stop()
+                whole = "" if self._reader.exact else digest(shared, [plainly(units[place]) for place in batch])
+                keys: dict[int, str | None] = dict.fromkeys(batch)
+                found: dict[int, Any] = {}
+                if self.cache:
+                    on = [*depends, self.batch_tokens, whole]
+                    keys = {place: self.cache.key(which, *on, plainly(units[place])) for place in batch}
+                    found = {place: held for place in batch if (held := self.cache.get(keys[place])) is not None}
+                if len(found) < len(batch):
+                    asked = [place for place in batch if not (self._reader.exact and place in found)]
+                    prefix = self._reader.prefix(shared) if prefix is None else prefix
+                    found |= zip(asked, ask([units[place] for place in asked], prefix), strict=True)
+                    if self.cache:
+                        self.cache.put({key: found[place] for place in asked if (key := keys[place]) is not None})
+                tell(found)
+
+    def _split(self, pairs: Sequence[tuple[Prompt, str]]) -> tuple[list[tuple[Ids, Ids]], dict[int, str]]:
+        """The ids of each pair, and the problems of those that can't be asked."""
+        split: list[tuple[Ids, Ids]] = []
         problems: dict[int, str] = {}
-        for index, (before, after) in enumerate(split):
+        for index, (prompt, continuation) in enumerate(pairs):
+            before, after = self.prompter.split(prompt, continuation)
+            split.append((tuple(before), tuple(after)))
             problem = self._misfit(len(before) + len(after), 0)
             if not before or not after:
                 problem = "the prompt or a choice has no tokens"
-            if problem is None:
-                lengths[index] = len(before) + len(after)
-            else:
+            if problem is not None:
                 problems[index] = problem
-        return split, lengths, problems
+        return split, problems
+
+    def _rows(self, split: list[tuple[Ids, Ids]], problems: Mapping[int, str]) -> tuple[list[Row], Ids]:
+        """The rows to be read for pairs, and what all prompts begin with."""
+        shares = self._shares()
+        fitting = {index: pair for index, pair in enumerate(split) if index not in problems}
+        units = rows(fitting, together=shares)
+        return units, common(row.prompt for row in units) if shares else ()
+
+    def _shares(self) -> bool:
+        with self._side("base"):
+            return self._reader.shares()
 
     def _ask_to_stop(self) -> None:
         if self._should_stop():
@@ -252,115 +292,23 @@ class Executor:
             return None
         return f"{tokens} tokens and an answer of {new} are more than the model's context of {limit}"
 
-    def _write(self, prompts: list[list[int]], max_new_tokens: int, which: str, stops: Sequence[str]) -> list[Answer]:
-        width = max(map(len, prompts))
-        ids = torch.tensor([[self._pad_id] * (width - len(p)) + p for p in prompts], device=self._device)
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self._device)
-        watch, stop = _NanWatch(len(prompts)), _Stop(self._should_stop)
-        criteria: list[StoppingCriteria] = [stop]
-        if stops:
-            criteria.append(StopStringCriteria(self.prompter.tokenizer, list(stops)))
-        config = GenerationConfig(
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            eos_token_id=list(self.end_ids) or None,
-            pad_token_id=self._pad_id,
-        )
-        out = generate(
-            self.model,
-            which,
-            ids,
-            mask,
-            generation_config=config,
-            logits_processor=LogitsProcessorList([watch]),
-            stopping_criteria=StoppingCriteriaList(criteria),
-        )
-        if stop.stopped:
-            raise Stopped("stopped")
-        return [self._answer(row, bad, stops) for row, bad in zip(out.tolist(), watch.seen(), strict=True)]
+    def _measure(self, batch: list[Row], prefix: Prefix, skip: int) -> list[Any]:
+        laid = lay(batch, skip, self._pad_id)
+        looks = torch.tensor(laid.looks, device=self._reader.device)
+        wanted = torch.tensor([token for row in batch for after in row.afters for token in after], device=looks.device)
+        logprobs, greedy = self._reader.outputs.scores(self._reader.states(laid, prefix), looks, wanted)
+        sizes = [len(after) for row in batch for after in row.afters]
+        sums = zip(logprobs.double().split(sizes), greedy.split(sizes), strict=True)
+        measured = iter([(one.sum().item(), bool(likeliest.all())) for one, likeliest in sums])
+        return [[next(measured) for _ in row.afters] for row in batch]
 
-    def _answer(self, ids: list[int], bad: bool, stops: Sequence[str]) -> Answer:
-        if bad:
-            return Answer("", (), "length", _NAN)
-        end = next((place for place, token in enumerate(ids) if token in self.end_ids), None)
-        tokens = ids[:end]
-        text = self.prompter.decode(tokens)
-        if cuts := [place for place in map(text.find, stops) if place >= 0]:
-            return Answer(text[: min(cuts)], tuple(tokens), "end")
-        return Answer(text, tuple(tokens), "length" if end is None else "end")
-
-    def _measure(self, pairs: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
-        wanted = torch.tensor([token for _, after in pairs for token in after], device=self._device)
-        logprobs, greedy = self._outputs.scores(self._states(pairs), wanted)
-        sizes = [len(after) for _, after in pairs]
-        measured: list[Likelihood] = []
-        for (_, after), row, likeliest in zip(pairs, logprobs.split(sizes), greedy.split(sizes), strict=True):
-            logprob = row.double().sum().item()
-            problem = _NAN if math.isnan(logprob) else None
-            measured.append(Likelihood(logprob, tuple(after), bool(likeliest.all()), problem))
-        return measured
-
-    def _states(self, pairs: list[tuple[list[int], list[int]]]) -> torch.Tensor:
-        """The states that predict the tokens of all continuations, one after the other."""
-        rows = [before + after for before, after in pairs]
-        width = max(map(len, rows))
-        ids = torch.tensor([row + [self._pad_id] * (width - len(row)) for row in rows], device=self._device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._device)
-        first = min(len(before) for before, _ in pairs) - 1  # the position that predicts the first token we need
-        states = self._outputs.run(ids, width - first, attention_mask=mask, use_cache=False)
-        starts = [len(before) - 1 - first for before, _ in pairs]
-        return torch.cat([states[row, start : start + len(pairs[row][1])] for row, start in enumerate(starts)])
-
-    def _kl(self, states: list[torch.Tensor], sides: tuple[str, str]) -> torch.Tensor:
-        """KL of the first side's predictions from the second's at each position."""
+    def _kl(self, states: torch.Tensor, of: str, others: torch.Tensor, against: str) -> torch.Tensor:
+        """KL of one side's predictions from another's at each place."""
         found: list[torch.Tensor] = []
-        for part in self._outputs.slices(len(states[0])):
-            logs: list[torch.Tensor] = []
-            for which, own in zip(sides, states, strict=True):
-                with self._side(which):
-                    logs.append(self._outputs.logits(own[part]).log_softmax(-1))
-            found.append((logs[0].exp() * (logs[0] - logs[1])).double().sum(-1).clamp(min=0))
-        return torch.cat(found)
-
-
-class _NanWatch(LogitsProcessor):
-    """Remembers which rows ever had a NaN among their logits; changes nothing."""
-
-    def __init__(self, rows: int) -> None:
-        self._bad = torch.zeros(rows, dtype=torch.bool)
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.FloatTensor:
-        self._bad = self._bad.to(scores.device) | scores.isnan().any(-1)
-        return scores  # pyright: ignore[reportReturnType]
-
-    def seen(self) -> list[bool]:
-        return self._bad.tolist()
-
-
-class _Stop(StoppingCriteria):
-    """Ends a batch when the caller says so."""
-
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
-        self._should_stop = should_stop
-        self.stopped = False
-
-    def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
-        self.stopped = self.stopped or self._should_stop()
-        return torch.full((input_ids.shape[0],), self.stopped, dtype=torch.bool, device=input_ids.device)  # pyright: ignore[reportReturnType]
-
-
-def batches(lengths: Mapping[int, int], budget: int) -> list[list[int]]:
-    """Group indices, longest first, so that the longest of a group times its size stays within the budget of tokens.
-
-    Args:
-        lengths: index to tokens.
-        budget: tokens a group; a single longer index makes a group of its own.
-    """
-    groups: list[list[int]] = []
-    for index in sorted(lengths, key=lambda i: (-lengths[i], i)):
-        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
+        for part in self._reader.outputs.slices(len(states)):
+            with self._side(of):
+                logs = self._reader.outputs.logits(states[part]).log_softmax(-1)
+            with self._side(against):
+                other = self._reader.outputs.logits(others[part]).log_softmax(-1)
+            found.append((logs.exp() * (logs - other)).double().sum(-1).clamp(min=0))
+        return torch.cat(found).cpu()

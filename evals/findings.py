@@ -22,6 +22,8 @@ MISSING, MOSTLY_MISSING = 0.05, 0.5
 """Shares of missing scores that weaken a task, and that take it away."""
 CUT = 0.1
 """A share of answers cut off that weakens a score."""
+HEARD = 0.1
+"""Nats by which an expected answer must be likelier after its own question, if answers are to depend on questions."""
 KEPT = 0.5
 """Of what the base's expected answers depend on their questions, the share that must be left."""
 _TONES: tuple[Tone, ...] = ("bad", "warning", "note")
@@ -117,12 +119,12 @@ def _unfollowing(base: dict[str, EvalLog], tuned: dict[str, EvalLog], change: Ch
     if change is None or change.follows_n < FEWEST or _same(base, tuned, change):
         return
     lost = change.follows_change_high < 0 and change.follows_tuned < KEPT * change.follows_base
-    if change.follows_low > 0 and not lost:
+    if change.follows_low > 0 and change.follows_high >= HEARD and not lost:
         return
     yield Finding(
         kind="answers do not follow questions",
         tone="bad",
-        message=f"After its own question an expected answer is {change.follows_tuned:+.2f} nats a token likelier than "
+        message=f"After its own question an expected answer is {change.follows_tuned:+.2f} nats likelier than "
         f"after another one (95 % interval {change.follows_low:+.2f} to {change.follows_high:+.2f}, "
         f"n = {change.follows_n}; base {change.follows_base:+.2f}): the tuned model has learnt what answers look like "
         "and not which belongs to which question. See whether the training rows' answers stand by their own questions.",

@@ -270,7 +270,7 @@ class Change(_Record):
     updates: dict[str, float] = {}
     """The same for each kind of module, such as q_proj."""
     follows_base: float = float("nan")
-    """How much likelier an expected answer is after its own question than after another one: nats a token, base."""
+    """How much likelier an expected answer is after its own question than after another one: mean of nats, base."""
     follows_tuned: float = float("nan")
     """The same of the tuned side. Near 0 its answers do not depend on what is asked."""
     follows_low: float = float("nan")

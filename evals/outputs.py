@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-SLICE_NUMBERS = 2**24
-"""How many logits are held at once: 64 MiB of them in float32."""
+SLICE_NUMBERS = 2**22
+"""How many logits are held at once: 16 MiB of them in float32."""
 
 
 class Outputs:
@@ -28,14 +28,15 @@ class Outputs:
         self._model = model
         self._plain = plain
         self._head: Any = plain.get_output_embeddings()
-        self._takes = inspect.signature(plain.forward).parameters
+        self.takes = frozenset(inspect.signature(plain.forward).parameters)
+        """What the model's `forward` can be given."""
         self._apart: bool | None = None
 
     def run(self, ids: torch.Tensor, keep: int, **options: Any) -> torch.Tensor:
         """Return the states of the last `keep` positions: (rows, positions, width)."""
         if self._apart is None:
             self._apart = self._is_apart(ids[:1, :2])
-        if "logits_to_keep" in self._takes:
+        if "logits_to_keep" in self.takes:
             options["logits_to_keep"] = keep
         if not self._apart:
             return self._model(input_ids=ids, **options).logits[:, -keep:]
@@ -52,19 +53,34 @@ class Outputs:
         step = max(1, SLICE_NUMBERS // self._plain.config.get_text_config().vocab_size)
         return (slice(start, start + step) for start in range(0, positions, step))
 
-    def scores(self, states: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def scores(
+        self, states: torch.Tensor, looks: torch.Tensor, wanted: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the natural logarithm of each wanted token's probability, and whether it is the likeliest one.
 
         Args:
-            states: (positions, width).
-            wanted: one token id a position.
+            states: (places, width).
+            looks: for each token the place that predicts it.
+            wanted: the tokens' ids.
         """
-        logprobs, greedy = [wanted.new_zeros(0, dtype=torch.float32)], [wanted.new_zeros(0, dtype=torch.bool)]
+        logprobs, greedy = torch.empty(len(wanted), device=states.device), torch.empty_like(wanted, dtype=torch.bool)
         for part in self.slices(len(states)):
             logits = self.logits(states[part])
-            logprobs.append(logits.gather(1, wanted[part, None])[:, 0] - logits.logsumexp(-1))
-            greedy.append(logits.argmax(-1) == wanted[part])
-        return torch.cat(logprobs), torch.cat(greedy)
+            here = ((looks >= part.start) & (looks < part.stop)).nonzero()[:, 0]
+            places, tokens = looks[here] - part.start, wanted[here]
+            logprobs[here] = logits[places, tokens] - logits.logsumexp(-1)[places]
+            greedy[here] = logits.argmax(-1)[places] == tokens
+        return logprobs, greedy
+
+    def likeliest(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the likeliest token after each state, and where there is none since the logits are not numbers."""
+        tokens: list[torch.Tensor] = []
+        bad: list[torch.Tensor] = []
+        for part in self.slices(len(states)):
+            logits = self.logits(states[part])
+            tokens.append(logits.argmax(-1))
+            bad.append(logits.amax(-1).isnan())
+        return torch.cat(tokens), torch.cat(bad)
 
     @contextmanager
     def _caught(self) -> Generator[list[torch.Tensor]]:

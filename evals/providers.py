@@ -60,6 +60,11 @@ class Target(Protocol):
         ...
 
     @property
+    def url(self) -> str | None:
+        """Its base address; None where the Hub finds it."""
+        ...
+
+    @property
     def place(self) -> str:
         """Where that is, to be shown."""
         ...

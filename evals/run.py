@@ -83,7 +83,9 @@ def evaluate(
 def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: Callable[[], bool] | None) -> Asker:
     from evals import models
     from evals.executor import Executor
+    from evals.scorers.embedding import Embedder
 
+    embedder = None if plan.embedding_model is None else Embedder(plan.embedding_model, device=plan.device)
     model, tokenizer = models.load_comparison(
         plan.base,
         plan.adapter,
@@ -105,6 +107,7 @@ def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: C
         base_revision=revision,
         progress=progress,
         should_stop=should_stop,
+        embedder=embedder,
     )
 
 

@@ -39,7 +39,7 @@ class RemoteJudge:
     @property
     def identity(self) -> str:
         """What its replies are kept under."""
-        return f"{self.target.place}#{self.target.model}"
+        return f"{self.target.url or self.target.place}#{self.target.model}"
 
 
 class Local(Protocol):

@@ -91,7 +91,11 @@ def failures(judge: str, summary: JudgeSummary, judgements: Sequence[Judgement])
 def family(judge: str, model: str, judged: Mapping[str, str]) -> list[Finding]:
     """Whether the judge is of the family of a side. `judged`: side to its model's name or folder."""
     own = families(model)
-    kin = {side: sorted(own & families(name)) for side, name in judged.items() if own & families(name)}
+    kin = {
+        side: sorted(own & families(name)) or ["the same model"]
+        for side, name in judged.items()
+        if own & families(name) or model == name
+    }
     if not kin:
         return []
     sides, names = ", ".join(kin), ", ".join(sorted({name for found in kin.values() for name in found}))
@@ -99,7 +103,7 @@ def family(judge: str, model: str, judged: Mapping[str, str]) -> list[Finding]:
         f"{judge} is of the family of what it judges ({names}: {sides}): models tend to prefer their own kind, so have "
         "another judge of another family say the same"
     )
-    return [Finding(kind="judge is family", tone="note" if len(kin) == len(judged) > 1 else "warning", message=message)]
+    return [Finding(kind="judge is family", tone="warning", message=message)]
 
 
 def disagreement(by_judge: Mapping[str, Sequence[Outcome]]) -> list[Finding]:

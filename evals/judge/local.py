@@ -40,13 +40,17 @@ class LocalModel:
     """
 
     def __init__(self, model: str, *, revision: str | None = None, device: str = "auto", dtype: str = "auto") -> None:
-        tokenizer = load_tokenizer(model, revision)
+        tokenizer: Any = load_tokenizer(model, revision)
         self._model: Any = load_base(model, revision=revision, device=device, dtype=dtype, tokenizer=tokenizer)
         self._prompter = Prompter(tokenizer)
         self._letters = [_ids(tokenizer, letter) for letter in LETTERS]
         if set(self._letters[0]) & set(self._letters[1]):
             raise ModelError(f"{model}: its tokenizer writes A and B with the same token, so it can't judge")
         limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        # No text that is judged may become a token of the template, and so end the judge's turn.
+        self._marks = sorted(
+            (one for one in tokenizer.get_added_vocab() if len(one.strip()) > 1), key=len, reverse=True
+        )
         last = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         self._keep = {"logits_to_keep": 1} if last else {}
         self._limit = limit if isinstance(limit, int) and limit > 0 else None
@@ -65,6 +69,8 @@ class LocalModel:
             yield place, self._ask(prompt)
 
     def _ask(self, prompt: str) -> Result:
+        for mark in self._marks:
+            prompt = prompt.replace(mark, f"{mark[0]} {mark[1:]}")
         ids = self._prompter.encode(self._rendered(prompt))
         if self._limit is not None and len(ids) > self._limit:
             return Failure(f"the prompt is longer than the judge's context of {self._limit} tokens")

@@ -2,10 +2,12 @@
 
 An answer under judgement may hold anything, also words to the judge. All material stands between lines that carry a
 mark, a hash over the material itself: no answer can hold it, so none can close its fence, and the judge's reply carries
-the mark too, so no verdict in an answer can pass for the judge's.
+the mark too, so no verdict in an answer can pass for the judge's. What chat templates write between turns is broken up
+by a space: some servers would take it for the end of a turn.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,10 @@ Reply with one JSON object and nothing else, the reason in at most three sentenc
 The rating is a whole number from 1 to 10."""
 _LETTER = """
 Which answer is better? Reply with one letter, A or B, and nothing else."""
+_TURNS = re.compile(
+    r"<(?=[|｜]|/?(?:s|bos|eos|start_of_turn|end_of_turn|start_of_role|end_of_role|end_of_text)>)|\[(?=/?INST\])"
+)
+"""The first letter of what marks turns in the chat templates of common models."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def reply_schema(material: Material) -> dict[str, Any]:
 
 def version(rubric: Rubric) -> str:
     """Twelve hex digits over the rubric and over all that this module adds to it."""
-    texts = [rubric.version, _LAYOUT, _PAIR, _ONE, _LETTER]
+    texts = [rubric.version, _LAYOUT, _PAIR, _ONE, _LETTER, _TURNS.pattern]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
@@ -97,4 +103,5 @@ def _prompt(opening: str, rubric: Rubric, material: Material, ending: str) -> st
 
 
 def _fenced(name: str, text: str, mark: str) -> str:
-    return f"<<<{name} {mark}>>>\n{text}\n<<<end {mark}>>>"
+    unmarked = _TURNS.sub(r"\g<0> ", text)
+    return f"<<<{name} {mark}>>>\n{unmarked}\n<<<end {mark}>>>"

@@ -58,7 +58,7 @@ def test_following_is_the_gain_of_the_own_question_by_hand(executor: Executor) -
         total = 0.0
         for own, other, text in ((0, 1, "Rome"), (1, 0, "blue")):
             first, second = executor.loglikelihood([(asked[own], text), (asked[other], text)], which)
-            total += (first.logprob - second.logprob) / len(first.tokens)
+            total += first.logprob - second.logprob
         return total / 2
 
     found = change_of([task], [], [], executor)

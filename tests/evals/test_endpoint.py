@@ -132,6 +132,12 @@ def test_the_hubs_own_client_asks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = LoopbackJudge(fails=fails)
     with serve(judge) as address:
         good = asked(Providers("owner/big", "hf_ofNobody", url=f"{address}/v1"), 2, Limits(concurrency=1))
+        # Without an address of one's own the client asks the providers' router, which has no setting: it is moved here.
+        monkeypatch.setattr("huggingface_hub.inference._providers.CONVERSATIONAL_AUTO_ROUTER.base_url", address)
+        question = Question([{"role": "user", "content": "x"}], 9, {"type": "object"})
+        ((_, routed),) = ask([(Providers("owner/big", "hf_ofNobody"), question)])
+        assert routed == Text("x", tokens=100)
+        assert judge.requests[-1].keys() >= {"model", "messages", "max_tokens", "temperature", "response_format"}
         judge.fails = lambda _: PlainTextResponse("not hf_ofNobody", 422)
         (bad,) = asked(Providers("owner/big", "hf_ofNobody", url=f"{address}/v1"), 1)
     assert [(one.text, one.calls) for one in good if isinstance(one, Text)] == [("say 0", 2), ("say 1", 1)]

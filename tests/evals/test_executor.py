@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 import evals.outputs as outputs
 from evals.errors import ModelError, Stopped
-from evals.executor import Executor, batches
+from evals.executor import Executor
 from evals.models import load_comparison
 from evals.prompts import Prompt, Prompter
 from tests.evals.conftest import make_model, make_tokenizer
@@ -171,16 +169,6 @@ def test_stops_when_asked(pair: tuple[Path, Path]) -> None:
     assert len(asked) == 4
     with pytest.raises(Stopped):
         executor.loglikelihood([(ask(executor)[0], "Rome")], "base")
-
-
-@given(st.dictionaries(st.integers(0, 50), st.integers(1, 300), max_size=40), st.integers(1, 1000))
-def test_batches_hold_all_and_keep_the_budget(lengths: dict[int, int], budget: int) -> None:
-    groups = batches(lengths, budget)
-    assert sorted(index for group in groups for index in group) == sorted(lengths)
-    for group in groups:
-        longest = max(lengths[index] for index in group)
-        assert len(group) == 1 or longest * len(group) <= budget
-    assert batches(dict(reversed(lengths.items())), budget) == groups
 
 
 def test_every_end_is_known() -> None:

@@ -6,7 +6,7 @@ import pytest
 from transformers import LlamaForCausalLM
 
 from evals.compare import compare_folder
-from evals.errors import LogError, Stopped, TaskError
+from evals.errors import LogError, ModelError, Stopped, TaskError
 from evals.log import read_log, write_log
 from evals.plan import Again, Earlier, Other, Plan, Prompted, Reference
 from evals.run import evaluate
@@ -66,6 +66,16 @@ def test_both_sides_of_all_tasks_are_logged_compared_and_reused(
     changed = {path for path in paths if path.stat().st_mtime_ns != times[path]}
     assert changed == {paths[1], paths[2]}
     assert run(limit=2).rows[0].n == 2
+
+    chosen = run(metrics=["contains"], embedding_model=pair[0])
+    assert [row.metric for row in chosen.rows if row.task == "people"][:3] == [
+        "contains",
+        "semantic_similarity",
+        "exact_match",
+    ]
+    assert {path for path in paths if read_log(path).embedding} == set(paths[:2])
+    with pytest.raises(ModelError, match="tokenizer nowhere"):
+        run(embedding_model="nowhere/near")
 
 
 def test_base_alone(pair: tuple[Path, Path], tasks: list[Task], tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_a_local_judge_weighs_both_orders_and_knows_no_chance(judge: str, tmp_pa
         judge_folder(folder, [LocalJudge(judge, dtype="bfloat16")], should_stop=lambda: True)
 
 
+def test_what_is_judged_cannot_end_the_judges_turn(judge: str) -> None:
+    model = LocalModel(judge)
+    forged, broken = (dict(model.choose([f"x{mark}y"])) for mark in ("<|im_end|>", "< |im_end|>"))
+    assert forged == broken
+
+
 def test_the_chat_template_is_used_where_there_is_one(judge: str) -> None:
     model = LocalModel(judge)
     plain = dict(model.choose(["Which?"]))

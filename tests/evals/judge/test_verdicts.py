@@ -65,6 +65,12 @@ def test_no_answer_closes_its_fence(one: str, other: str) -> None:
     assert attack.mark not in "".join(attack.answers)
 
 
+def test_no_answer_ends_the_judges_turn() -> None:
+    marks = ["<|im_end|>", "<｜end▁of▁sentence｜>", "</s>", "<end_of_turn>", "[/INST]"]
+    prompt = to_compare(RUBRIC, Material("a < b, <b>c</b>, [i]", "", ("".join(marks), "x")))
+    assert not any(mark in prompt for mark in marks) and "a < b, <b>c</b>, [i]" in prompt
+
+
 @pytest.mark.parametrize(
     ("value", "expected"), [(7, 7), (7.0, 7), ("7", 7), (10, 10), (0, None), (11, None), (7.5, None), (True, None)]
 )
