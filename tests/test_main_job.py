@@ -62,7 +62,7 @@ def test_leaves_the_files_of_the_contract(main_job: MainJob) -> None:
     for name in FILES:
         assert (run.path / name).is_file(), name
     for task in (*GAIN, "known_facts"):
-        for side in SIDES:
+        for side in SIDES if task in GAIN else SIDES[:3]:
             log = json.loads((run.evals / task / f"{side}.json").read_text())
             assert all(sample["scores"] for sample in log["samples"])
     with (run.path / "table.csv").open() as file:

@@ -230,8 +230,19 @@ def _changed(change: Change) -> str:
         f"{100 * change.identical:.0f} % of {change.answers:,} answers identical" if change.answers else "",
         f"KL {change.kl:.2g} nats a token" if math.isfinite(change.kl) else "",
         f"update norm {change.update_norm:.2g}" if math.isfinite(change.update_norm) else "",
+        _followed(change),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _followed(change: Change) -> str:
+    """How far the answers depend on their questions, before and after."""
+    if not math.isfinite(change.follows_base + change.follows_tuned):
+        return ""
+    before, after = f"{change.follows_base:+.2g}", f"{change.follows_tuned:+.2g}"
+    return (
+        f"an expected answer is likelier after its own question than after another by {before} → {after} nats a token"
+    )
 
 
 def _judge(one: JudgeSummary) -> str:

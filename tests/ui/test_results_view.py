@@ -118,7 +118,8 @@ def test_findings_change_and_judges_are_told() -> None:
         results(
             row("t", 0.5, "better"),
             findings=(Finding(kind="answers cut off", tone="warning", message="Half.", task="t"),),
-            change=Change(identical=0.12, answers=300, kl=0.8, kl_tokens=900, update_norm=0.02),
+            change=Change(identical=0.12, answers=300, kl=0.8, kl_tokens=900, update_norm=0.02, follows_base=0.5,
+                          follows_tuned=2.0),
             judges=(
                 JudgeSummary(judge="m at h", kind="pairwise", n=90, missing=10, wins=50, losses=30, ties=10, flips=0.2,
                              controlled=0.6, controlled_low=0.5, controlled_high=0.7, calls=180, cost=0.25),
@@ -126,7 +127,9 @@ def test_findings_change_and_judges_are_told() -> None:
         )
     )  # fmt: skip
     assert [(one.title, one.message, one.tone) for one in view.findings] == [("Answers cut off on t", "Half.", "warn")]
-    assert view.change == "12 % of 300 answers identical, KL 0.8 nats a token, update norm 0.02"
+    assert view.change == "12 % of 300 answers identical, KL 0.8 nats a token, update norm 0.02, an expected " + (
+        "answer is likelier after its own question than after another by +0.5 → +2 nats a token"
+    )
     assert view.judges == (
         "m at h: 90 judged, Tuned preferred 50 times, Base 30 times, 10 ties, 10 missing, order changed the verdict in "
         "20 %, at equal length it would win 60 % (50 to 70), 180 calls for 0.25",
