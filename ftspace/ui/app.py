@@ -4,6 +4,7 @@ Run it: `python app.py`. A reload, a second browser or a new app process show th
 """
 
 import json
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,13 +119,11 @@ class Page:
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
-        everything += [*self.door.outputs, *self.sharing.outputs]
+        everything += [choose.opened, *self.door.outputs, *self.sharing.outputs]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
-        self.blocks.load(self._open, None, everything, **_PRIVATE).then(
-            None, self.run_id, None, js=_FOLLOW, **_PRIVATE
-        ).then(choose.look_anew, choose.inputs, choose.looked, **_PRIVATE)
+        self.blocks.load(self._open, None, everything, **_PRIVATE).then(None, self.run_id, None, js=_FOLLOW, **_PRIVATE)
         self.look.click(
             self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="multiple", **_PRIVATE
         )
@@ -159,7 +158,7 @@ class Page:
         origin_run = self.desk.find(origin, visitor) if origin else None
         self.desk.look_after(warm=visitor.may_start)
         page = self._page(run, origin_run.id if origin_run else "", visitor)
-        return {**page, self.notice: markup.note(lost, "bad")}
+        return {**page, self.choose.opened: secrets.token_hex(4), self.notice: markup.note(lost, "bad")}
 
     def _page(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
         return {

@@ -48,7 +48,9 @@ class Choose:
         default = default_config()
         gr.HTML(markup.heading("What do you want to tune?", "A model to start from, and conversations to learn from."))
         self.fixed = gr.HTML()
-        self.about, self.review, self.open = (gr.Textbox(visible=False) for _ in range(3))
+        self.about, self.review, self.open, self._filled = (gr.Textbox(visible=False) for _ in range(4))
+        self.opened = gr.Textbox(visible="hidden")
+        """Differs at each opening of the page; its change is the first look, in one line with the later ones."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self.model = gr.Dropdown(
@@ -101,12 +103,12 @@ class Choose:
         self._fields |= {"origin": origin, "system_prompt": system}
         self.said = [self._fields[name] for name in NAMES]
         """The widgets of the choice, in the order of `choice.NAMES`."""
-        self.inputs = [run_id, self.open, *self._review.place, *self._lab.place, *self.said]
+        self.inputs = [run_id, self.open, *self._review.place, *self._lab.place, self.opened, self._filled, *self.said]
         """What a look at the choice needs: the open run and tab, where its tabs are, and the choice."""
         mapping = self._mapping
         self.looked: list[Any] = [
-            self.rows, self.look_tabs, self.open, self.about, self.review, *mapping.outputs, *self._checks.outputs,
-            *self._checks.switches.values(), *self._lab.outputs, *self._review.outputs,
+            self.rows, self.look_tabs, self.open, self.about, self._filled, self.review, *mapping.outputs,
+            *self._checks.outputs, *self._checks.switches.values(), *self._lab.outputs, *self._review.outputs,
         ]  # fmt: skip
         self.outputs: list[Any] = [
             self.fixed, self.upload, self.go_on, self.earlier, self.runs, mapping.editor, mapping.more,
@@ -114,7 +116,7 @@ class Choose:
         ]  # fmt: skip
         picked: list[Any] = [mapping.inputs[name] for name in PICKED]
         gr.on(
-            [self.model.change, self.dataset.change, *(one.input for one in picked)],
+            [self.opened.change, self.model.change, self.dataset.change, *(one.input for one in picked)],
             self.look, self.inputs, self.looked, **_LATEST,
         )  # fmt: skip
         typed = [one.change for one in mapping.texts]
@@ -168,15 +170,13 @@ class Choose:
             self.runs: markup.runs(self._desk.lines(visitor), self._desk.shown(visitor)) if listed else "",
         }
 
-    def look_anew(self, request: gr.Request, *sent: Any) -> Updates:
-        """A page's first look."""
-        return self.look(request, *sent, anew=True)
-
-    def look(self, request: gr.Request, *sent: Any, typing: bool = False, anew: bool = False) -> Updates:
+    def look(self, request: gr.Request, *sent: Any, typing: bool = False) -> Updates:
         """All that follows from the choice: the rows, how they are read, and the tab that is open."""
+        opened, filled = sent[-len(NAMES) - 2 : -len(NAMES)]
         said = Choice.of(sent[-len(NAMES) :])
         choice = said.settled()
-        updates: Updates = {self.about: choice.dataset}
+        anew = opened != filled or choice != said
+        updates: Updates = {self.about: choice.dataset, self._filled: opened}
         if choice != said:
             updates |= {
                 **self._checks.cleared(),
@@ -185,7 +185,7 @@ class Choose:
             }
         try:
             with self._desk.answering(request, "look") as visitor:
-                return updates | self._look_at(choice, visitor, sent, typing=typing, anew=anew or choice != said)
+                return updates | self._look_at(choice, visitor, sent, typing=typing, anew=anew)
         except FtspaceError as error:
             trouble = markup.note(str(error), "bad")
             return updates | {self.rows: trouble, **self._mapping.nothing(trouble)}
