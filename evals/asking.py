@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals import examples
+from evals.cache import digest
 from evals.errors import LogError, ModelError, Stopped
 from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
@@ -171,6 +172,9 @@ class Asker:
             return self._kept(path, log, task)
         if self.should_stop is not None and self.should_stop():
             raise Stopped("stopped")
+        if self.executor.cache is not None and self.base_revision is not None:
+            computed = (self.base_revision, spec.dtype, spec.quantization, spec.device, spec.versions)
+            self.executor.cache.know(which, digest(computed, adapter_hash))
         log = self._run(spec, asked, side, which, path.parent).model_copy(
             update={
                 "adapter": None if adapter is None else str(adapter),

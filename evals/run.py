@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from evals.asking import Asker, Progress
+from evals.cache import ANSWERS_FILE, open_cache
 from evals.compare import ASKED_FILE, results_of
 from evals.contamination import mark
 from evals.errors import EvalError, Stopped
@@ -97,7 +98,12 @@ def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: C
         seed=plan.seed,
     )
     executor = Executor(
-        model, tokenizer, chat_template=plan.chat_template, batch_tokens=plan.batch_tokens, should_stop=should_stop
+        model,
+        tokenizer,
+        chat_template=plan.chat_template,
+        batch_tokens=plan.batch_tokens,
+        should_stop=should_stop,
+        cache=open_cache(out_dir / ANSWERS_FILE),
     )
     revision = models.fingerprint(plan.base) or getattr(model.config, "_commit_hash", None) or plan.revision
     return Asker(
