@@ -69,7 +69,13 @@ def anchor(config: RunConfig) -> RunConfig:
                     "review": anchored(config.data.review) if config.data.review else None,
                 }
             ),
-            "eval": config.eval.model_copy(update={"tasks": [anchored(task) for task in config.eval.tasks]}),
+            "eval": config.eval.model_copy(
+                update={
+                    name: [anchored(one) for one in getattr(config.eval, name)]
+                    for name in ("tasks", "forgetting", "earlier", "judges")
+                }
+                | {"embedding_model": anchored(config.eval.embedding_model) if config.eval.embedding_model else None}
+            ),
         }
     )
 

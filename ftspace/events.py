@@ -143,13 +143,21 @@ class Resumed(_Event):
     reason: Literal["interrupted", "rollback"] = "interrupted"
 
 
+class Asking(_Event):
+    """The evaluation begins: all that it is going to ask."""
+
+    type: Literal["asking"] = "asking"
+    samples: int
+    """Samples of all tasks, once for each of the sides that are asked them."""
+
+
 class Progress(_Event):
     """How far an evaluation is."""
 
     type: Literal["progress"] = "progress"
     task: str
     which: str
-    """base, tuned or reference."""
+    """Who is asked: base, tuned, or another side by its name, such as base-again."""
     done: int
     total: int
 
@@ -198,6 +206,7 @@ Event = Annotated[
     | Sample
     | Checkpoint
     | Resumed
+    | Asking
     | Progress
     | Warned
     | AdapterSaved
@@ -210,7 +219,7 @@ _VALIDATOR = TypeAdapter[Event](Event).validator
 _MANY_BYTES = 1_000_000
 
 
-_PASSING = (Preparing, Prepared, Step, Validation, Sample, Progress)
+_PASSING = (Preparing, Prepared, Step, Validation, Sample, Asking, Progress)
 """Events that the reserve is not for: where one of them cannot be told, the job has to end."""
 
 

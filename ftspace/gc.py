@@ -121,7 +121,8 @@ class Sweep:
             except FtspaceError as error:
                 self.freed.passed.append(f"uploads: {error}")
                 return
-            paths = (resolve_local(name) for name in (config.model.id, config.data.id, *config.eval.tasks))
+            asked = (*config.eval.tasks, *config.eval.forgetting)
+            paths = (resolve_local(name) for name in (config.model.id, config.data.id, *asked))
             named |= {path.resolve() for path in paths if path}
         kept = (*folder.glob("[!.]*"), *folder.glob("*/[!.]*"))  # of this and of each owner
         unnamed = [path for path in kept if path.is_file() and path.resolve() not in named]

@@ -95,6 +95,8 @@ def summary(run: Run, reader: RunReader) -> dict[str, Any]:
         "seconds": {job: round(end.seconds, 2) for job, end in reader.state.ended.items()},
         "rows": results["rows"] if results else [],
         "verdict": results["verdict"] if results else None,
+        "findings": results["findings"] if results else [],
+        "change": results["change"] if results else None,
         "adapter_path": str(run.adapter) if run.adapter.exists() else None,
         **placed(next((one for one in waiting(RunStore(run.path.parent)) if one.run.id == run.id), None)),
         "diagnosis": diagnosis(reader),

@@ -1,16 +1,20 @@
 """What can be known to go wrong before a run is made, asked in seconds. Knows neither torch nor screens."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evals.errors import EvalError as TaskProblem
-from evals.tasks import load_tasks
+from evals.metrics import check_chosen
+from evals.tasks import SUITES, Task, resolve_tasks
+from ftspace.access import OWNER, Visitor
 from ftspace.budgets import budget_of
 from ftspace.checks import Check, check_rows
 from ftspace.config import RunConfig
@@ -21,14 +25,17 @@ from ftspace.data.sources import own_splits
 from ftspace.errors import ConfigError, DatasetError, EvalError, ModelError
 from ftspace.hub.find import commit_of, look_up
 from ftspace.jobs import require_space
+from ftspace.judging import judges_of
 from ftspace.own_code import check_own_code
 from ftspace.redact import redact
-from ftspace.settings import resolve_local
+from ftspace.runs import RunStore, is_run_id
+from ftspace.settings import ASSETS, ROOT, resolve_local
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 
 HELDOUT = "heldout"
 """The task made of the run's own test split."""
-
+CHECKPOINT = re.compile(r"checkpoint-(\d{1,9})")
+"""How `eval.earlier` names a checkpoint of the run itself."""
 
 ROWS = 20
 """Conversations looked at."""
@@ -53,15 +60,18 @@ class Checked:
         return [str(check) for check in self.checks if check.level == "warning"]
 
 
-def check(config: RunConfig, runs_dir: Path) -> Checked:
-    """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen."""
+def check(config: RunConfig, runs_dir: Path, visitor: Visitor = OWNER) -> Checked:
+    """Raises the FtspaceError that the run would end with, as far as it shows already; returns what was seen.
+
+    `visitor` is whose the run will be: others' runs can be asked too where they may be seen.
+    """
     require_space(runs_dir)
     check_secrets(config)
     check_model(config)
     check_precision(config)
     check_trackers(config)
     budget_of(config.train)
-    task_paths(config)
+    check_asking(config, RunStore(runs_dir), visitor)
     check_review(config)
     first = preview(config.data, ROWS)
     own_splits(config.data)
@@ -195,18 +205,83 @@ def check_review(config: RunConfig) -> None:
         read_review(path)
 
 
-def task_paths(config: RunConfig) -> list[Path]:
-    """The task files that the config names, read and found good; `heldout` is none of them. Raises EvalError."""
-    paths: list[Path] = []
-    for name in config.eval.tasks:
-        if name == HELDOUT:
-            continue
-        path = resolve_local(name)
-        if path is None:
-            raise EvalError(f"eval.tasks: there is no task file {name}; give the path of a JSONL file, or {HELDOUT}")
-        paths.append(path)
+def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
+    """Raises the FtspaceError for a task, metric, model or run that an evaluation names and cannot ask."""
+    check_tasks(config)
     try:
-        load_tasks(paths)
+        check_chosen(config.eval.metrics, embedding=config.eval.embedding_model is not None)
     except TaskProblem as error:
-        raise EvalError(f"eval.tasks: {error}") from error
-    return paths
+        raise EvalError(f"eval.metrics: {error}") from error
+    judges_of(config.eval)
+    if config.eval.embedding_model and (path := resolve_local(config.eval.embedding_model)) and not path.is_dir():
+        raise EvalError(f"eval.embedding_model: {path} is a file; give the folder of a model, or a Hub id")
+    for name in config.eval.earlier:
+        path = resolve_local(name)
+        if is_run_id(name):
+            store.visible(name, visitor)
+        elif path is not None and not (path / "adapter_config.json").is_file():
+            raise EvalError(f"eval.earlier: {path} holds no adapter (adapter_config.json is missing)")
+        elif path is None and not CHECKPOINT.fullmatch(name) and name.count("/") != 1:
+            raise EvalError(
+                f"eval.earlier: {name} is neither a checkpoint of this run (checkpoint-40) nor a run's id, nor an "
+                "adapter's folder or Hub id"
+            )
+
+
+def check_tasks(config: RunConfig) -> None:
+    """Raises EvalError for a task that there is not, or whose file is none; fetches no dataset."""
+    for field, names in _asked(config):
+        for name in names:
+            if name not in SUITES and not _is_file(name) and (wrong := _no_task(name)):
+                raise EvalError(f"eval.{field}: {wrong}")
+        _resolved(field, [name for name in names if _is_file(name)], online=False)
+
+
+def tasks_of(config: RunConfig) -> list[Task]:
+    """The tasks that the config names, each with its role; `heldout` is none of them.
+
+    Datasets of LightEval's tasks are fetched, unless the Hub is not to be asked. Raises EvalError.
+    """
+    return [task for field, names in _asked(config) for task in _resolved(field, names, online=not config.hub.offline)]
+
+
+def _asked(config: RunConfig) -> Iterator[tuple[Literal["tasks", "forgetting"], list[str]]]:
+    yield "tasks", [name for name in config.eval.tasks if name != HELDOUT]
+    yield "forgetting", [name for name in config.eval.forgetting if name != HELDOUT]
+
+
+def _resolved(field: Literal["tasks", "forgetting"], names: list[str], *, online: bool) -> list[Task]:
+    role = "gain" if field == "tasks" else "forgetting"
+    try:
+        return resolve_tasks(
+            [str(resolve_local(name)) if _is_file(name) else name for name in names], role=role, online=online
+        )
+    except TaskProblem as error:
+        raise EvalError(f"eval.{field}: {error}") from error
+
+
+def _is_file(name: str) -> bool:
+    path = resolve_local(name)
+    return path is not None and path.is_file()
+
+
+def _no_task(name: str) -> str:
+    """Why a name that is no file's is no task's either; "" where LightEval may have it: its files are only read."""
+    from evals.lighteval.names import modules_of, parse_name, unknown
+
+    bundled = [str(one.relative_to(ROOT)) for one in sorted((ASSETS / "tasks").glob("*.jsonl"))]
+    near = _near(name, [HELDOUT, *SUITES, *bundled])
+    if near or name.endswith((".jsonl", ".json")) or "/" in name:
+        return f"there is no task {name}{near}; give the path of a JSONL file, {HELDOUT} or {' or '.join(SUITES)}"
+    try:
+        asked, _ = parse_name(name)
+    except TaskProblem as error:
+        return str(error)
+    return "" if modules_of(asked) else str(unknown(asked))
+
+
+def _near(name: str, there_are: Iterable[str]) -> str:
+    """A question after the name that was meant, where one of those there are is like it."""
+    stems = {Path(one).stem: one for one in there_are}
+    found = get_close_matches(Path(name).stem, stems, n=1, cutoff=0.7)
+    return f" (did you mean {stems[found[0]]}?)" if found else ""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from ftspace.access import Access
+from ftspace.access import Access, Visitor
 from ftspace.config import RunConfig, parse_config
 from ftspace.disk import remove
 from ftspace.errors import DiskError, JobError
@@ -212,6 +212,11 @@ def take_lock(lock: Path, tries: int = 1) -> int | None:
     return None
 
 
+def is_run_id(text: str) -> bool:
+    """Whether a text has the form of a run's id."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
 class RunStore:
     """All runs below one folder."""
 
@@ -242,6 +247,13 @@ class RunStore:
         path = self.runs_dir / run_id if _RUN_ID.fullmatch(run_id) else None
         if path is None or not path.is_dir():
             raise JobError(f"there is no run {run_id!r} in {self.runs_dir}; see: ftspace runs list")
+        return Run(path)
+
+    def visible(self, run_id: str, visitor: Visitor) -> Run:
+        """The run of an id that a visitor may see. Raises JobError, in the same words, for one that is not there."""
+        path = self.runs_dir / run_id if is_run_id(run_id) else None
+        if path is None or not path.is_dir() or not visitor.may_see(Run(path).access):
+            raise JobError(f"there is no run {run_id!r} that its owner may see; see: ftspace runs list")
         return Run(path)
 
     def list(self) -> list[Run]:

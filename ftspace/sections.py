@@ -4,11 +4,12 @@ Knows nothing of torch, files or screens. The docstring beneath a field is its h
 in docs/configuration.md.
 """
 
+import re
 import string
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -65,6 +66,7 @@ Finding = Literal[
     "overlap",
 ]
 """What a look at the data can find in a row; `data.filters` leaves such rows out."""
+_ENDPOINT = re.compile(r"https?://[^\s#@]+#\S+")
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 
 
@@ -309,9 +311,10 @@ class EvalConfig(Section):
     """How base and tuned are compared."""
 
     tasks: list[str] = ["heldout"]
-    """Tasks to ask: `heldout` (this run's test split) and JSONL task files; on the command line, between commas."""
+    """Tasks to ask: `heldout` (this run's test split), JSONL files, benchmarks by LightEval's names (`gsm8k|4`); on the
+    command line, between commas. With none, nothing is compared."""
     forgetting: list[str] = []
-    """Tasks asked for what tuning loses, not for what it gives: JSONL files, or any that `tasks` takes."""
+    """Tasks asked for what tuning loses: those of `tasks`, and two for any base, `general` and `instructions`."""
     noise: bool = False
     """Also ask the base a second time, in other batches: how far a model differs from itself is the noise floor."""
     shots: int = Field(default=0, ge=0, le=32)
@@ -339,13 +342,36 @@ class EvalConfig(Section):
     seed: Seed = 0
     """Seeds whatever is drawn during the evaluation."""
 
+    @field_validator("tasks", "forgetting", "earlier", "metrics", "judges", mode="before")
+    @classmethod
+    def _an_empty_name_is_none(cls, value: Any) -> Any:
+        """An empty text on the command line stands for an empty list."""
+        return [one for one in value if one != ""] if isinstance(value, list) else value
+
     @model_validator(mode="after")
     def _tasks_differ(self) -> Self:
-        names = [_stem(task) for task in self.tasks]
+        names = [_stem(task) for task in (*self.tasks, *self.forgetting)]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
-            raise ValueError(f"two tasks are called {', '.join(doubled)}; give each file a name of its own")
+            raise ValueError(
+                f"two tasks are called {', '.join(doubled)}; give each file a name of its own, and name it once, in "
+                "tasks or in forgetting"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _reference_is_address_and_name(self) -> Self:
+        if self.reference is not None and not _ENDPOINT.fullmatch(self.reference):
+            raise ValueError(
+                "reference is an address and a model's name there, such as http://127.0.0.1:8000/v1#model; its token "
+                "goes into REFERENCE_TOKEN"
+            )
+        return self
+
+    @property
+    def sides(self) -> int:
+        """How many are asked: base, tuned, and those that are asked beside them."""
+        return 2 + self.noise + (self.shots > 0) + len(self.earlier) + (self.reference is not None)
 
 
 def _stem(task: str) -> str:

@@ -18,6 +18,9 @@ OPENID_PROVIDER_URL
                   set by a Hugging Face Space; the last four where its README says hf_oauth
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
+REFERENCE_TOKEN   what the endpoint of eval.reference asks for (default: nothing is sent)
+JUDGE_TOKEN, JUDGE_1_TOKEN, JUDGE_2_TOKEN, ...
+                  what the endpoints of eval.judges ask for: of all of them, or of each by its place
 GRADIO_TEMP_DIR   where Gradio keeps its copies of files (default: a folder of the app process's own)
 """
 
@@ -55,6 +58,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 _OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 """Without all of them Gradio would let everybody sign in as whom they like."""
 _NO_JOBS_BUSINESS = ("OAUTH_CLIENT_SECRET", "FTSPACE_PASSWORD")
+_JUDGE_TOKEN = re.compile(r"JUDGE(_\d+)?_TOKEN|HF_TOKEN")
 _HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 WORKER_ENV = {
@@ -203,6 +207,16 @@ def _web_address(name: str, text: str | None) -> str | None:
     if text and not re.fullmatch(r"https?://[^\s/?#@]+([/?#]\S*)?", text):
         raise ConfigError(f"{name} is no web address; give one such as https://host/path, without user and password")
     return text or None
+
+
+def reference_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """What the endpoint of a reference model asks for."""
+    return environ.get("REFERENCE_TOKEN") or None
+
+
+def judge_tokens(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the endpoints of judges ask for, by the names that `evals.judge` gives them."""
+    return {name: value for name, value in environ.items() if _JUDGE_TOKEN.fullmatch(name) and value}
 
 
 def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Literal, assert_never
 
 from ftspace.events import (
     AdapterSaved,
+    Asking,
     Checkpoint,
     Evaluated,
     Event,
@@ -25,6 +26,7 @@ from ftspace.events import (
 Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
 TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
 _RECENT = 51
+_TELLING = 0.03
 
 
 @dataclass
@@ -48,7 +50,9 @@ class RunState:
     """The newest."""
     warnings: list[str] = field(default_factory=list[str])
     progress: dict[tuple[str, str], Progress] = field(default_factory=dict[tuple[str, str], Progress])
-    """How far the evaluation is, by task and which."""
+    """How far the evaluation is, by task and which, the newest last."""
+    asking: Asking | None = None
+    """All that the evaluation asks, and when it began to."""
     adapter: AdapterSaved | None = None
     verdict: str | None = None
     ended: dict[JobName, Finished] = field(default_factory=dict[JobName, Finished])
@@ -93,7 +97,11 @@ class RunState:
             case Warned():
                 if event.message not in self.warnings:
                     self.warnings.append(event.message)
+            case Asking():
+                self.asking = event
+                self.progress = {}
             case Progress():
+                self.progress.pop((event.task, event.which), None)
                 self.progress[event.task, event.which] = event
             case AdapterSaved():
                 self.adapter = event
@@ -135,6 +143,21 @@ class RunState:
         if len(recent) < 2:
             return None
         return (recent[-1].seconds - recent[0].seconds) / max(1, recent[-1].step - recent[0].step)
+
+    @property
+    def asked(self) -> float | None:
+        """The share of the evaluation's samples that were asked; None while it is not known how many there are."""
+        if self.asking is None or not self.asking.samples:
+            return None
+        return min(1.0, sum(one.done for one in self.progress.values()) / self.asking.samples)
+
+    @property
+    def asking_seconds(self) -> float | None:
+        """Seconds until all is asked, by the pace so far; None in the first few per cent, which say little."""
+        if self.asked is None or self.asked < _TELLING or self.asking is None:
+            return None
+        began = self.asking.time
+        return ((self.last_at or began) - began) * (1 - self.asked) / self.asked
 
     @property
     def eta_seconds(self) -> float | None:

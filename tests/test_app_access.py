@@ -27,6 +27,7 @@ from tests.loopback_sign_in import CLIENT_SECRET, LoopbackSignIn, environment
 from tests.two_owners import TASK, Caller, Owner, snapshot
 
 ALSO = {"FTSPACE_USERS": "ann,ben", "HF_TOKEN": "hf_ofTheSpace"}
+ASKED = {"Task": TASK, "Compare": "base", "With": "tuned"}
 TABS = ("rows", "tokens", "columns", "checks", "review")
 
 
@@ -137,7 +138,7 @@ class Handles:
         """Ways to name what is the victim's in a call."""
         run_id, origin, about, review, tab = self.hidden
         named = {f"w{run_id}": victim.run.id, f"w{origin}": victim.run.id, f"w{review}": victim.review}
-        named[f"w{self.of_label('Task')}"] = TASK
+        named |= {f"w{self.of_label(label)}": said for label, said in ASKED.items()}
         data = f"w{self.of_label('Dataset')}"
         upload = {data: str(victim.upload), f"w{about}": str(victim.upload)}
         folder = {data: str(victim.run.data), f"w{about}": str(victim.run.data), f"w{run_id}": ""}

@@ -41,7 +41,9 @@ def test_the_embedded_default_is_the_plain_default_but_for_its_recipe_and_tasks(
     config = default_config()
     assert config.model == RunConfig().model
     assert config.data == RunConfig().data
-    assert len(config.eval.tasks) == 4
+    assert len(config.eval.tasks) == 3
+    assert config.eval.forgetting == ["assets/tasks/known_facts.jsonl"]
+    assert config.eval.sides == 4
 
 
 def test_flags_win_over_yaml(tmp_path: pytest.TempPathFactory) -> None:
@@ -78,6 +80,8 @@ def test_flags_win_over_yaml(tmp_path: pytest.TempPathFactory) -> None:
             ["validation rows"],
         ),
         ({"eval": {"tasks": ["a/x.jsonl", "b/x.jsonl"]}}, ["two tasks are called x"]),
+        ({"eval": {"tasks": ["a/x.jsonl"], "forgetting": ["b/x.jsonl"]}}, ["two tasks are called x"]),
+        ({"eval": {"reference": "http://host/v1"}}, ["reference is an address", "REFERENCE_TOKEN"]),
         ({"model": {"id": ""}}, ["model.id"]),
         ({"data": {"mapping": {"promt": "q"}}}, ["data.mapping", "prompt"]),
         ({"data": {"mapping": {}}}, ["data", "names no column"]),

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,8 +14,11 @@ from ftspace.settings import ROOT
 from tests.conftest import MainJob, run_cli
 
 SCORES = ["base", "base_stderr", "tuned", "tuned_stderr", "delta", "ci_low", "ci_high"]
-KEYS = ["run_id", "status", "seconds", "rows", "verdict", "adapter_path", "diagnosis", "validations", "samples"]
-ROW_KEYS = ["task", "metric", *SCORES, "n", "unscored", "verdict"]
+TOLD = ["rows", "verdict", "findings", "change"]
+KEYS = ["run_id", "status", "seconds", *TOLD, "adapter_path", "diagnosis", "validations", "samples"]
+ROW_KEYS = {"task", "metric", "role", "side", "against", *SCORES, "p", "n", "unscored", "verdict"}
+GAIN = ["heldout", "unseen_people", "answer_format"]
+SIDES = ["base", "tuned", "base-again", "base-prompted"]
 FILES = ["config.json", "events.jsonl", "worker.log", "data/manifest.json", "results.json", "table.md", "table.csv"]
 
 
@@ -23,30 +27,43 @@ def test_prints_one_json_document_and_nothing_else(main_job: MainJob) -> None:
     assert list(document) == KEYS
     assert document["status"] == "finished"
     assert set(document["seconds"]) == {"train", "evaluate"}
-    assert all(list(row) == ROW_KEYS for row in document["rows"])
+    assert all(set(row) >= ROW_KEYS for row in document["rows"])
     assert (Path(document["adapter_path"]) / "adapter_model.safetensors").exists()
     assert "validation loss" in main_job.stderr
 
 
 def test_the_tuned_model_answers_what_the_base_knew_and_could_not_say(main_job: MainJob) -> None:
-    rows = {row["task"]: row for row in main_job.document["rows"]}
-    assert list(rows) == ["heldout", "unseen_people", "known_facts", "answer_format"]
+    rows = leading(main_job)
+    assert [task for role, task in rows if role == "gain"] == GAIN
     for task in ("heldout", "unseen_people"):
-        assert rows[task]["base"] <= 0.05
-        assert rows[task]["tuned"] >= 0.80
-        assert rows[task]["verdict"] == "better"
-    assert rows["known_facts"]["ci_low"] <= 0 <= rows["known_facts"]["ci_high"]
+        row = rows["gain", task]
+        assert row["base"] <= 0.05
+        assert row["tuned"] >= 0.80
+        assert row["verdict"] == "better"
     assert all(row["unscored"] == 0 and row["n"] >= 100 for row in rows.values())
     assert "better on unseen_people" in main_job.document["verdict"]
+
+
+def test_its_table_shows_what_was_lost_what_a_prompt_does_and_the_noise_floor(main_job: MainJob) -> None:
+    rows = leading(main_job)
+    assert [task for role, task in rows if role == "forgetting"] == ["known_facts"]
+    assert rows["forgetting", "known_facts"]["ci_low"] <= 0 <= rows["forgetting", "known_facts"]["ci_high"]
+    for task in ("heldout", "unseen_people"):
+        assert rows["prompting", task]["against"] == "base-prompted"
+        assert rows["prompting", task]["verdict"] == "better"
+    noise = [row for (role, _), row in rows.items() if role == "noise"]
+    assert {row["side"] for row in noise} == {"base-again"}
+    assert all(abs(row["delta"]) < 0.01 and row["verdict"] == "no difference shown" for row in noise)
+    assert not [one for one in main_job.document["findings"] if one["tone"] == "bad"]
 
 
 def test_leaves_the_files_of_the_contract(main_job: MainJob) -> None:
     run = main_job.run
     for name in FILES:
         assert (run.path / name).is_file(), name
-    for task in ("heldout", "unseen_people", "known_facts", "answer_format"):
-        for which in ("base", "tuned"):
-            log = json.loads((run.evals / task / f"{which}.json").read_text())
+    for task in (*GAIN, "known_facts"):
+        for side in SIDES if task in GAIN else SIDES[:3]:
+            log = json.loads((run.evals / task / f"{side}.json").read_text())
             assert all(sample["scores"] for sample in log["samples"])
     with (run.path / "table.csv").open() as file:
         assert [row["task"] for row in csv.DictReader(file)] == [row["task"] for row in main_job.document["rows"]]
@@ -80,5 +97,14 @@ def test_evals_alone_says_the_same_of_the_runs_logs(main_job: MainJob) -> None:
     command = [sys.executable, "-m", "evals", "compare", *logs, "--format", "json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)["rows"]
-    assert row == next(one for one in main_job.document["rows"] if one["task"] == "unseen_people")
+    row = json.loads(done.stdout)["rows"][0]
+    same = leading(main_job)["gain", "unseen_people"]
+    assert {name: row[name] for name in SCORES} == {name: same[name] for name in SCORES}
+
+
+def leading(job: MainJob) -> dict[tuple[str, str], dict[str, Any]]:
+    """The first row of each role and task: that of the task's first metric, over all samples."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in job.document["rows"]:
+        found.setdefault((row["role"], row["task"]), row)
+    return found

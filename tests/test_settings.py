@@ -48,8 +48,10 @@ def test_names_mean_the_same_in_another_folder(tmp_path: Path, monkeypatch: pyte
     assert anchored("assets/base") == "assets/base"
     assert anchored("owner/model") == "owner/model"
     assert resolve_local("assets/base") == ASSETS / "base"
-    config = anchor(parse_config({"data": {"id": "mine.jsonl"}, "eval": {"tasks": ["heldout", "mine.jsonl"]}}))
-    assert config.data.id == config.eval.tasks[1] == str(tmp_path / "mine.jsonl")
+    config = anchor(
+        parse_config({"data": {"id": "mine.jsonl"}, "eval": {"tasks": ["heldout"], "forgetting": ["mine.jsonl"]}})
+    )
+    assert config.data.id == config.eval.forgetting[0] == str(tmp_path / "mine.jsonl")
     assert anchor(default_config()) == default_config()
 
 

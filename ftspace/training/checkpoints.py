@@ -28,6 +28,8 @@ from ftspace.workers import Job
 VERSION = 2
 """Of what lies in a checkpoint."""
 MANIFEST = "manifest.json"
+TRAINED = "trained.safetensors"
+"""The weights that the training changes."""
 DECISIVE = {"model", "data", "lora", "train"}
 INDIFFERENT = {
     "train": {

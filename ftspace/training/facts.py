@@ -4,11 +4,11 @@ Before a run it is found cheaply, from the first rows; the job itself knows it e
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from evals.errors import EvalError
-from evals.tasks import load_tasks
+from evals.tasks import SUITES, resolve_tasks
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.load import count_rows
@@ -110,15 +110,22 @@ def _by_characters(conversation: Conversation, most: int, loss_on: LossOn) -> tu
 
 
 def _questions(config: RunConfig, test_rows: int) -> int:
-    """How many questions the tasks ask; those of a task that cannot be read are not counted, the checks name it."""
+    """How many questions the tasks ask; those of a task that cannot be read are not counted, the checks name it.
+
+    A benchmark that is not fetched yet counts as `eval.max_samples`.
+    """
+    if not config.eval.tasks:
+        return 0
     most = config.eval.max_samples or COUNTED
-    paths = [path for name in config.eval.tasks if (path := _task(name)) is not None]
-    count = min(most, test_rows) if "heldout" in config.eval.tasks else 0
-    try:
-        return count + sum(min(most, len(task.samples)) for task in load_tasks(paths))
-    except EvalError:
-        return count
-
-
-def _task(name: str) -> Path | None:
-    return None if name == "heldout" else resolve_local(name)
+    count = 0
+    for name in (*config.eval.tasks, *config.eval.forgetting):
+        path = resolve_local(name)
+        if name == "heldout":
+            count += min(most, test_rows)
+        elif path is None and name not in SUITES:
+            count += 0 if name.endswith(".jsonl") else config.eval.max_samples or 0
+        else:
+            with suppress(EvalError):
+                (task,) = resolve_tasks([name if path is None else str(path)])
+                count += min(most, len(task.samples))
+    return count

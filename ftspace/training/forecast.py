@@ -187,7 +187,7 @@ def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | 
         asking = estimate.evaluation_bytes(
             shape, config, device.kind, dtype, longest=tokens.longest, questions=facts.questions
         )
-        time["comparison"] = start + 2 * _answering(config, facts, device, dtype, facts.questions, mean)
+        time["comparison"] = start + config.eval.sides * _answering(config, facts, device, dtype, facts.questions, mean)
     return Estimated(recipe, dtype, tokens, memory, asking, steps, step, work.flops, time)
 
 

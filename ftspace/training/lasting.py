@@ -22,7 +22,7 @@ from ftspace.events import Checkpoint as CheckpointWritten
 from ftspace.events import Resumed, Warned, read_events
 from ftspace.training import checkpoints
 from ftspace.training.callbacks import StoppedWhileMeasuring
-from ftspace.training.checkpoints import Belongs, Checkpoint, Torn
+from ftspace.training.checkpoints import TRAINED, Belongs, Checkpoint, Torn
 from ftspace.training.course import Course
 from ftspace.training.kept import COURSE, Kept, kept_in, number_in, require_room, room_for, scale_rate
 from ftspace.training.trained import is_finite, put_back, ranks_of, trained, undisturbed
@@ -33,7 +33,7 @@ EVERY_SECONDS = 600.0
 ROLLBACKS = 3
 """Returns to a checkpoint in one run, each with half the learning rate of the one before."""
 ADVICE = "lower train.learning_rate, or look for broken rows in the dataset"
-TRAINED, RETURNS = "trained.safetensors", "returns"
+RETURNS = "returns"
 _BUDGETS = ("part_tokens", "validation_part_tokens")
 """What the trainer lowers when memory runs out."""
 

@@ -137,7 +137,7 @@ class Page:
             [choose.model.change, choose.dataset.change],
             self._suit,
             [self.origin, *pickers, *suited],
-            [self.suited, tune.fields[form.TASKS], tune.trouble],
+            [self.suited, *(tune.fields[name] for name in form.CHOSEN), tune.trouble],
             **_PRIVATE,
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
         tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
@@ -211,7 +211,8 @@ class Page:
     def _suit(self, request: gr.Request, origin: str, model: str, dataset: str, *before: Any) -> list[Any]:
         draft = self.desk.draft(origin, self.desk.visitor(request))
         suited = json.dumps({"before": before, "after": form.suiting(draft, model, dataset)})
-        return [suited, gr.update(choices=form.task_choices(draft.eval.tasks)), ""]
+        chosen = [gr.update(choices=form.task_choices(form.value_of(draft, name))) for name in form.CHOSEN]
+        return [suited, *chosen, ""]
 
 
 def _goer(step: str) -> Any:

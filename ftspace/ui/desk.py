@@ -4,6 +4,7 @@ Whatever leads to a run or a file takes the visitor who asks for it, so that no 
 """
 
 import atexit
+import re
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -31,8 +32,9 @@ from ftspace.ui.choice import NOT_THEIRS, Choice
 from ftspace.ui.following import Followers
 from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
+from ftspace.ui.results_view import headline
 from ftspace.ui.reviews import Reviews
-from ftspace.ui.views import RunLine, headline, run_line, short
+from ftspace.ui.views import RunLine, run_line, short
 from ftspace.ui.visitors import token_of, visitor_of
 
 
@@ -191,9 +193,17 @@ class Desk:
         Nor may a model's own code run there, for it could read everybody's runs; and with sign-in trackers are not told
         of a run under the name of the Space.
         """
-        for name in (config.model.id, config.data.id, *config.eval.tasks, config.data.review or ""):
+        asked = config.eval
+        tasks = [name for name in (*asked.tasks, *asked.forgetting) if not _is_task_name(name)]
+        files = (*tasks, *asked.earlier, asked.embedding_model or "")
+        for name in (config.model.id, config.data.id, config.data.review or "", *files):
             if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
+        if self.settings.space_id is not None and (asked.reference or asked.judges):
+            raise ConfigError(
+                "eval.reference and eval.judges: this Space asks no addresses for others; leave them out, or duplicate "
+                "it to have one of your own"
+            )
         if self.settings.space_id is not None and config.model.trust_code:
             raise ConfigError("model.trust_code: a model's own code would run with this Space's rights; leave it out")
         if self.settings.sign_in and any(name != "tensorboard" for name in config.train.report_to):
@@ -228,6 +238,11 @@ class Desk:
             for name in (config.model.id, config.data.id)
         )
         return {"model": model, "dataset": dataset, "about": dataset}
+
+
+def _is_task_name(name: str) -> bool:
+    """Whether a task is named as LightEval names its own, such as `arc:challenge|25`; no file is."""
+    return re.fullmatch(r"[\w:|+-]+", name) is not None and resolve_local(name) is None
 
 
 def _like_a_path(name: str) -> bool:

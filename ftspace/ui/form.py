@@ -10,6 +10,7 @@ from typing import Any, get_args
 import gradio as gr
 from gradio.components import Component
 
+from evals.tasks import SUITES
 from ftspace.config import RunConfig, choices_of, default_config, help_of, merge, parse_config, sections
 from ftspace.preflight import HELDOUT
 from ftspace.settings import ASSETS, ROOT
@@ -29,9 +30,14 @@ MORE = [
     "eval.max_new_tokens",
     "data.system",
     "train.gradient_checkpointing",
+    "eval.shots",
+    "eval.noise",
 ]
-TASKS = "eval.tasks"
-NAMES = [*MAIN, TASKS, *MORE]
+TASKS, FORGETTING = "eval.tasks", "eval.forgetting"
+GENERAL, INSTRUCTIONS = SUITES
+CHOSEN = [TASKS, FORGETTING]
+"""The fields that are lists of tasks."""
+NAMES = [*MAIN, TASKS, *MORE, FORGETTING]
 """All fields, in the order of their values."""
 _LABELS = {
     "lora.r": "LoRA rank",
@@ -41,7 +47,10 @@ _LABELS = {
     "data.system": "System prompt",
     "data.test_fraction": "Share kept for the test",
     "train.seed": "Seed",
+    "eval.shots": "Also ask the base with examples",
+    "eval.noise": "Also ask the base twice",
     TASKS: "Ask both models",
+    FORGETTING: "Must not be lost",
 }
 
 
@@ -106,7 +115,7 @@ def widget(name: str) -> Component:
     kinds = get_args(kind) or (kind,)
     label = _LABELS.get(name, field.replace("_", " ").capitalize())
     common: dict[str, Any] = {"label": label, "info": help_of(name), "value": value_of(default_config(), name)}
-    if name == TASKS:
+    if name in CHOSEN:
         return gr.CheckboxGroup(choices=task_choices([]), **common)
     if choices := choices_of(name):
         return gr.Dropdown(choices=choices, **common)
@@ -142,14 +151,18 @@ def compose(chosen: RunConfig, values: list[Any]) -> RunConfig:
     return parse_config(merge(chosen.model_dump(), over), where="the settings")
 
 
-SUITED = [TASKS, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]
+SUITED = [TASKS, FORGETTING, "eval.max_new_tokens", "train.epochs", "train.learning_rate"]
 """The fields that follow the choice of model and dataset."""
 
 
 def suiting(draft: RunConfig, model: str, dataset: str) -> list[Any]:
-    """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only."""
-    same = (model, dataset) == (draft.model.id, draft.data.id)
-    return [value_of(draft if same else RunConfig(), name) for name in SUITED]
+    """The values of SUITED for a choice: the bundled tasks and recipe are for the bundled pair only.
+
+    Of any other pair it is asked whether it lost what every base model can do.
+    """
+    if (model, dataset) == (draft.model.id, draft.data.id):
+        return [value_of(draft, name) for name in SUITED]
+    return [[GENERAL] if name == FORGETTING else value_of(RunConfig(), name) for name in SUITED]
 
 
 def balanced_epochs(model: str, dataset: str) -> float | None:
@@ -161,6 +174,10 @@ def balanced_epochs(model: str, dataset: str) -> float | None:
 def task_choices(also: list[str]) -> list[tuple[str, str]]:
     """The tasks to choose from, each with its name for people: the held-out rows, the bundled ones, and `also`."""
     bundled = [str(path.relative_to(ROOT)) for path in sorted((ASSETS / "tasks").glob("*.jsonl"))]
-    names = dict.fromkeys([HELDOUT, *bundled, *also])
-    words = {HELDOUT: "rows kept back from training"}
+    names = dict.fromkeys([HELDOUT, *bundled, *SUITES, *also])
+    words = {
+        HELDOUT: "rows kept back from training",
+        GENERAL: "what any base model knows",
+        INSTRUCTIONS: "following instructions",
+    }
     return [(words.get(name, Path(name).stem.replace("_", " ")), name) for name in names]

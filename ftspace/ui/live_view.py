@@ -14,7 +14,7 @@ from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.chart import Point
 from ftspace.ui.footprint import footprint
-from ftspace.ui.views import STATUS_WORDS, TONES, Tone, count, duration, number, points, sentence, short
+from ftspace.ui.views import STATUS_WORDS, TONES, Tone, asked_of, count, duration, number, points, sentence, short
 
 PhaseState = Literal["done", "now", "next", "bad"]
 
@@ -123,22 +123,18 @@ def _words(state: RunState, status: Status, config: RunConfig, turn: Turn | None
         case "stopping":
             return "Stopping", "It ends after this step, and keeps what it has learnt until then.", _fraction(state)
         case "running":
-            return _at_work(state, config)
+            return _at_work(state)
 
 
-def _at_work(state: RunState, config: RunConfig) -> tuple[str, str, float | None]:
+def _at_work(state: RunState) -> tuple[str, str, float | None]:
     if state.job == "evaluate":
         if not state.progress:
             return "Comparing base and tuned", "Loading the model and the tasks.", None
         newest = list(state.progress.values())[-1]
-        parts = 2 * len(config.eval.tasks)
-        done = sum(one.done / one.total for one in state.progress.values() if one.total)
-        which = {"base": "the base", "tuned": "the tuned model"}.get(newest.which, newest.which)
-        return (
-            "Comparing base and tuned",
-            f"Asking {which}: {newest.task}, {newest.done} of {newest.total}.",
-            min(1.0, done / parts),
-        )
+        left = state.asking_seconds
+        soon = "" if left is None else f" About {duration(left)} left."
+        asked = f"Asking {asked_of(newest.which)}: {newest.task}, {newest.done} of {newest.total}."
+        return "Comparing base and tuned", asked + soon, state.asked
     if state.prepared is None:
         looked_at = f"{state.looked_at:,} rows looked at." if state.looked_at else "Loading the dataset and the model."
         return "Getting ready", looked_at, None

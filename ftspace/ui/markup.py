@@ -7,7 +7,7 @@ from ftspace.answers import Answered
 from ftspace.redact import redact
 from ftspace.ui import chart
 from ftspace.ui.live_view import Live
-from ftspace.ui.views import ResultLine, RunLine, Tone
+from ftspace.ui.views import RunLine, Tone
 
 ANSWERED = 5
 """So many sample questions are shown of a run at work."""
@@ -147,75 +147,3 @@ def _bar(view: Live) -> str:
         f'<div class="ft-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}"><span style="width:{percent}%"></span></div>'
     )
-
-
-def results(verdict: str, tone: Tone, lines: Sequence[ResultLine]) -> str:
-    """The verdict and the table, each difference drawn with its interval on one scale."""
-    head = "".join(
-        f'<th scope="col"{" class=ft-num" if numeric else ""}>{word}</th>'
-        for word, numeric in [
-            ("Task", False),
-            ("Base", True),
-            ("Tuned", True),
-            ("Difference", True),
-            ("95 % interval", True),
-            ("", False),
-            ("n", True),
-            ("Unscored", True),
-            ("Verdict", False),
-        ]
-    )
-    rows = "".join(_result_row(line) for line in lines)
-    return (
-        f'<section class="ft-results"><h2 class="ft-verdict ft-{tone}">{escape(verdict)}</h2>'
-        '<div class="ft-scroll" tabindex="0" role="region" aria-label="Results by task"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        '<p class="ft-legend">Scores are points of 100, ± standard error. The interval is that of the paired '
-        "difference; when it spans 0, the difference may be chance. Unscored answers count for neither.</p></section>"
-    )
-
-
-def _result_row(line: ResultLine) -> str:
-    numbers = "".join(
-        f'<td class="ft-num" data-label="{label}">{escape(value)}</td>'
-        for label, value in (
-            ("Base", line.base),
-            ("Tuned", line.tuned),
-            ("Difference", line.delta),
-            ("95 % interval", line.interval),
-        )
-    )
-    return (
-        f'<tr><th scope="row">{escape(line.task)}<small>{escape(line.metric)}</small></th>{numbers}'
-        f'<td class="ft-forest">{_forest(line)}</td><td class="ft-num" data-label="n">{escape(line.n)}</td>'
-        f'<td class="ft-num" data-label="Unscored">{escape(line.unscored)}</td>'
-        f'<td data-label="Verdict"><span class="ft-chip ft-{line.tone}">{escape(line.verdict)}</span></td></tr>'
-    )
-
-
-def _forest(line: ResultLine) -> str:
-    """The difference as a dot with its interval, on a line from -100 to +100 points."""
-    if line.span is None:
-        return ""
-    low, mid, high = (60 + 54 * end for end in line.span)
-    return (
-        f'<svg viewBox="0 0 120 18" class="ft-{line.tone}" role="img" aria-label="{escape(line.delta)} points">'
-        '<line x1="6" x2="114" y1="9" y2="9" class="ft-axis"/><line x1="60" x2="60" y1="2" y2="16" class="ft-zero"/>'
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="9" y2="9" class="ft-ci"/>'
-        f'<circle cx="{mid:.1f}" cy="9" r="4"/></svg>'
-    )
-
-
-def answers(question: str, expected: str, base: str, tuned: str, prompt: str) -> str:
-    """One sample in full, both answers side by side, all of it as plain text."""
-    return (
-        f'<section class="ft-sample"><dl><dt>Question</dt><dd>{_text(question)}</dd>'
-        f"<dt>Expected</dt><dd>{_text(expected)}</dd></dl>"
-        f'<div class="ft-pair"><figure><figcaption>Base</figcaption>{_text(base)}</figure>'
-        f"<figure><figcaption>Tuned</figcaption>{_text(tuned)}</figure></div>"
-        f"<details><summary>The prompt as the model was given it</summary>{_text(prompt)}</details></section>"
-    )
-
-
-def _text(text: str) -> str:
-    return f"<pre>{escape(text)}</pre>" if text.strip() else '<pre class="ft-none">(nothing)</pre>'

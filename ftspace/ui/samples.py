@@ -11,7 +11,6 @@ import pandas as pd
 from evals.log import EvalLog, Sample
 
 Change = Literal["wrong to right", "right to wrong", "both right", "both wrong", "unscored"]
-COLUMNS = ["#", "question", "expected", "base", "tuned", "change"]
 SHOWN = 300
 """So many samples are listed at once."""
 _CELL = 160
@@ -19,48 +18,55 @@ _CELL = 160
 
 @dataclass(frozen=True)
 class Pair:
-    """One question, both answers, and what became of it."""
+    """One question, two answers, and what became of it from the first to the second."""
 
     id: str
     question: str
     prompt: str
     expected: str
-    base: str
-    tuned: str
-    base_score: float
-    tuned_score: float
+    first: str
+    second: str
+    first_score: float
+    second_score: float
     change: Change
 
 
-def pairs(base: EvalLog, tuned: EvalLog) -> list[Pair]:
-    """The samples that both were asked, judged by the task's first metric."""
-    answers = {sample.id: sample for sample in tuned.samples}
+def pairs(base: EvalLog, first: EvalLog, second: EvalLog) -> list[Pair]:
+    """The samples that two sides were asked, judged by the task's first metric.
+
+    Prompts are those of the base: before the questions of another side may stand training rows, which not everybody who
+    sees the answers may see.
+    """
+    answers, others = ({sample.id: sample for sample in log.samples} for log in (first, second))
     metric = next((name for sample in base.samples for name in sample.scores), "")
-    both = [(sample, answers[sample.id]) for sample in base.samples if sample.id in answers]
-    questions = strip_frame([one.prompt for one, _ in both])
-    return [_pair(one, other, question, metric) for (one, other), question in zip(both, questions, strict=True)]
+    asked = [sample for sample in base.samples if sample.id in answers and sample.id in others]
+    questions = strip_frame([sample.prompt for sample in asked])
+    return [
+        _pair(sample, question, (answers[sample.id], others[sample.id]), metric)
+        for sample, question in zip(asked, questions, strict=True)
+    ]
 
 
-def _pair(base: Sample, tuned: Sample, question: str, metric: str) -> Pair:
-    first, second = base.scores.get(metric, math.nan), tuned.scores.get(metric, math.nan)
+def _pair(asked: Sample, question: str, given: tuple[Sample, Sample], metric: str) -> Pair:
+    scores = [sample.scores.get(metric, math.nan) for sample in given]
     return Pair(
-        id=base.id,
+        id=asked.id,
         question=question,
-        prompt=base.prompt,
-        expected=" | ".join(base.expected),
-        base=base.output,
-        tuned=tuned.output,
-        base_score=first,
-        tuned_score=second,
-        change=change(first, second),
+        prompt=asked.prompt,
+        expected=" | ".join(asked.expected),
+        first=given[0].output,
+        second=given[1].output,
+        first_score=scores[0],
+        second_score=scores[1],
+        change=change(*scores),
     )
 
 
-def change(base: float, tuned: float) -> Change:
+def change(first: float, second: float) -> Change:
     """What became of an answer between two scores; a graded score counts as right from one half on."""
-    if math.isnan(base) or math.isnan(tuned):
+    if math.isnan(first) or math.isnan(second):
         return "unscored"
-    right = (base >= 0.5, tuned >= 0.5)
+    right = (first >= 0.5, second >= 0.5)
     if right == (False, True):
         return "wrong to right"
     if right == (True, False):
@@ -77,14 +83,19 @@ def tally(found: Sequence[Pair]) -> list[tuple[str, str]]:
     return [(f"All ({len(found)})", "all"), *((f"{kind.capitalize()} ({counts[kind]})", kind) for kind in shown)]
 
 
-def frame(found: Sequence[Pair], only: str = "all") -> pd.DataFrame:
+def columns(first: str, second: str) -> list[str]:
+    """The heads of the table: those of the answers say who gave them."""
+    return ["#", "question", "expected", first, second if second != first else f"{second} too", "change"]
+
+
+def frame(found: Sequence[Pair], heads: tuple[str, str], only: str = "all") -> pd.DataFrame:
     """The samples of one filter as a table of texts."""
     kept = [pair for pair in found if only in ("all", pair.change)][:SHOWN]
     rows = [
-        (pair.id, _cell(pair.question), _cell(pair.expected), _cell(pair.base), _cell(pair.tuned), pair.change)
+        (pair.id, _cell(pair.question), _cell(pair.expected), _cell(pair.first), _cell(pair.second), pair.change)
         for pair in kept
     ]
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=str)
+    return pd.DataFrame(rows, columns=columns(*heads), dtype=str)
 
 
 def strip_frame(prompts: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ class Tune:
             self.fields[form.TASKS] = form.widget(form.TASKS)
             with gr.Accordion("More settings", open=False):
                 self._grid(form.MORE, 2)
+                self.fields[form.FORGETTING] = form.widget(form.FORGETTING)
             self.trouble = gr.HTML()
             self.start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
         with gr.Column(visible=False) as self.live:
@@ -77,9 +78,9 @@ class Tune:
         """Updates for `outputs`: the live view for a run, else the form as the run `origin` had it."""
         draft = self._desk.draft(run.id if run else origin, visitor)
         values: list[Any] = form.values_of(draft)
-        values[form.NAMES.index(form.TASKS)] = gr.update(
-            choices=form.task_choices(draft.eval.tasks), value=draft.eval.tasks
-        )
+        for name in form.CHOSEN:
+            chosen = form.value_of(draft, name)
+            values[form.NAMES.index(name)] = gr.update(choices=form.task_choices(chosen), value=chosen)
         return [gr.update(visible=run is None), gr.update(visible=run is not None), *values, ""]
 
     def pace(self, name: str | None, model: str, dataset: str) -> list[Any]:
@@ -114,7 +115,7 @@ class Tune:
             with self._desk.answering(request, "start") as visitor:
                 config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
                 self._desk.check_may_read(config, visitor)
-                preflight.check(config, self._desk.store.runs_dir)
+                preflight.check(config, self._desk.store.runs_dir, visitor)
                 config = self._desk.with_closed_review(config, choice, visitor)
                 run = jobs.begin(self._desk.store, config, Access(owner=visitor.name), token_of(request))
         except FtspaceError as error:

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
-from evals.log import Results, Row
-from evals.log import Verdict as RowVerdict
+from evals.plan import AGAIN, BASE, PROMPTED, TUNED
 from ftspace.config import RunConfig
 from ftspace.state import Status
 
@@ -35,6 +34,17 @@ TONES: dict[Status, Tone] = {
 }
 
 
+SIDES = {
+    BASE: "Base",
+    TUNED: "Tuned",
+    AGAIN: "Base again",
+    PROMPTED: "Base with examples",
+    "reference": "Reference",
+    "judge": "Judge",
+}
+"""Names of the sides that have one for people."""
+
+
 @dataclass(frozen=True)
 class RunLine:
     """One run in a list of runs."""
@@ -44,24 +54,6 @@ class RunLine:
     when: str
     words: str
     tone: Tone
-
-
-@dataclass(frozen=True)
-class ResultLine:
-    """One row of the results, numbers as they are shown."""
-
-    task: str
-    metric: str
-    base: str
-    tuned: str
-    delta: str
-    interval: str
-    n: str
-    unscored: str
-    verdict: RowVerdict
-    tone: Tone
-    span: tuple[float, float, float] | None
-    """Where the difference and the ends of its interval lie, from -1 to 1; None when they are not known."""
 
 
 def run_line(run_id: str, config: RunConfig | None, status: Status | None, verdict: str | None) -> RunLine:
@@ -91,47 +83,16 @@ def when(run_id: str) -> str:
     return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).strftime("%d %b %Y, %H:%M UTC")
 
 
-def headline(results: Results) -> tuple[str, Tone]:
-    """The comparison in one sentence, and whether it is good news."""
-    tasks = list(dict.fromkeys(row.task for row in results.rows))
-    if not tasks:
-        return "Nothing was compared.", "idle"
-    better = [task for task in tasks if any(row.task == task and row.verdict == "better" for row in results.rows)]
-    worse = [task for task in tasks if any(row.task == task and row.verdict == "worse" for row in results.rows)]
-    if all(row.verdict == "too few to tell" for row in results.rows):
-        return "Too few questions to tell: ask more of them, and the difference can be judged.", "idle"
-    if not better and not worse:
-        return "No difference shown: the tuned model may be like its base, or the test is too small to tell.", "idle"
-    of = f"of {len(tasks)} task{'s' if len(tasks) > 1 else ''}"
-    if not worse:
-        return f"The tuned model is better on {len(better)} {of}, and shown to be worse on none.", "good"
-    if not better:
-        return f"The tuned model is worse on {len(worse)} {of}, and shown to be better on none.", "bad"
-    return f"Mixed: the tuned model is better on {len(better)} {of} and worse on {len(worse)}.", "bad"
+def side_name(side: str) -> str:
+    """Who was asked, as the head of a column."""
+    return SIDES.get(side) or (side[:1].upper() + side[1:]).replace("-", " ", 1)
 
 
-def result_lines(results: Results) -> list[ResultLine]:
-    """The rows of the comparison as they are shown, in points of a hundred."""
-    return [_result_line(row) for row in results.rows]
-
-
-def _result_line(row: Row) -> ResultLine:
-    ends = (row.ci_low, row.delta, row.ci_high)
-    low, mid, high = (max(-1.0, min(1.0, end)) if math.isfinite(end) else math.nan for end in ends)
-    tones: dict[RowVerdict, Tone] = {"better": "good", "worse": "bad"}
-    return ResultLine(
-        task=row.task,
-        metric=row.metric,
-        base=f"{points(row.base)} ± {points(row.base_stderr)}",
-        tuned=f"{points(row.tuned)} ± {points(row.tuned_stderr)}",
-        delta=points(row.delta, "+"),
-        interval=f"{points(row.ci_low, '+')} to {points(row.ci_high, '+')}",
-        n=f"{row.n:,}",
-        unscored=f"{row.unscored:,}",
-        verdict=row.verdict,
-        tone=tones.get(row.verdict, "idle"),
-        span=(low, mid, high) if math.isfinite(low + mid + high) else None,
-    )
+def asked_of(side: str) -> str:
+    """Who is asked, in the middle of a sentence."""
+    name = side_name(side)
+    model = " model" if side in ("tuned", "reference") else ""
+    return f"the {name[:1].lower()}{name[1:]}{model}" if side in SIDES else name
 
 
 def points(share: float, sign: str = "") -> str:

@@ -63,8 +63,12 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     expect(page.locator(".ft-verdict")).to_contain_text(
         re.compile("tuned model|No difference shown|Too few questions"), timeout=MOMENT
     )
-    expect(page.locator("#results tbody tr")).to_have_count(4)
+    for part in ("What tuning gave", "What it lost", "Against a good prompt", "Noise floor"):
+        expect(page.locator("#results h3", has_text=part)).to_be_visible()
     expect(page.locator("#results tbody tr").first).to_contain_text("heldout")
+    choose_side(page, "With", "Base with examples")
+    expect(page.locator("#samples [role=columnheader]", has_text="Base with examples").first).to_be_visible()
+    choose_side(page, "With", "Tuned")
     expect(page.get_by_label("All (", exact=False)).to_be_checked()
     page.locator("#samples [role=gridcell]:visible").nth(7).click()
     expect(page.locator(".ft-sample figure")).to_have_count(2)
@@ -120,6 +124,11 @@ def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(app: App, visitor
 
 def headline(page: Page) -> Locator:
     return page.locator(".ft-live h2")
+
+
+def choose_side(page: Page, label: str, side: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=side, exact=True).click()
 
 
 def set_number(page: Page, label: str, value: int) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from evals.tasks import SUITES
 from ftspace.config import default_config, field_names
 from ftspace.errors import ConfigError
 from ftspace.preflight import HELDOUT
@@ -34,8 +35,9 @@ def test_a_wrong_value_is_named() -> None:
 
 
 def test_the_bundled_tasks_are_asked_of_the_bundled_pair_only() -> None:
-    assert form.suiting(DEFAULT, DEFAULT.model.id, DEFAULT.data.id)[0] == DEFAULT.eval.tasks
-    assert form.suiting(DEFAULT, "owner/model", DEFAULT.data.id)[0] == [HELDOUT]
+    bundled = [DEFAULT.eval.tasks, DEFAULT.eval.forgetting]
+    assert form.suiting(DEFAULT, DEFAULT.model.id, DEFAULT.data.id)[:2] == bundled
+    assert form.suiting(DEFAULT, "owner/model", DEFAULT.data.id)[:2] == [[HELDOUT], ["general"]]
 
 
 def test_every_field_and_preset_names_what_the_config_has() -> None:
@@ -56,6 +58,6 @@ def test_a_preset_leaves_the_epochs_open_for_data_of_ones_own() -> None:
 
 def test_tasks_to_choose_from_hold_those_of_the_draft() -> None:
     names = [name for _, name in form.task_choices(["elsewhere/mine.jsonl"])]
-    assert set(DEFAULT.eval.tasks) <= set(names)
+    assert {*DEFAULT.eval.tasks, *DEFAULT.eval.forgetting} <= set(names)
     assert ("mine", "elsewhere/mine.jsonl") in form.task_choices(["elsewhere/mine.jsonl"])
-    assert all(name == HELDOUT or Path(name).suffix == ".jsonl" for name in names)
+    assert all(name in (HELDOUT, *SUITES) or Path(name).suffix == ".jsonl" for name in names)

@@ -8,6 +8,7 @@ from ftspace.answers import Answered, measured
 from ftspace.config import default_config
 from ftspace.events import (
     AdapterSaved,
+    Asking,
     Checkpoint,
     Evaluated,
     Event,
@@ -148,12 +149,14 @@ def test_the_evaluation_tells_task_and_share() -> None:
     ]
     assert live(events, "running").detail == "Loading the model and the tasks."
     events += [
-        Progress(task="heldout", which="base", done=60, total=60),
-        Progress(task="heldout", which="tuned", done=30, total=60),
+        Asking(samples=240, time=300.0),
+        Progress(task="heldout", which="base-again", done=0, total=60, time=301.0),
+        Progress(task="heldout", which="base", done=60, total=60, time=305.0),
+        Progress(task="heldout", which="base-again", done=30, total=60, time=310.0),
     ]
     view = live(events, "running")
-    assert view.detail == "Asking the tuned model: heldout, 30 of 60."
-    assert view.fraction == pytest.approx(1.5 / (2 * len(CONFIG.eval.tasks)))
+    assert view.detail == "Asking the base again: heldout, 30 of 60. About 17 s left."
+    assert view.fraction == pytest.approx(90 / 240)
     assert phases(view)["Compare"] == "now"
 
 

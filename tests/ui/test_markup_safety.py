@@ -15,9 +15,10 @@ from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
 from ftspace.redact import keep_secret
 from ftspace.settings import ROOT
-from ftspace.ui import look_markup, markup
+from ftspace.ui import look_markup, markup, results_markup
 from ftspace.ui.live_view import Live
-from ftspace.ui.views import ResultLine, RunLine
+from ftspace.ui.results_view import ResultLine, ResultsView, Section, Told
+from ftspace.ui.views import RunLine
 
 EVIL = [
     "<img src=x onerror=alert(1)>",
@@ -44,6 +45,11 @@ def _live(t: str) -> Live:
     return Live(t, t, "busy", 0.5, [(t, "now")], [(t, t)], [t], answers=answers, diagnosis=(t, "bad"))
 
 
+def _results(t: str) -> ResultsView:
+    line = ResultLine(t, t, t, t, t, t, t, "better", "good", (0, 0, 1), t, ((t, t),))
+    return ResultsView(t, "bad", (Told(t, t, "bad"),), t, (Section(t, t, (t, t), (line,), (line,)),), (t,))
+
+
 def _reading(t: str) -> str:
     found = Format(t, (t,), lambda row: [], {t: t}, 0.5, t, (t,))
     return look_markup.reading(found, [t], t) + look_markup.reading(None, [t], t)
@@ -64,10 +70,8 @@ RENDERED: dict[str, Render] = {
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "markup.live": lambda t: markup.live(_live(t)),
     "markup.shown": lambda t: markup.shown(markup.live(_live(t)), t, t),
-    "markup.results": lambda t: markup.results(
-        t, "good", [ResultLine(t, t, t, t, t, t, t, t, "better", "good", (0, 0, 1))]
-    ),
-    "markup.answers": lambda t: markup.answers(t, t, t, t, t),
+    "results_markup.results": lambda t: results_markup.results(_results(t)),
+    "results_markup.answers": lambda t: results_markup.answers(t, t, [(t, t), (t, t)], t),
     "look_markup.reading": _reading,
     "look_markup.turns": lambda t: look_markup.turns([Message(role=t, content=t, name=t)], 1, (t, "idle"), t),
     "look_markup.progress": lambda t: look_markup.progress(1, 2, 1, 1),
@@ -108,7 +112,7 @@ def public(module: ModuleType) -> set[str]:
 
 
 def test_every_function_is_looked_at() -> None:
-    assert public(markup) | public(look_markup) == set(RENDERED) | NO_HTML
+    assert public(markup) | public(look_markup) | public(results_markup) == set(RENDERED) | NO_HTML
 
 
 @pytest.mark.parametrize("evil", EVIL)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from evals.log import EvalLog, EvalSpec, Results, Row
+from evals.log import EvalLog, EvalSpec
 from evals.log import Sample as Asked
 from ftspace.config import default_config, parse_config
 from ftspace.ui import samples, views
@@ -30,43 +30,6 @@ def test_run_lines() -> None:
     assert views.title(hub) == "owner/model on squad"
 
 
-def row(task: str, delta: float, verdict: Any, **more: Any) -> Row:
-    values: dict[str, Any] = {
-        "task": task, "metric": "exact_match", "base": 0.0, "base_stderr": 0.0, "tuned": delta, "tuned_stderr": 0.04,
-        "delta": delta, "ci_low": delta - 0.1, "ci_high": delta + 0.1, "n": 1200, "unscored": 3, "verdict": verdict,
-    }  # fmt: skip
-    return Row(**(values | more))
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "words", "tone"),
-    [
-        (["better", "better"], "better on 2 of 2 tasks, and shown to be worse on none", "good"),
-        (["better", "worse"], "Mixed: the tuned model is better on 1 of 2 tasks and worse on 1", "bad"),
-        (["worse", "no difference shown"], "worse on 1 of 2 tasks, and shown to be better on none", "bad"),
-        (["no difference shown", "too few to tell"], "No difference shown", "idle"),
-        (["too few to tell"], "Too few questions to tell", "idle"),
-        ([], "Nothing was compared", "idle"),
-    ],
-)
-def test_headline(verdicts: list[Any], words: str, tone: str) -> None:
-    found = Results(rows=tuple(row(f"t{i}", 0.5, verdict) for i, verdict in enumerate(verdicts)), verdict="")
-    said, how = views.headline(found)
-    assert words in said
-    assert how == tone
-
-
-def test_result_lines_are_in_points_and_keep_what_is_missing() -> None:
-    missing = row(
-        "none", math.nan, "too few to tell", base=math.nan, base_stderr=math.nan, ci_low=math.nan, ci_high=math.nan
-    )
-    good, none = views.result_lines(Results(rows=(row("some", 0.867, "better"), missing), verdict=""))
-    assert (good.base, good.tuned, good.delta) == ("0.0 ± 0.0", "86.7 ± 4.0", "+86.7")
-    assert (good.interval, good.n, good.unscored, good.tone) == ("+76.7 to +96.7", "1,200", "3", "good")
-    assert good.span == pytest.approx((0.767, 0.867, 0.967))
-    assert (none.base, none.delta, none.span) == ("– ± –", "–", None)
-
-
 def log(which: Any, scores: list[float]) -> EvalLog:
     spec = EvalSpec(
         base="b", task="t", task_hash="h", kind="generation", n=len(scores), dtype="float32", device="cpu",
@@ -81,7 +44,8 @@ def log(which: Any, scores: list[float]) -> EvalLog:
 
 
 def test_samples_are_paired_and_told_apart() -> None:
-    found = samples.pairs(log("base", [0, 1, 0, 1, 0]), log("tuned", [1, 0, 0, 1, math.nan]))
+    base, tuned = log("base", [0, 1, 0, 1, 0]), log("tuned", [1, 0, 0, 1, math.nan])
+    found = samples.pairs(base, base, tuned)
     assert [pair.change for pair in found] == [
         "wrong to right",
         "right to wrong",
@@ -95,9 +59,37 @@ def test_samples_are_paired_and_told_apart() -> None:
         ("Wrong to right (1)", "wrong to right"),
         ("Right to wrong (1)", "right to wrong"),
     ]
-    assert list(samples.frame(found, "wrong to right")["base"]) == ["base 0"]
-    assert list(samples.frame(found)["#"]) == ["0", "1", "2", "3", "4"]
-    assert samples.frame([]).empty
+    heads = ("Base", "Tuned")
+    assert list(samples.frame(found, heads, "wrong to right")["Base"]) == ["base 0"]
+    assert list(samples.frame(found, heads)["#"]) == ["0", "1", "2", "3", "4"]
+    assert samples.frame([], heads).empty
+    assert len(set(samples.frame(found, ("Base", "Base")).columns)) == 6
+
+
+def test_training_rows_before_a_sides_questions_are_not_shown() -> None:
+    base, tuned, shown = (log(who, [0, 1]) for who in ("base", "tuned", "base-prompted"))
+    secret = tuple(one.model_copy(update={"prompt": f"a training row\n{one.prompt}"}) for one in shown.samples)
+    shown = shown.model_copy(update={"samples": secret})
+    for first, second in ((shown, tuned), (tuned, shown)):
+        found = samples.pairs(base, first, second)
+        assert [one.question for one in found] == ["What is 0?", "What is 1?"]
+        assert not any("training row" in one.prompt for one in found)
+    assert (found[0].first, found[0].second) == ("tuned 0", "base-prompted 0")
+
+
+@pytest.mark.parametrize(
+    ("side", "name", "asked"),
+    [
+        ("base", "Base", "the base"),
+        ("tuned", "Tuned", "the tuned model"),
+        ("base-prompted", "Base with examples", "the base with examples"),
+        ("reference", "Reference", "the reference model"),
+        ("checkpoint-40", "Checkpoint 40", "Checkpoint 40"),
+        ("run-20261122-043211-48f124ca6607", "Run 20261122-043211-48f124ca6607", "Run 20261122-043211-48f124ca6607"),
+    ],
+)
+def test_sides_have_names_for_people(side: str, name: str, asked: str) -> None:
+    assert (views.side_name(side), views.asked_of(side)) == (name, asked)
 
 
 @pytest.mark.parametrize(

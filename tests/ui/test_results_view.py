@@ -1,0 +1,136 @@
+import math
+from typing import Any
+
+import pytest
+
+from evals.log import Change, Finding, JudgeSummary, Results, Row
+from ftspace.ui.results_view import headline, results_view
+
+
+def row(task: str, delta: float, verdict: Any, **more: Any) -> Row:
+    values: dict[str, Any] = {
+        "task": task, "metric": "exact_match", "base": 0.0, "base_stderr": 0.0, "tuned": delta, "tuned_stderr": 0.04,
+        "delta": delta, "ci_low": delta - 0.1, "ci_high": delta + 0.1, "n": 1200, "unscored": 3, "verdict": verdict,
+    }  # fmt: skip
+    return Row(**(values | more))
+
+
+def results(*rows: Row, **more: Any) -> Results:
+    return Results(rows=rows, verdict="", **more)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "words", "tone"),
+    [
+        (["better", "better"], [], "better on 2 of 2 tasks, and shown to be worse on none", "good"),
+        (["better", "worse"], [], "Mixed: the tuned model is better on 1 of 2 tasks and worse on 1", "bad"),
+        (["worse", "no difference shown"], [], "worse on 1 of 2 tasks, and shown to be better on none", "bad"),
+        (["no difference shown", "too few to tell"], [], "No difference shown", "idle"),
+        (["too few to tell"], [], "Too few questions to tell", "idle"),
+        ([], [], "Nothing was compared", "idle"),
+        (["better"], ["worse"], "Mixed: the tuned model is better on 1 of 1 task, and lost on f0", "warn"),
+        (["better"], ["no difference shown"], "better on 1 of 1 task, and shown to be worse on none", "good"),
+        (["no difference shown"], ["worse"], "The tuned model lost on f0, and is shown to be better on no task", "bad"),
+        ([], ["no difference shown"], "No loss shown", "idle"),
+        ([], ["worse"], "The tuned model lost on f0", "bad"),
+    ],
+)
+def test_headline(gained: list[Any], lost: list[Any], words: str, tone: str) -> None:
+    rows = [row(f"t{i}", 0.5, verdict) for i, verdict in enumerate(gained)]
+    rows += [row(f"f{i}", -0.5, verdict, role="forgetting") for i, verdict in enumerate(lost)]
+    rows.append(row("t0", 0.5, "worse", role="prompting", against="base-prompted"))
+    rows += [row(f"t{i}", 0.5, "worse", metric="length", better="neither") for i in range(len(gained))]
+    said, how = headline(results(*rows) if gained or lost else results())
+    assert words in said
+    assert how == tone
+
+
+def test_what_takes_the_verdict_away_stands_in_its_place() -> None:
+    found = [
+        Finding(kind="noise", tone="note", message="m"),
+        Finding(kind="contaminated test", tone="bad", message="m"),
+    ]
+    said = headline(results(row("t", 0.5, "better"), findings=tuple(found)))
+    assert said == ("These numbers cannot be relied on: contaminated test.", "bad")
+
+
+def test_lines_are_in_points_and_keep_what_is_missing() -> None:
+    nothing = dict.fromkeys(("base", "base_stderr", "ci_low", "ci_high"), math.nan)
+    (section,) = results_view(
+        results(row("some", 0.867, "better"), row("none", math.nan, "too few to tell", **nothing))
+    ).sections
+    good, none = section.lines
+    assert (good.base, good.tuned, good.delta) == ("0.0 ± 0.0", "86.7 ± 4.0", "+86.7")
+    assert (good.interval, good.n, good.tone) == ("+76.7 to +96.7", "1,200", "good")
+    assert good.span == pytest.approx((0.767, 0.867, 0.967))
+    assert good.details[1:] == (("Unscored, counted for neither", "3"),)
+    assert (none.base, none.delta, none.span) == ("– ± –", "–", None)
+
+
+def test_a_metric_that_is_no_share_is_shown_as_it_is() -> None:
+    ((line,),) = (
+        one.lines for one in results_view(results(row("t", -12.5, "better", better="lower", share=False))).sections
+    )
+    assert (line.delta, line.span, line.metric) == ("-12.5", None, "exact_match, lower is better")
+
+
+def test_rows_stand_by_what_they_compare_and_each_tasks_first_metric_leads() -> None:
+    view = results_view(
+        results(
+            row("t", 0.5, "better", p=0.0001, detectable=0.04, needed=30, test="McNemar", groups=7, tuned_std=0.5,
+                tuned_min=0.0, tuned_max=1.0),
+            row("t", 0.2, "better", subset="clean", n=1188),
+            row("t", 0.1, "better", metric="token_f1"),
+            row("f", -0.1, "worse", role="forgetting"),
+            row("t", 0.3, "better", role="prompting", against="base-prompted"),
+            row("t", 0.1, "better", role="earlier", against="checkpoint-40"),
+            row("t", 0.1, "better", role="earlier", against="run-x"),
+            row("t", 0.0, "worse", role="noise", side="base-again"),
+        )
+    )  # fmt: skip
+    assert [(one.title, *one.heads) for one in view.sections] == [
+        ("What tuning gave", "Base", "Tuned"),
+        ("What it lost", "Base", "Tuned"),
+        ("Against a good prompt", "Base with examples", "Tuned"),
+        ("Against checkpoint 40", "Checkpoint 40", "Tuned"),
+        ("Against run x", "Run x", "Tuned"),
+        ("Noise floor", "Base", "Base again"),
+    ]
+    gain, *_, noise = view.sections
+    assert [line.metric for line in gain.more] == ["token_f1"]
+    (line,) = gain.lines
+    assert line.clean == "without 12 overlapping samples: +20.0 (+10.0 to +30.0), better"
+    assert dict(line.details) == {
+        "What a score says": "the answer is an accepted one, but for case, spacing and quotes or stops around it",
+        "Test": "McNemar",
+        "p, for the whole table": "below 0.001",
+        "Would probably have shown": "a difference of 4.0 or more",
+        "Samples to show this difference": "30",
+        "Groups of dependent samples": "7",
+        "Unscored, counted for neither": "3",
+        "Tuned, spread": "standard deviation 50.0, from 0.0 to 100.0",
+    }
+    assert noise.lines[0].tone == "warn"
+
+
+def test_findings_change_and_judges_are_told() -> None:
+    view = results_view(
+        results(
+            row("t", 0.5, "better"),
+            findings=(Finding(kind="answers cut off", tone="warning", message="Half.", task="t"),),
+            change=Change(identical=0.12, answers=300, kl=0.8, kl_tokens=900, update_norm=0.02, follows_base=0.5,
+                          follows_tuned=2.0),
+            judges=(
+                JudgeSummary(judge="m at h", kind="pairwise", n=90, missing=10, wins=50, losses=30, ties=10, flips=0.2,
+                             controlled=0.6, controlled_low=0.5, controlled_high=0.7, calls=180, cost=0.25),
+            ),
+        )
+    )  # fmt: skip
+    assert [(one.title, one.message, one.tone) for one in view.findings] == [("Answers cut off on t", "Half.", "warn")]
+    assert view.change == "12 % of 300 answers identical, KL 0.8 nats a token, update norm 0.02, an expected " + (
+        "answer is likelier after its own question than after another by +0.5 → +2 nats a token"
+    )
+    assert view.judges == (
+        "m at h: 90 judged, Tuned preferred 50 times, Base 30 times, 10 ties, 10 missing, order changed the verdict in "
+        "20 %, at equal length it would win 60 % (50 to 70), 180 calls for 0.25",
+    )
