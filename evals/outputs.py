@@ -109,6 +109,6 @@ class Outputs:
             self._model(input_ids=ids, use_cache=False)
         if len(caught) != 1:
             return False
-        logits = self._model(input_ids=ids, use_cache=False).logits
-        read = self._head(caught[0])
+        logits = self._model(input_ids=ids, use_cache=False).logits.float()  # a trainer's model gives float32 anyway
+        read = self._head(caught[0]).float()
         return read.shape == logits.shape and torch.allclose(read, logits, rtol=1e-5, atol=1e-5, equal_nan=True)

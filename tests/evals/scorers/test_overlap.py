@@ -1,12 +1,17 @@
 import math
+import sys
 
 import pytest
+from absl.logging import get_absl_handler
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
 from evals.scorers.overlap import rouge_l, rouge_words, word_f1, word_similarity, words
+
+# rouge_score brings it: it holds the stream that pytest captures by, and closes it when a server sets up its logging.
+get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.mark.parametrize(
