@@ -74,7 +74,7 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     expect(page.locator(".ft-sample figure")).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
-    assert download.value.path().read_text().startswith("task,metric,base,")
+    assert download.value.path().read_text().startswith("task,metric,role,side,against,")
     picture(page, folder, "results")
 
     page.get_by_role("tab", name="3 Compare").click()
