@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from evals.arena.tally import with_proof
 from evals.compare import compare_folder, worst_first
 from evals.endpoint import Meter
 from evals.errors import EvalError as EvalProblem
@@ -52,4 +53,5 @@ def judged(
         say(f"the judges were not asked: {error}")
         return results
     findings = worst_first([*again.findings, *report.findings])
-    return again.model_copy(update={"findings": findings, "judges": report.summaries, "change": results.change})
+    judged = again.model_copy(update={"findings": findings, "judges": report.summaries, "change": results.change})
+    return with_proof(run.evals, judged)

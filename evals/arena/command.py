@@ -49,12 +49,27 @@ def run(options: argparse.Namespace) -> None:
                 break
             if choice in _CHOICES:
                 add_vote(options.folder, ballot.vote(_CHOICES[choice], options.voter))
+        _prove(options.folder)
     found = tally(options.folder)
     console = Console(highlight=False, soft_wrap=True)
     if options.json:
         console.file.write(found.model_dump_json(indent=1) + "\n")
     else:
         console.print(in_words(found), markup=False)
+
+
+def _prove(folder: Path) -> None:
+    """Say anew in the folder's results how far its judges are to be believed, where it has been judged."""
+    from evals.arena.tally import with_proof
+    from evals.log import read_results, write_results
+    from evals.table import write_tables
+
+    path = folder / "results.json"
+    results = read_results(path) if path.exists() else None
+    if results is not None and results.judges:
+        results = with_proof(folder, results)
+        write_results(path, results)
+        write_tables(folder, results)
 
 
 def _show(console: Any, ballot: "Ballot", place: str) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from evals.arena.votes import TIE, Vote, lines, ordered, read_votes
+from evals.compare import worst_first
 from evals.errors import LogError
 from evals.judge.records import FILE as JUDGEMENTS
 from evals.judge.records import Judgement
-from evals.log import Finding
+from evals.log import Finding, Results
 from evals.stats import bradley_terry, kappa, win_rate
 
 ENOUGH = 30
@@ -139,6 +140,13 @@ def unproven(folder: Path, judges: Iterable[str]) -> tuple[Finding, ...]:
         )
         found.append(Finding(kind="judge unproven", tone="warning", message=message))
     return tuple(found)
+
+
+def with_proof(folder: Path, results: Results) -> Results:
+    """Return a comparison with what the folder's votes say of its judges. Raises LogError for damaged files."""
+    others = [one for one in results.findings if one.kind != "judge unproven"]
+    judges = dict.fromkeys(one.judge for one in results.judges if one.kind == "pairwise")
+    return results.model_copy(update={"findings": worst_first([*others, *unproven(folder, judges)])})
 
 
 _Key = tuple[str, str, tuple[str, str]]

@@ -97,6 +97,7 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
 
     Raises LogError.
     """
+    from evals.arena.tally import with_proof
     from evals.compare import compare_folder, worst_first
     from evals.log import read_results, write_results
     from evals.table import write_tables
@@ -104,7 +105,7 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
     path = folder / RESULTS_FILE
     results = compare_folder(folder, report.pairs)
     before = read_results(path) if path.exists() else results
-    others = [one for one in before.findings if not one.kind.startswith("judge") or one.kind == "judge unproven"]
+    others = [one for one in before.findings if not one.kind.startswith("judge")]
     results = results.model_copy(
         update={
             "findings": worst_first([*others, *report.findings]),
@@ -112,6 +113,7 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
             "change": before.change,
         }
     )
+    results = with_proof(folder, results)
     write_results(path, results)
     write_tables(folder, results)
     return results

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from evals.arena.tally import tally, unproven
+from evals.arena.tally import tally, unproven, with_proof
 from evals.arena.votes import TIE, Ballot, Vote, add_vote, ballots, read_votes
 from evals.errors import LogError
 from evals.judge.records import Judgement, write_judgements
-from evals.log import EvalLog, EvalSpec, Sample, write_log
+from evals.log import EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_log
 
 N = 60
 
@@ -107,6 +107,10 @@ def test_a_judge_is_proven_by_people_only(folder: Path) -> None:
     (judge,) = tally(folder).judges
     assert (judge.n, judge.agreement, judge.proven, judge.differences) == (40, 1.0, True, [])
     assert unproven(folder, ["J"]) == ()
+    summaries = tuple(JudgeSummary(judge=name, kind="pairwise", n=40, missing=0) for name in ("J", "K"))
+    proved = with_proof(folder, Results(rows=(), verdict="", judges=summaries))
+    assert [one.message.split(":")[0] for one in proved.findings] == ["the judge K is unproven"]
+    assert with_proof(folder, proved) == proved
 
     against = [one for ballot in left for one in judged(ballot.id, ("tuned", "base"))]  # whoever stands first
     missing = judged(left[0].id, (None, "tuned"), judge="K")

@@ -41,7 +41,7 @@ def test_judging_becomes_part_of_the_results(
             ("preferred by big", "better"),
             ("rated by big", "better"),
         ]
-        assert [finding.kind for finding in results.findings] == ["contaminated test"]
+        assert {finding.kind for finding in results.findings} == {"contaminated test", "judge unproven"}
         assert [one.calls for one in results.judges] == [62, 71]
         assert not any(TOKEN in path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
         table = (folder / "table.md").read_text()
@@ -56,6 +56,7 @@ def test_judging_becomes_part_of_the_results(
         "contaminated test",
         "judge fails",
         "judge favours a position",
+        "judge unproven",
     }
     lines = [json.loads(line) for line in (folder / "judgements.jsonl").read_text().splitlines()]
     assert sum(line["missing"] == "the budget is spent" for line in lines) == 32
