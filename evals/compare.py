@@ -78,8 +78,12 @@ def results_of(logs: Mapping[str, Mapping[str, EvalLog]], asked: Asked, extra_pa
         extra_pairs: scores that are in no log.
 
     Raises:
-        LogError: two logs of a task are unlike.
+        LogError: two logs of a task are unlike, or a side's adapter was not the same in all tasks.
     """
+    used: dict[str, str | None] = {}
+    for side, log in (one for sides in logs.values() for one in sides.items()):
+        if used.setdefault(side, log.adapter_hash) != log.adapter_hash:
+            raise LogError(f"the tasks of {side} were answered by different adapters; evaluate them again in one go")
     rows = tabulate([*(one for sides in logs.values() for one in pairs_among(sides)), *extra_pairs])
     both = [(sides[BASE], sides[TUNED]) for sides in logs.values() if BASE in sides and TUNED in sides]
     single = [log for sides in logs.values() for log in sides.values()]

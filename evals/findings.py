@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from evals.log import Change, EvalLog, Finding, Row, Tone
 from evals.plan import BASE, TUNED
-from evals.shown import forgetting_report, judges, key, missing, moved, score, shows_gain, shows_loss, size
+from evals.scorers.scoring import unanswered
+from evals.shown import forgetting_report, judges, key, missing, moved, score, shows_gain, size
 from evals.stats import FEWEST
 
 SAME_KL = 1e-6
@@ -47,7 +48,7 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
         *_contaminated(rows, tuned or base),
         *_incomplete(rows, base, tuned),
         *_forgotten(rows),
-        *_manners(rows),
+        *_manners(rows, tuned),
         *_prompted(rows),
         *_noisy(rows, by_side),
     ]
@@ -56,12 +57,14 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
 
 def identical(first: Sequence[EvalLog], second: Sequence[EvalLog]) -> tuple[float, int]:
     """Return the share of written answers that are the same text in both, and of how many; NaN where there are none."""
-    texts = {(log.spec.task, sample.id): sample.output for log in second for sample in log.samples}
+    texts = {
+        (log.spec.task, sample.id): sample.output for log in second for sample in log.samples if not unanswered(sample)
+    }
     same = [
         sample.output == texts[log.spec.task, sample.id]
         for log in first
         for sample in log.samples
-        if log.spec.kind != "choice" and (log.spec.task, sample.id) in texts
+        if log.spec.kind != "choice" and (log.spec.task, sample.id) in texts and not unanswered(sample)
     ]
     return (sum(same) / len(same) if same else math.nan), len(same)
 
@@ -105,6 +108,7 @@ def _same(base: dict[str, EvalLog], tuned: dict[str, EvalLog], change: Change | 
         for one, other in pairs
         for first, second in zip(one.samples, other.samples, strict=False)
         for a, b in zip(first.logprobs, second.logprobs, strict=False)
+        if not (math.isnan(a) or math.isnan(b))
     ]
     known = change is not None and change.kl_tokens > 0
     return (
@@ -118,16 +122,26 @@ def _same(base: dict[str, EvalLog], tuned: dict[str, EvalLog], change: Change | 
 def _unfollowing(base: dict[str, EvalLog], tuned: dict[str, EvalLog], change: Change | None) -> Iterator[Finding]:
     if change is None or change.follows_n < FEWEST or _same(base, tuned, change):
         return
+    if not any(log.role == "gain" and log.spec.kind == "generation" for log in tuned.values()):
+        return  # choices and suites say nothing of the answers that were trained
     lost = change.follows_change_high < 0 and change.follows_tuned < KEPT * change.follows_base
-    if change.follows_low > 0 and change.follows_high >= HEARD and not lost:
+    heard = change.follows_low > 0 and change.follows_high >= HEARD
+    if not lost and (heard or change.follows_change_low > 0):
         return
+    deaf = lost or change.follows_high < HEARD
+    seen = (
+        f"After its own question an expected answer is {change.follows_tuned:+.2f} nats likelier than after another "
+        f"one (95 % interval {change.follows_low:+.2f} to {change.follows_high:+.2f}, n = {change.follows_n}; base "
+        f"{change.follows_base:+.2f})"
+    )
+    if deaf:
+        seen += ": the tuned model has learnt what answers look like and not which belongs to which question"
+    else:
+        seen += ": that the tuned model's answers depend on the questions is not shown"
     yield Finding(
         kind="answers do not follow questions",
-        tone="bad",
-        message=f"After its own question an expected answer is {change.follows_tuned:+.2f} nats likelier than "
-        f"after another one (95 % interval {change.follows_low:+.2f} to {change.follows_high:+.2f}, "
-        f"n = {change.follows_n}; base {change.follows_base:+.2f}): the tuned model has learnt what answers look like "
-        "and not which belongs to which question. See whether the training rows' answers stand by their own questions.",
+        tone="bad" if deaf else "warning",
+        message=f"{seen}. See whether the training rows' answers stand by their own questions.",
     )
 
 
@@ -202,20 +216,28 @@ def _forgotten(rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _manners(rows: Sequence[Row]) -> Iterator[Finding]:
+def _fits(log: EvalLog | None) -> bool:
+    """Whether nearly all expected answers are shorter than the longest that may be written."""
+    if log is None:
+        return True
+    lengths = [sample.stats["perplexity"][1] for sample in log.samples if "perplexity" in sample.stats]
+    return sum(length >= log.spec.max_new_tokens for length in lengths) <= CUT * len(lengths)
+
+
+def _manners(rows: Sequence[Row], tuned: dict[str, EvalLog]) -> Iterator[Finding]:
     own = [row for row in rows if row.side == TUNED and row.against == BASE and row.subset == "all"]
     for task in dict.fromkeys(row.task for row in own):
         named = {row.metric: row for row in own if row.task == task}
         cut, loops, refusals = named.get("cut_off"), named.get("repetition"), named.get("refusal")
-        endless = next((row for row in (cut, loops) if row and shows_loss(row)), None)
-        if endless is not None:
-            what = "are cut off" if endless is cut else "are a loop"
+        endless = next((row for row in (loops, cut) if row and row.verdict == "worse"), None)
+        if endless is not None and (endless is loops or _fits(tuned.get(task))):
+            what = "of the tuned answers are cut off" if endless is cut else "of the tuned answers' text repeat itself"
             yield Finding(
                 kind="never stops",
                 tone="warning",
                 task=task,
-                message=f"On {task} {score(endless, endless.tuned)} points of the tuned answers {what}, of the base's "
-                f"{score(endless, endless.base)}. See that the training rows end with the token that ends a turn.",
+                message=f"On {task} {100 * endless.tuned:.0f} % {what}, of the base's {100 * endless.base:.0f} %. See "
+                "that the training rows end with the token that ends a turn.",
             )
         elif cut is not None and max(cut.tuned, cut.base) >= CUT:
             both = cut.tuned >= CUT
@@ -231,7 +253,7 @@ def _manners(rows: Sequence[Row]) -> Iterator[Finding]:
                     else "Part of the difference is that the tuned model ends its answers."
                 ),
             )
-        if refusals is not None and shows_loss(refusals):
+        if refusals is not None and refusals.verdict == "worse":
             yield Finding(
                 kind="refuses more",
                 tone="warning",
@@ -278,7 +300,7 @@ def _noisy(rows: Sequence[Row], by_side: dict[str, dict[str, EvalLog]]) -> Itera
     alike = f" and {100 * share:.0f} % of its answers are the same" if answers else ""
     yield Finding(
         kind="noise",
-        tone="warning" if drowned or shows_gain(shown) or shows_loss(shown) else "note",
+        tone="warning" if drowned or shown.verdict in ("better", "worse") else "note",
         task=shown.task if drowned else None,
         message=f"Asked once more in other batches the base's {shown.metric} on {shown.task} moves by {moved(shown)}"
         f"{alike}: "

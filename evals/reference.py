@@ -1,5 +1,6 @@
 """Lets a reference model behind an endpoint answer a task. Knows endpoints, no scores; loads no model."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from evals.errors import EvalError
@@ -13,7 +14,7 @@ def spec_of(asked: EvalSpec, reference: Reference) -> EvalSpec:
     return asked.model_copy(
         update={
             "base": reference.model,
-            "base_revision": None,
+            "base_revision": hashlib.sha256(reference.url.encode()).hexdigest()[:16],  # an address may hold a key
             "dtype": "unknown",
             "quantization": "unknown",
             "device": "endpoint",

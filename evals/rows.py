@@ -43,7 +43,7 @@ def _compared(one: Pairs) -> Paired:
 def _adjusted(pairs: Sequence[Pairs], compared: Sequence[Paired]) -> list[float]:
     p_values = [found.p for found in compared]
     for describes in (False, True):
-        places = [place for place, one in enumerate(pairs) if (one.metric.better == "neither") == describes]
+        places = [place for place, one in enumerate(pairs) if one.metric.describes == describes]
         for place, p in zip(places, holm([compared[place].p for place in places]), strict=True):
             p_values[place] = p
     return p_values

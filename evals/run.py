@@ -4,6 +4,7 @@ Imports no torch until asked to evaluate. Knows nothing of jobs or screens; the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from evals.asking import Asker, Progress
@@ -47,6 +48,8 @@ def evaluate(
     tasks = [task.head(plan.limit) for task in plan.tasks]
     if plan.trained_on is not None:
         tasks = mark(tasks, plan.trained_on)
+    with suppress(OSError):  # a place that can't be written is told when the first log is
+        (out_dir / ASKED_FILE).unlink()  # it tells of logs that may be of another adapter
     asker = _loaded(plan, out_dir, progress, should_stop)
     sides: dict[str, Other | None] = {BASE: None, **({} if plan.adapter is None else {TUNED: None})}
     sides |= {other.name: other for other in plan.others}

@@ -33,13 +33,6 @@ def shows_gain(row: Row | None) -> bool:
     return row.ci_high < 0 if row.better == "lower" else row.ci_low > 0
 
 
-def shows_loss(row: Row) -> bool:
-    """Whether the row's interval alone lies on the bad side."""
-    if row.n < FEWEST or row.better == "neither":
-        return False
-    return row.ci_low > 0 if row.better == "lower" else row.ci_high < 0
-
-
 def missing(row: Row) -> float:
     """The share of pairs without a score."""
     return row.unscored / (row.n + row.unscored)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from evals.asking import AGAIN_SAMPLES
+from evals.examples import why_not
 from evals.plan import Again, Earlier, Other, Plan, Prompted, Reference
 from evals.tasks import Message, Task
 from ftspace.access import Visitor
@@ -77,9 +78,9 @@ def _asks(task: Task, side: Other | None) -> int:
     match side:
         case Again():
             return min(len(task.samples), AGAIN_SAMPLES)
-        case Prompted() if task.role == "forgetting":
+        case Prompted() if task.role == "forgetting" or why_not(task, side):
             return 0
-        case Reference() if task.kind == "choice":
+        case Reference() if task.kind == "choice" or task.benchmark is not None:
             return 0
         case _:
             return len(task.samples)

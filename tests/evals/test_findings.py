@@ -109,24 +109,26 @@ def test_an_adapter_that_changes_nothing_is_called_by_its_name(
 
 
 @pytest.mark.parametrize(
-    ("follows", "named"),
+    ("follows", "tone"),
     [
-        ((1.0, 2.0, 1.8, 0.8, 1.2, 60), False),
-        ((1.0, 0.0, -0.1, -1.2, -0.8, 60), True),
-        ((0.0, 0.02, -0.1, -0.1, 0.1, 60), True),
-        ((0.0, 0.02, 0.01, -0.1, 0.1, 60), True),
-        ((1.0, 0.3, 0.2, -0.8, -0.6, 60), True),
-        ((1.0, 0.8, 0.7, -0.3, -0.1, 60), False),
-        ((1.0, 0.0, -0.1, -1.2, -0.8, 20), False),
-        ((NAN, NAN, NAN, NAN, NAN, 0), False),
+        ((1.0, 2.0, 1.8, 0.8, 1.2, 60), None),
+        ((1.0, 0.0, -0.1, -1.2, -0.8, 60), "bad"),
+        ((0.0, 0.02, -0.1, -0.1, 0.1, 60), "warning"),
+        ((0.0, 0.02, 0.01, -0.1, 0.1, 60), "bad"),
+        ((0.03, 0.05, 0.02, 0.01, 0.03, 60), None),
+        ((1.0, 0.3, 0.2, -0.8, -0.6, 60), "bad"),
+        ((1.0, 0.8, 0.7, -0.3, -0.1, 60), None),
+        ((1.0, 0.0, -0.1, -1.2, -0.8, 20), None),
+        ((NAN, NAN, NAN, NAN, NAN, 0), None),
     ],
 )
-def test_answers_that_do_not_follow_their_questions_are(follows: tuple[float, ...], named: bool) -> None:
+def test_answers_that_do_not_follow_their_questions_are(follows: tuple[float, ...], tone: str | None) -> None:
     names = ("base", "tuned", "low", "change_low", "change_high", "n")
     given: dict[str, Any] = {f"follows_{name}": value for name, value in zip(names, follows, strict=True)}
     given["follows_high"] = 2 * follows[1] - follows[2]
     change = Change(**{**CHANGED, **given})
-    assert told(find([], APART, change)) == ([("bad", "answers do not follow questions")] if named else [])
+    assert told(find([], APART, change)) == ([(tone, "answers do not follow questions")] if tone else [])
+    assert told(find([], CHOSEN, change)) == [], "choices say nothing of the answers that were trained"
 
 
 @pytest.mark.parametrize(
