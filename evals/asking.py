@@ -173,7 +173,14 @@ class Asker:
         if self.should_stop is not None and self.should_stop():
             raise Stopped("stopped")
         if self.executor.cache is not None and self.base_revision is not None:
-            computed = (self.base_revision, spec.dtype, spec.quantization, spec.device, spec.versions)
+            computed = (
+                self.base_revision,
+                spec.tokenizer_hash,
+                spec.dtype,
+                spec.quantization,
+                spec.device,
+                spec.versions,
+            )
             self.executor.cache.know(which, digest(computed, adapter_hash))
         log = self._run(spec, asked, side, which, path.parent).model_copy(
             update={

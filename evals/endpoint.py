@@ -5,7 +5,6 @@ failure with its reason. Only transport errors, 429 and 5xx are tried again, and
 """
 
 import asyncio
-import math
 import queue
 import random
 import threading
@@ -22,8 +21,14 @@ from evals.plan import Reference
 from evals.providers import Dialect, Endpoint, Refused, Send, Target
 
 LETTERS = 4
-"""Letters of a token, about, where a server does not say how many tokens there were."""
+"""Latin letters of a token, about, where a server does not say how many tokens there were."""
 _LOOK = 0.1
+
+
+def about_tokens(text: str) -> int:
+    """Return about how many tokens a text has, rather too many: a letter that is not ASCII counts as one of its own."""
+    plain = sum(letter.isascii() for letter in text)
+    return -(-plain // LETTERS) + len(text) - plain
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Question:
     @property
     def most_tokens(self) -> int:
         """About how many tokens question and answer have at most."""
-        return sum(len(turn["content"]) for turn in self.messages) // LETTERS + self.max_tokens
+        return sum(about_tokens(turn["content"]) for turn in self.messages) + self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -271,12 +276,13 @@ class _Lane:
             try:
                 async with asyncio.timeout(self._limits.timeout):
                     text, finish, counted = _read(await self._send(payload))
-                used = counted or math.ceil((question.most_tokens - question.max_tokens) + len(text) / LETTERS)
+                used = counted or question.most_tokens - question.max_tokens + about_tokens(text)
                 self._in_a_row = 0
                 return Text(text, finish, used, calls)
             except Refused as error:
                 refused = error
             except TimeoutError:
+                used = held  # who was asked may go on, and be paid for it
                 refused = Refused(f"no answer within {self._limits.timeout:g} s", again=True)
             finally:
                 self._meter.give(held, used)

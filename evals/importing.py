@@ -21,9 +21,11 @@ from typing import Any
 
 from evals.errors import LogError, one_line
 from evals.log import EvalLog, EvalSpec, Sample
+from evals.metrics import UNDIRECTED
 
 _LIGHTEVAL = re.compile(r"details_(?P<task>.+?)(\|(?P<shots>\d+))?_\d{4}-\d\d-\d\dT[\d.:-]+\.parquet")
 _LM_EVAL = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.:-]+\.jsonl")
+_GOOD_WHEN_HIGH = re.compile(r"(^|_)(acc|accuracy|p?q?em|f1|mc[12]|match|rouge[^_]*|bleu|chrf|pass@\d+)($|[_,:(@])")
 _UNKNOWN = "unknown"
 
 
@@ -115,9 +117,9 @@ def _lm_eval(path: Path) -> tuple[list[Sample], list[str]]:
     for line in _lines(path):
         prompt = next(_texts(line["arguments"]), "")
         answers = list(_texts(line["filtered_resps"]))
-        measured = _scores({name: line[name] for name in line.get("metrics") or _numbers(line)})
-        several = line.get("filter", "none")
-        scores = measured if several == "none" else {f"{name},{several}": one for name, one in measured.items()}
+        way = line.get("filter", "none")
+        end = "" if way == "none" else f",{way}"
+        scores = _scores({f"{name}{end}": line[name] for name in line.get("metrics") or _numbers(line)})
         sample = Sample(
             id=str(line["doc_id"]),
             prompt=prompt,
@@ -162,8 +164,15 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _scores(measured: Mapping[str, Any]) -> dict[str, float]:
-    """The scores that are numbers; some metrics leave lists or texts for the whole set, which pair nothing."""
-    return {name: float(value) for name, value in measured.items() if isinstance(value, int | float)}
+    """The scores that are numbers; some metrics leave lists or texts for the whole set, which pair nothing.
+
+    The files don't say which way a metric is good: of those that are not known to be good when high no verdict is said.
+    """
+    return {
+        name if _GOOD_WHEN_HIGH.search(name) else name + UNDIRECTED: float(value)
+        for name, value in measured.items()
+        if isinstance(value, int | float)
+    }
 
 
 def _in_order(found: list[tuple[Sample, str]]) -> tuple[list[Sample], list[str]]:

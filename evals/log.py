@@ -247,7 +247,7 @@ class Finding(_Record):
     kind: FindingKind
     """What it is called."""
     tone: Tone
-    """How bad it is: bad takes the verdict away, a warning weakens it, a note explains."""
+    """How bad it is: bad takes the verdict away (a judge's: that judge's), a warning weakens it, a note explains."""
     message: str
     """What was seen, with figures, and what to do, in one or two sentences."""
     task: str | None = None

@@ -84,9 +84,13 @@ METRICS: dict[str, Metric] = {
 }
 
 
+UNDIRECTED = " (either way)"
+"""The end of a metric's name when nobody knows which way it is good."""
+
+
 def metric(name: str) -> Metric:
     """The metric of a name; names of LightEval's own metrics are taken as they are, good when high."""
-    return METRICS.get(name, Metric(name))
+    return METRICS.get(name, Metric(name, "neither" if name.endswith(UNDIRECTED) else "higher"))
 
 
 def known(name: str) -> Metric:

@@ -34,6 +34,9 @@ class Outputs:
 
     def run(self, ids: torch.Tensor, keep: int, **options: Any) -> torch.Tensor:
         """Return the states of the last `keep` positions: (rows, positions, width)."""
+        head = self._plain.get_output_embeddings()
+        if head is not self._head:  # an adapter that was added since has wrapped it
+            self._head, self._apart = head, None
         if self._apart is None:
             self._apart = self._is_apart(ids[:1, :2])
         if "logits_to_keep" in self.takes:

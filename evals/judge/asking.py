@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-from evals.endpoint import LETTERS, Failure, Limits, Meter, Question, Result, Text, ask
+from evals.endpoint import Failure, Limits, Meter, Question, Result, Text, about_tokens, ask
 from evals.judge.cache import Cache, Kept
 from evals.judge.judges import Judge, LocalJudge, RemoteJudge, Way
 from evals.judge.prompts import Material, reply_schema, to_choose, to_compare, to_rate, version
@@ -90,7 +90,7 @@ class Work:
         """What is left, and what it may cost."""
         asked = list(self.left().values())
         lengths = [
-            len(_words(one, self.rubric)) // LETTERS + TYPICAL_REPLY
+            about_tokens(_words(one, self.rubric)) + TYPICAL_REPLY
             for one in asked
             if isinstance(one.judge, RemoteJudge)
         ]

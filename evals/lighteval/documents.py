@@ -150,6 +150,8 @@ def _sample(doc: Doc, written: bool, plain: bool) -> TaskSample:
     else:
         turns = prompts.prepare_prompt_api(doc)
     golds = doc.gold_index if isinstance(doc.gold_index, list) else [doc.gold_index]
+    if not written and not golds:
+        raise TaskError(f"task {doc.task_name} can't be asked: a question has no right choice")
     return TaskSample(
         messages=tuple(Message.model_validate(turn) for turn in turns),
         answers=tuple(str(gold) for gold in doc.get_golds() if str(gold).strip()),

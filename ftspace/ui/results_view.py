@@ -97,7 +97,8 @@ def results_view(results: Results) -> ResultsView:
 
 def headline(results: Results) -> tuple[str, Tone]:
     """The comparison in one sentence, and whether it is good news."""
-    if wrong := next((one.kind for one in results.findings if one.tone == "bad"), None):
+    bad = (one.kind for one in results.findings if one.tone == "bad")
+    if wrong := next((kind for kind in bad if not kind.startswith("judge")), None):  # a judge's failing harms no score
         return f"These numbers cannot be relied on: {wrong}.", "bad"
     rows = _leading(results.rows, "gain")
     lost = [row.task for row in _leading(results.rows, "forgetting") if row.verdict == "worse"]

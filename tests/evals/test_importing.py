@@ -11,6 +11,7 @@ from evals.cli import main
 from evals.compare import compare
 from evals.errors import LogError
 from evals.importing import import_log
+from evals.log import EvalLog
 
 DATE = "2026-11-22T05-21-55.413104"
 
@@ -82,6 +83,17 @@ def test_two_evaluations_of_lm_eval_keep_each_way_of_reading(tmp_path: Path) -> 
         ("exact_match,flexible", 0.5, 1.0, 2, 1),
     ]
     assert base.samples[2].prompt == "Q: How many 2?\nA:" and base.samples[2].output == "2"
+
+
+def test_no_verdict_is_said_of_a_metric_that_may_be_good_when_low(tmp_path: Path) -> None:
+    sides: list[EvalLog] = []
+    for side, score in (("base", 2.0), ("tuned", 5.0)):
+        path = lm_eval(tmp_path, side, [score] * 40)
+        path.write_text(path.read_text().replace("exact_match", "perplexity").replace('"flexible"', '"strict"'))
+        sides.append(import_log(path, side))
+    (row,) = compare([sides[0]], [sides[1]]).rows
+    assert (row.metric, row.n, row.better) == ("perplexity,strict (either way)", 40, "neither")
+    assert row.verdict not in ("better", "worse")
 
 
 def test_unlike_evaluations_are_not_compared(tmp_path: Path) -> None:
