@@ -52,6 +52,8 @@ def test_what_takes_the_verdict_away_stands_in_its_place() -> None:
     ]
     said = headline(results(row("t", 0.5, "better"), findings=tuple(found)))
     assert said == ("These numbers cannot be relied on: contaminated test.", "bad")
+    judged = (Finding(kind="judge fails", tone="bad", message="m"),)
+    assert headline(results(row("t", 0.5, "better"), findings=judged))[1] == "good", "it harms no score"
 
 
 def test_lines_are_in_points_and_keep_what_is_missing() -> None:
