@@ -11,7 +11,7 @@ import numpy as np
 
 from evals.errors import LogError
 from evals.log import EvalLog, EvalSpec, Role, Sample
-from evals.metrics import Floats, Metric, metric
+from evals.metrics import SEMANTIC, Floats, Metric, metric
 from evals.plan import BASE, TUNED
 
 ASKED = frozenset({"task", "task_hash", "kind", "n", "max_new_tokens", "few_shot"})
@@ -170,8 +170,13 @@ def score(sample: Sample | None, name: str) -> float:
 
 
 def _check_metrics(first: EvalLog, second: EvalLog, names: Sequence[str]) -> None:
-    """Raise LogError if there are scores and no metric in common."""
+    """Raise LogError if likenesses are by two embedding models, or if there are scores and no metric in common."""
     refused = f"task {first.spec.task}: the logs can't be compared: "
+    if SEMANTIC in names and first.embedding != second.embedding:
+        raise LogError(
+            f"{refused}{SEMANTIC} is by the embedding model {first.embedding} in one and by {second.embedding} in the "
+            "other; evaluate both again with the same"
+        )
     one, other = metric_names(first), metric_names(second)
     if one and other and not names:
         raise LogError(

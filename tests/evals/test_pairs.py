@@ -93,6 +93,17 @@ def test_the_tasks_metrics_come_first_and_only_those_that_both_have() -> None:
         pairs_of(log_of("base", RIGHT, "accuracy"), side("tuned"))
 
 
+def test_likenesses_by_two_embedding_models_are_refused() -> None:
+    one, other = (
+        scored(side(which), ("semantic_similarity",), embedding=model)
+        for which, model in (("base", "model A"), ("tuned", "model B"))
+    )
+    with pytest.raises(LogError, match=r"model A in one and by model B"):
+        pairs_of(one, other)
+    assert pairs_of(one, other.model_copy(update={"embedding": "model A"}))
+    assert pairs_of(side("base"), other), "nothing of it is compared"
+
+
 def test_groups_overlaps_and_missing_scores_stay_with_their_pairs() -> None:
     def marked(which: str) -> EvalLog:
         log = side(which, [1.0, float("nan"), 0.0])
