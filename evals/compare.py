@@ -10,6 +10,7 @@ from pathlib import Path
 from evals.errors import LogError
 from evals.findings import find
 from evals.log import Asked, EvalLog, EvalSpec, Finding, Results, Role, Sample, SideBySide, read_asked, read_log
+from evals.metrics import metric
 from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
 from evals.plan import BASE, TUNED
 from evals.rows import mean_of, tabulate
@@ -122,7 +123,7 @@ def side_by_side(pairs: Sequence[tuple[EvalLog, EvalLog]], count: int = SHOWN) -
     written = [pair for pair in pairs if pair[0].spec.kind != "choice"] or list(pairs)
     queues: list[list[SideBySide]] = []
     for base, tuned in written:
-        first = next(iter(metric_names(base, tuned)), "")
+        first = next((name for name in metric_names(base, tuned) if metric(name).of_sums is None), "")
         answers = {sample.id: sample for sample in tuned.samples}
         both = sorted((s for s in base.samples if s.id in answers), key=lambda s: _shuffled(base.spec, s))
         queues.append([_beside(base.spec.task, first, one, answers[one.id]) for one in both[:count]])

@@ -145,6 +145,9 @@ class EvalLog(_Record):
     """A hash of the adapter's weights."""
     embedding: str | None = None
     """Which embedding model semantic_similarity is by; None without that metric."""
+    metrics: tuple[str, ...] = ()
+    """The task's metrics, the one that counts first: chosen ones, or those that suit it. Those that describe are named
+    only if chosen. Empty: the samples' scores are in order."""
     started: str
     """When it began: ISO 8601, UTC."""
     seconds: float
@@ -236,7 +239,7 @@ class SideBySide(_Record):
     tuned: str
     """The tuned model's answer."""
     base_score: float
-    """The base's score on the task's first metric."""
+    """The base's score on the task's first metric that scores single samples."""
     tuned_score: float
     """The tuned model's."""
 

@@ -16,6 +16,7 @@ from evals.log import Better
 from evals.scorers import sums
 
 Floats = NDArray[np.float64]
+SEMANTIC = "semantic_similarity"
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ METRICS: dict[str, Metric] = {
         Metric("token_f1", words="words shared with the expected answer, in any order (F1)"),
         Metric("rouge_l", words="words shared with the expected answer, in the same order (ROUGE-L's F measure)"),
         Metric("word_similarity", words="different words shared, of all that either answer has (Jaccard)"),
-        Metric(
-            "semantic_similarity", words="likeness in meaning to the expected answer, by an embedding model's cosine"
-        ),
+        Metric(SEMANTIC, words="likeness in meaning to the expected answer, by an embedding model's cosine"),
         Metric("bleu", of_sums=sums.bleu, words="runs of one to four words shared with the expected answers (BLEU)"),
         Metric("chrf", of_sums=sums.chrf, words="runs of one to six letters shared with the expected answers (chrF2)"),
         Metric("json_valid", words="the whole answer is JSON of the kind expected, or valid for the sample's schema"),
@@ -111,5 +110,5 @@ def check_chosen(chosen: Sequence[str], *, embedding: bool) -> None:
     """
     for name in chosen:
         known(name)
-    if "semantic_similarity" in chosen and not embedding:
+    if SEMANTIC in chosen and not embedding:
         raise TaskError("the metric semantic_similarity needs an embedding model: name a local one, or leave it out")

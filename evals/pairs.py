@@ -11,7 +11,7 @@ import numpy as np
 
 from evals.errors import LogError
 from evals.log import EvalLog, EvalSpec, Role, Sample
-from evals.metrics import Floats, Metric, metric
+from evals.metrics import SEMANTIC, Floats, Metric, metric
 from evals.plan import BASE, TUNED
 
 ASKED = frozenset({"task", "task_hash", "kind", "n", "max_new_tokens", "few_shot"})
@@ -85,7 +85,7 @@ def pairs_among(sides: Mapping[str, EvalLog]) -> list[Pairs]:
 
 
 def pairs_of(first: EvalLog, second: EvalLog, role: Role | None = None) -> list[Pairs]:
-    """Pair the scores of two logs of one task, metric by metric; the task's first metric comes first.
+    """Pair the scores of two logs of one task, by each metric that both have; the task's first metric comes first.
 
     Args:
         first: of the side `against`.
@@ -93,7 +93,7 @@ def pairs_of(first: EvalLog, second: EvalLog, role: Role | None = None) -> list[
         role: why they are compared; None takes the task's role.
 
     Raises:
-        LogError: the logs are unlike.
+        LogError: the logs are unlike, or were not scored alike.
     """
     role = role or second.role
     check_alike(first.spec, second.spec, _MAY_DIFFER.get(role, frozenset()))
@@ -109,8 +109,10 @@ def pairs_of(first: EvalLog, second: EvalLog, role: Role | None = None) -> list[
         ids = [one for one in ids if one in questions and one in answers]
         if odd := next((one for one in ids if _question(questions[one]) != _question(answers[one])), None):
             raise LogError(f"task {first.spec.task}: the logs can't be compared: sample {odd} asks something else")
+    names = metric_names(first, second)
+    _check_metrics(first, second, names)
     found: list[Pairs] = []
-    for name in metric_names(first, second):
+    for name in names:
         chosen = metric(name)
         values = [(_value(questions.get(one), chosen), _value(answers.get(one), chosen)) for one in ids]
         scored = [place for place, both in enumerate(values) if None not in both]
@@ -133,11 +135,17 @@ def pairs_of(first: EvalLog, second: EvalLog, role: Role | None = None) -> list[
 
 
 def metric_names(*logs: EvalLog) -> list[str]:
-    """The metrics that any sample has: those of samples, then those of the whole set that can be computed."""
-    samples: Sequence[Sample] = [sample for log in logs for sample in log.samples]
-    own = dict.fromkeys(name for sample in samples for name in sample.scores)
-    sums = dict.fromkeys(name for sample in samples for name in sample.stats if metric(name).of_sums is not None)
-    return list(dict.fromkeys([*own, *sums]))
+    """The metrics that each log has in some sample: the task's, then others of samples, then others of the set."""
+    samples = [sample for log in logs for sample in log.samples]
+    order = dict.fromkeys(name for log in logs for name in log.metrics)
+    order |= dict.fromkeys(name for sample in samples for name in sample.scores)
+    order |= dict.fromkeys(name for sample in samples for name in sample.stats)
+    return [name for name in order if all(_has(log, name) for log in logs)]
+
+
+def _has(log: EvalLog, name: str) -> bool:
+    of_set = metric(name).of_sums is not None
+    return any(name in (sample.stats if of_set else sample.scores) for sample in log.samples)
 
 
 def check_alike(first: EvalSpec, second: EvalSpec, may_differ: frozenset[str] = frozenset()) -> None:
@@ -159,6 +167,21 @@ def check_alike(first: EvalSpec, second: EvalSpec, may_differ: frozenset[str] = 
 def score(sample: Sample | None, name: str) -> float:
     """A sample's score by a metric; NaN when it has none."""
     return math.nan if sample is None else sample.scores.get(name, math.nan)
+
+
+def _check_metrics(first: EvalLog, second: EvalLog, names: Sequence[str]) -> None:
+    """Raise LogError if likenesses are by two embedding models, or if there are scores and no metric in common."""
+    refused = f"task {first.spec.task}: the logs can't be compared: "
+    if SEMANTIC in names and first.embedding != second.embedding:
+        raise LogError(
+            f"{refused}{SEMANTIC} is by the embedding model {first.embedding} in one and by {second.embedding} in the "
+            "other; evaluate both again with the same"
+        )
+    one, other = metric_names(first), metric_names(second)
+    if one and other and not names:
+        raise LogError(
+            f"{refused}one is scored by {', '.join(one)} and the other by {', '.join(other)}; score both by the same"
+        )
 
 
 def _value(sample: Sample | None, chosen: Metric) -> float | tuple[float, ...] | None:

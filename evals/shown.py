@@ -1,5 +1,6 @@
 """What a row of the table shows, and its figures in words. Knows rows only."""
 
+import math
 from collections.abc import Sequence
 
 from evals.log import Row
@@ -27,9 +28,11 @@ def _gain(row: Row) -> float:
 
 
 def shows_gain(row: Row | None) -> bool:
-    """Whether the row's interval alone lies on the good side; clean rows carry no verdict of their own."""
+    """Whether the row's interval alone lies on the good side; where there is none, its verdict tells."""
     if row is None or row.n < FEWEST or row.better == "neither":
         return False
+    if math.isnan(row.ci_low):
+        return row.verdict == "better"
     return row.ci_high < 0 if row.better == "lower" else row.ci_low > 0
 
 
@@ -51,7 +54,8 @@ def size(row: Row, value: float) -> str:
 def moved(row: Row) -> str:
     """The row's difference with its interval."""
     delta, low, high = (amount(value, row.share, "+") for value in (row.delta, row.ci_low, row.ci_high))
-    return f"{delta}{' points' if row.share else ''} (95 % interval {low} to {high}, n = {row.n})"
+    interval = "no interval" if math.isnan(row.ci_low) else f"95 % interval {low} to {high}"
+    return f"{delta}{' points' if row.share else ''} ({interval}, n = {row.n})"
 
 
 def judges(row: Row) -> bool:

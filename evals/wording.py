@@ -32,7 +32,8 @@ def in_words(row: Row, name_metric: bool, said: str = "") -> str:
         return f"{where} (n = {row.n})"
     unit = " points" if row.share else ""
     low, high = amount(row.ci_low, row.share), amount(row.ci_high, row.share)
-    numbers = f"{amount(row.delta, row.share, '+')}{unit}, {100 * (1 - ALPHA):.0f}% CI {low} to {high}"
+    interval = "no CI" if math.isnan(row.ci_low) else f"{100 * (1 - ALPHA):.0f}% CI {low} to {high}"
+    numbers = f"{amount(row.delta, row.share, '+')}{unit}, {interval}"
     if row.verdict == "no difference shown" and not math.isnan(row.detectable):
         numbers += f"; could miss less than {amount(row.detectable, row.share)}{unit}"
     return f"{where} ({numbers})"

@@ -177,7 +177,8 @@ def _gain(row: Row, smaller: Point, larger: Point) -> Gain:
 
 
 def _in_words(gain: Gain, step: str) -> str:
-    numbers = f"{100 * gain.delta:+.1f} points [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+    interval = "no interval" if math.isnan(gain.low) else f"[{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+    numbers = f"{100 * gain.delta:+.1f} points {interval}"
     match gain.verdict:
         case "better":
             return f"more data would probably help: {step} gained {numbers} on {gain.task}"

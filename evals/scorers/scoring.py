@@ -5,18 +5,18 @@ import wait until a metric needs them.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Protocol
 
 from evals.log import EvalLog, Sample
-from evals.metrics import METRICS, Metric, check_chosen
+from evals.metrics import METRICS, SEMANTIC, Metric, check_chosen
 from evals.scorers import exact, manner, overlap
 from evals.scorers.letters import mostly_unspaced
 from evals.scorers.refusal import refusal
 from evals.tasks import Task, TaskSample
 
-SEMANTIC = "semantic_similarity"
 _COUNTED = frozenset({"bleu", "chrf"})
 _MEASURED = frozenset({"reference_logprob", "perplexity"})
 """Metrics that a model is asked for with its answers: they are there, or can't be had from answers."""
@@ -75,9 +75,11 @@ def metrics_for(task: Task, chosen: Sequence[str] = (), *, embedding: bool = Fal
 def score_log(log: EvalLog, task: Task | None, chosen: Sequence[str] = (), embedder: Embeds | None = None) -> EvalLog:
     """Return the log with the scores of its answers by the task's metrics.
 
-    Scores that are there stay as they are, behind those that were chosen; so scoring twice is scoring once. A sample
-    without an answer has no scores, and one that a metric can't score has NaN there and a reason. A sample that has no
-    sums for a metric of the set is missing there.
+    What is computed here is computed anew, so that one way of scoring holds for all answers, and what is no metric of
+    the task any more goes. Scores that came with the answers stay, behind the task's: those that the model was asked
+    for, LightEval's own, and likenesses by the same embedding model. So scoring twice is scoring once. A sample without
+    an answer has no scores, and one that a metric can't score has NaN there and a reason. A sample that has no sums for
+    a metric of the set is missing there.
 
     Args:
         log: answers to the task, in its order.
@@ -91,6 +93,8 @@ def score_log(log: EvalLog, task: Task | None, chosen: Sequence[str] = (), embed
     if log.spec.kind == "choice":
         return log
     metrics = list(DESCRIBING) if task is None else metrics_for(task, chosen, embedding=embedder is not None)
+    named = () if task is None else tuple(one.name for one in metrics if one.name in chosen or not one.describes)
+    log = _unscored(log, _COMPUTED if task is not None else frozenset(one.name for one in DESCRIBING), named)
     asked = [_UNKNOWN if task is None else task.samples[int(one.id)] for one in log.samples]
     counters = {one.name: _counter(one.name, asked) for one in metrics if one.name in _COUNTED}
     alike: dict[str, float] = {}
@@ -139,6 +143,20 @@ def _scored(
     return sample.model_copy(update=update)
 
 
+def _unscored(log: EvalLog, computed: frozenset[str], named: tuple[str, ...]) -> EvalLog:
+    """The log with the names of its metrics, without scores that are computed here and the reasons why some miss."""
+
+    def bare(sample: Sample) -> Sample:
+        kept = {name: score for name, score in sample.scores.items() if name not in computed}
+        if math.isnan(kept.get(SEMANTIC, 0)):
+            del kept[SEMANTIC]
+        sums = {name: parts for name, parts in sample.stats.items() if name not in computed}
+        why = sample.unscored if unanswered(sample) else _REASONS.sub("", sample.unscored or "") or None
+        return sample.model_copy(update={"scores": kept, "stats": sums, "unscored": why})
+
+    return log.model_copy(update={"metrics": named, "samples": tuple(map(bare, log.samples))})
+
+
 def _best(of_one: Callable[[str, str], float]) -> Scorer:
     """The best over the accepted answers."""
 
@@ -178,6 +196,9 @@ _SCORERS: dict[str, Scorer] = {
     "repetition": lambda sample, asked: manner.repetition(sample.output, asked.answers),
     "cut_off": lambda sample, asked: manner.cut_off(sample.finish),
 }
+_COMPUTED = _COUNTED | frozenset(_SCORERS)
+_REASONS = re.compile(rf"(^|; )({'|'.join([*_SCORERS, SEMANTIC])}): .*$", re.DOTALL)
+"""Why scores that are computed here miss: told behind all other reasons."""
 _WHY_NOT = {"cut_off": "how the answer ended isn't known", "checks": "the sample has no checks"}
 
 

@@ -80,9 +80,10 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
             test="mid-p McNemar; Newcombe's score interval",
             needed=_whole(needed),
         )
-    found = mean_of(np.where(abs(difference) > TINY, difference, 0.0), labels)
+    difference = np.where(abs(difference) > TINY, difference, 0.0)
+    found = mean_of(difference, labels)
     test = "t test and interval" if labels is not None else "t test and interval, corrected for skewness and ties"
-    return _of_mean(delta, found, n, labels, test)
+    return _of_mean(delta, found, difference, labels, test)
 
 
 def paired_sums(
@@ -90,7 +91,8 @@ def paired_sums(
 ) -> Paired:
     """Compare two scores of the whole set, such as BLEU or perplexity, that are computed from sums over its samples.
 
-    By the jackknife: how far each sample, or its group, moves the difference, with a t interval and test of that.
+    By the jackknife: how far each sample, or its group, moves the difference, with a t interval and test of that. Where
+    each moves it just as far there is no interval, and the p value is the sign test's.
 
     Args:
         first: what each of n samples adds to the sums, shape (n, k), none of it NaN.
@@ -112,8 +114,9 @@ def paired_sums(
     delta = float(of_sums(all_b) - of_sums(all_a))
     if n < 2:
         return Paired(delta, math.nan, math.nan, 1.0, n, math.nan)
-    found = mean_of(jackknife(a, b, of_sums), labels, changed=(a != b).any(-1), skewed=False)
-    return _of_mean(delta, found, n, labels, "jackknife t test and interval")
+    parts = jackknife(a, b, of_sums)
+    found = mean_of(parts, labels, changed=(a != b).any(-1), skewed=False)
+    return _of_mean(delta, found, parts, labels, "jackknife t test and interval")
 
 
 def jackknife(first: Floats, second: Floats, of_sums: Callable[[Floats], Floats]) -> Floats:
@@ -149,25 +152,35 @@ def _labels(groups: Groups | None, n: int) -> NDArray[np.intp] | None:
     return np.array([numbers[name] for name in names], dtype=np.intp) if len(numbers) < n else None
 
 
-def _of_mean(delta: float, found: Mean, n: int, labels: NDArray[np.intp] | None, test: str) -> Paired:
-    groups = None if labels is None else int(labels.max()) + 1
+def _of_mean(delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] | None, test: str) -> Paired:
+    """The mean of `parts` in words and figures; by the sign test where all parts, or all groups of them, are alike."""
+    n, groups = int(parts.size), None if labels is None else int(labels.max()) + 1
     stderr, freedom = float(found.stderr), float(found.freedom)
     known = not math.isnan(stderr) and groups != 1
-    needed = needed_sample(stderr, delta, n) if known and delta else math.inf
-    if groups is not None:
+    alike = not known and groups != 1 and abs(delta) > TINY and bool(np.isfinite(parts).all())
+    needed = needed_sample(stderr, delta, n) if known and delta else 0.0 if alike else math.inf
+    if alike:
+        test = "sign test; no interval, as all " + ("pairs" if groups is None else "groups") + " are alike"
+    elif groups is not None:
         test += f", cluster-robust (CR2, {freedom:.1f} degrees of freedom)" if known else ", cluster-robust"
+    if groups is not None:
         needed = max(needed, FEWEST_GROUPS * n / groups)
     return Paired(
         delta=delta,
         low=float(found.low) if known else math.nan,
         high=float(found.high) if known else math.nan,
-        p=float(found.p) if known else 1.0,
+        p=float(found.p) if known else _sign_p(groups or n) if alike else 1.0,
         n=n,
         detectable=detectable_mean(stderr, freedom) if known else math.nan,
         test=test,
         groups=groups,
         needed=_whole(needed),
     )
+
+
+def _sign_p(units: int) -> float:
+    """The p value of so many independent units that all differ in the same direction."""
+    return min(1.0, 2 * 0.5**units)
 
 
 def _whole(needed: float) -> int | None:
@@ -185,7 +198,7 @@ def _constant(a: Floats, b: Floats, delta: float, labels: NDArray[np.intp] | Non
     groups = None if labels is None else int(labels.max()) + 1
     independent = groups or n
     none = abs(delta) < TINY
-    p = 1.0 if none else min(1.0, 2 * 0.5**independent)
+    p = 1.0 if none else _sign_p(independent)
     low = high = detectable = math.nan
     if min(a.min(), b.min()) >= 0 and max(a.max(), b.max()) <= 1:
         unlike = 1 - (ALPHA / 2) ** (1 / independent)

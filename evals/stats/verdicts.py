@@ -1,5 +1,6 @@
 """Many p values adjusted to one another, and a difference in words."""
 
+import math
 from collections.abc import Sequence
 
 from evals.log import Better, Verdict
@@ -21,7 +22,8 @@ def verdict(comparison: Paired, adjusted_p: float, better: Better = "higher") ->
     """Return the difference in words.
 
     A difference needs both an adjusted p value of at most 0.05 and an interval without 0, so that what a table says in
-    words never contradicts the interval beside it. Fewer than 30 pairs, or pairs in fewer than 10 groups, are too few.
+    words never contradicts the interval beside it. Where all differences are alike there may be no interval: then p and
+    the difference's sign decide. Fewer than 30 pairs, or pairs in fewer than 10 groups, are too few.
 
     Args:
         comparison: what was found.
@@ -30,7 +32,10 @@ def verdict(comparison: Paired, adjusted_p: float, better: Better = "higher") ->
     """
     if comparison.n < FEWEST or (comparison.groups is not None and comparison.groups < FEWEST_GROUPS):
         return "too few to tell"
-    up, down = comparison.low > 0, comparison.high < 0
+    low, high = comparison.low, comparison.high
+    if math.isnan(low) or math.isnan(high):
+        low = high = comparison.delta
+    up, down = low > 0, high < 0
     if adjusted_p > ALPHA or not (up or down):
         return "no difference shown"
     if better == "neither":

@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evals.compare import side_by_side
 from evals.errors import LogError
 from evals.log import EvalLog
 from evals.pairs import pairs_among, pairs_of
@@ -68,6 +69,39 @@ def test_other_questions_and_other_examples_are_refused() -> None:
         pairs_among({"base": base, "base-again": again})
     with pytest.raises(LogError, match="other examples"):
         pairs_of(base, side("tuned", asked_with="examples"))
+
+
+def scored(log: EvalLog, metrics: tuple[str, ...], **changes: Any) -> EvalLog:
+    """The log with the scores and sums of metrics of which it has none yet."""
+    extra = [name for name in metrics if name not in log.samples[0].scores]
+    of_set = {name: (1.0,) * 10 for name in extra if name == "bleu"}
+    samples = tuple(
+        one.model_copy(update={"scores": one.scores | {name: 1.0 for name in extra if name != "bleu"}, "stats": of_set})
+        for one in log.samples
+    )
+    return log.model_copy(update={"samples": samples, "metrics": metrics, **changes})
+
+
+def test_the_tasks_metrics_come_first_and_only_those_that_both_have() -> None:
+    base = scored(side("base"), ("bleu", "exact_match"))
+    tuned = scored(side("tuned"), ("bleu", "contains", "exact_match"))
+    again = tuned.model_copy(update={"which": "base-again"})
+    assert [one.metric.name for one in pairs_of(base, tuned)] == ["bleu", "exact_match"]
+    assert [one.metric.name for one in pairs_among({"base": base, again.which: again})] == ["bleu"]
+    assert {one.base_score for one in side_by_side([(base, tuned)])} == {0.0, 1.0}, "of single samples only"
+    with pytest.raises(LogError, match="scored by accuracy and the other by exact_match"):
+        pairs_of(log_of("base", RIGHT, "accuracy"), side("tuned"))
+
+
+def test_likenesses_by_two_embedding_models_are_refused() -> None:
+    one, other = (
+        scored(side(which), ("semantic_similarity",), embedding=model)
+        for which, model in (("base", "model A"), ("tuned", "model B"))
+    )
+    with pytest.raises(LogError, match=r"model A in one and by model B"):
+        pairs_of(one, other)
+    assert pairs_of(one, other.model_copy(update={"embedding": "model A"}))
+    assert pairs_of(side("base"), other), "nothing of it is compared"
 
 
 def test_groups_overlaps_and_missing_scores_stay_with_their_pairs() -> None:

@@ -71,9 +71,13 @@ def test_both_sides_of_all_tasks_are_logged_compared_and_reused(
     assert [row.metric for row in chosen.rows if row.task == "people"][:3] == [
         "contains",
         "semantic_similarity",
-        "exact_match",
+        "reference_logprob",
     ]
     assert {path for path in paths if read_log(path).embedding} == set(paths[:2])
+    paths[1].unlink()
+    other = run(metrics=["bleu"])
+    assert other.rows[0].metric == "bleu" and {row.n for row in other.rows if row.task == "people"} == {6}
+    assert not any(one.kind == "scores missing" for one in other.findings)
     with pytest.raises(ModelError, match="tokenizer nowhere"):
         run(embedding_model="nowhere/near")
 

@@ -85,21 +85,31 @@ def test_every_metric_that_can_be_chosen_is_computed_and_scoring_twice_is_scorin
     assert score_log(scored, asked, chosen) == scored
 
 
-def test_scores_that_are_there_stay_behind_the_chosen_ones() -> None:
+def test_what_came_with_the_answers_stays_and_what_is_computed_here_is_computed_anew() -> None:
     asked = task("Rome")
     given = log(
         asked, "Rome", scores={"exact_match": 0.25, "reference_logprob": -1.0}, stats={"perplexity": (1.0, 2.0)}
     )
-    sample = score_log(given, asked, ["contains", "bleu"]).samples[0]
-    assert list(sample.scores) == ["contains", "exact_match", "reference_logprob", *DESCRIBING]
-    assert sample.scores["exact_match"] == 0.25 and sample.scores["contains"] == 1
+    chosen = score_log(given, asked, ["bleu", "contains"])
+    (sample,) = chosen.samples
+    assert chosen.metrics == ("bleu", "contains")
+    assert list(sample.scores) == ["contains", "reference_logprob", *DESCRIBING]
     assert set(sample.stats) == {"perplexity", "bleu"}
-    assert list(score_log(given, None).samples[0].scores) == ["exact_match", "reference_logprob", *DESCRIBING]
+    suited = score_log(chosen, asked)
+    (sample,) = suited.samples
+    assert suited.metrics == ("exact_match", "contains") and set(sample.stats) == {"perplexity"}
+    assert list(sample.scores) == ["exact_match", "contains", "reference_logprob", *DESCRIBING]
+    assert sample.scores["exact_match"] == 1
+    stale = sample.model_copy(update={"scores": {**sample.scores, "contains": 0.0, "refusal": 1.0}})
+    assert score_log(suited.model_copy(update={"samples": (stale,)}), asked) == suited
+    theirs = score_log(given, None)
+    assert list(theirs.samples[0].scores) == ["exact_match", "reference_logprob", *DESCRIBING]
+    assert theirs.samples[0].scores["exact_match"] == 0.25 and theirs.metrics == ()
 
 
 def test_a_sample_without_an_answer_has_no_score_at_all() -> None:
     asked = task("He lives in Rome.")
-    for scores in ({"exact_match": math.nan}, {}):
+    for scores in ({"exact_match": math.nan}, {"contains": math.nan}, {}):
         sample = score_log(log(asked, "", unscored="too long", scores=scores), asked, ["exact_match", "chrf"]).samples[
             0
         ]
@@ -117,6 +127,7 @@ def test_a_score_that_cannot_be_had_is_missing_with_the_reason() -> None:
     assert sample.scores["exact_match"] == 0 and sample.scores["length"] == 1
     again = score_log(scored, asked, ["exact_match", "token_f1"])
     assert again.model_dump_json() == scored.model_dump_json()
+    assert score_log(scored, asked, ["exact_match"]).samples[0].unscored == "cut_off: how the answer ended isn't known"
 
 
 def test_checks_and_schemas() -> None:

@@ -41,9 +41,27 @@ def test_all_pairs_alike_give_an_honest_interval() -> None:
     same = paired([0.3] * 200, [0.3] * 200)
     assert same.p == 1 and same.low < 0 < same.high
     unbounded = paired([10.0] * 50, [12.0] * 50)
-    assert math.isnan(unbounded.low) and verdict(unbounded, unbounded.p) == "no difference shown"
+    assert math.isnan(unbounded.low) and verdict(unbounded, unbounded.p) == "better"
     few_groups = paired([0.3] * 200, [0.3] * 200, [str(place // 10) for place in range(200)])
     assert few_groups.low < 5 * same.low and few_groups.groups == 20
+
+
+def test_where_all_are_alike_and_there_is_no_interval_the_sign_test_decides() -> None:
+    first, second = np.tile([0.0, 100.0], (100, 1)), np.tile([100.0, 100.0], (100, 1))
+    of_set = paired_sums(first, second, ratio)
+    assert of_set.delta == 1 and math.isnan(of_set.low) and of_set.p < 1e-29 and of_set.needed == 30
+    assert verdict(of_set, of_set.p) == "better" and of_set.test.startswith("sign test")
+    shorter = paired([64.0] * 100, [1.0] * 100)
+    assert (verdict(shorter, shorter.p), verdict(shorter, shorter.p, "neither")) == ("worse", "differs")
+    for count, words in ((20, "better"), (9, "too few to tell")):
+        groups = [str(place // 4) for place in range(4 * count)]
+        gained = paired([0.0] * 4 * count, [1.0, 0.0, 0.0, 0.0] * count, groups)
+        assert gained.p == 2 * 0.5**count and math.isnan(gained.low) and gained.needed == 40
+        assert verdict(gained, gained.p) == words
+    gone = np.array([[1.0, 2.0]] + [[0.0, 0.0]] * 40)
+    with np.errstate(invalid="ignore"):
+        unknown = paired_sums(gone, gone * [2, 1], ratio)
+    assert unknown.delta == 0.5 and unknown.p == 1, "one sample makes the whole difference"
 
 
 def test_what_is_too_little_to_compute_is_nan() -> None:

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -37,3 +38,18 @@ def test_words_follow_p_and_interval(
     low: float, high: float, p: float, n: int, groups: int | None, better: Better, words: Verdict
 ) -> None:
     assert verdict(Paired((low + high) / 2, low, high, p, n, 0.1, groups=groups), p, better) == words
+
+
+@pytest.mark.parametrize(
+    ("delta", "p", "better", "words"),
+    [
+        (0.5, 0.01, "higher", "better"),
+        (0.5, 0.01, "lower", "worse"),
+        (-0.5, 0.01, "neither", "differs"),
+        (0.5, 0.06, "higher", "no difference shown"),
+        (0.0, 1.0, "higher", "no difference shown"),
+    ],
+)
+def test_without_an_interval_p_and_the_sign_decide(delta: float, p: float, better: Better, words: Verdict) -> None:
+    assert verdict(Paired(delta, math.nan, math.nan, p, 30, math.nan), p, better) == words
+    assert verdict(Paired(delta, math.nan, math.nan, p, 29, math.nan), p, better) == "too few to tell"
