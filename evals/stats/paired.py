@@ -200,9 +200,11 @@ def _constant(a: Floats, b: Floats, delta: float, labels: NDArray[np.intp] | Non
     none = abs(delta) < TINY
     p = 1.0 if none else _sign_p(independent)
     low = high = detectable = math.nan
+    test = "sign test; no interval, as all pairs are alike"
     if min(a.min(), b.min()) >= 0 and max(a.max(), b.max()) <= 1:
         unlike = 1 - (ALPHA / 2) ** (1 / independent)
         low, high = delta - unlike * (delta + 1), delta + unlike * (1 - delta)
         detectable = detectable_difference(unlike, independent)
+        test = "sign test; rule of three"
     needed = None if none else math.ceil(max(FEWEST, FEWEST_GROUPS * n / groups if groups else 0))
-    return Paired(delta, low, high, p, n, detectable, "sign test; rule of three", groups, needed)
+    return Paired(delta, low, high, p, n, detectable, test, groups, needed)

@@ -139,6 +139,8 @@ def test_answers_that_do_not_follow_their_questions_are(follows: tuple[float, ..
         (20, [row(), row(subset="clean", delta=0.2, n=20)], "bad"),
         (50, [row()], "bad"),
         (20, [row(), row(subset="clean", n=30)], "warning"),
+        (20, [row(), row(subset="clean", n=30, half=NAN, verdict="better")], "warning"),
+        (20, [row(), row(subset="clean", n=30, half=NAN, verdict="no difference shown")], "bad"),
         (20, [row(delta=0.0)], "warning"),
         (1, [row(), row(subset="clean", n=49)], "note"),
         (20, [row(metric="perplexity", better="lower", share=False, delta=-9.0, verdict="better")], "bad"),

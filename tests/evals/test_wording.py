@@ -17,6 +17,11 @@ def row(task: str, delta: float, verdict: Any, **changes: Any) -> Row:
     return Row(task=task, delta=delta, ci_low=delta - 0.03, ci_high=delta + 0.03, verdict=verdict, **values)
 
 
+def test_a_row_without_an_interval_says_so() -> None:
+    alone = row("people", 1.0, "better").model_copy(update={"ci_low": float("nan"), "ci_high": float("nan")})
+    assert in_words(alone, False) == "better on people (+100.0 points, no CI)"
+
+
 def test_the_sentence_leads_with_the_gain_then_tells_the_price() -> None:
     rows = [
         row("people", 0.2, "better"),
