@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evals.compare import asked_of
 from evals.errors import LogError
 from evals.log import EvalLog, Sample, read_log
 
@@ -76,14 +77,14 @@ class Ballot:
 
 
 def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
-    """What a person can still vote on, in an order that has nothing to do with the answers.
+    """What a person can still vote on of an evaluation, in an order that has nothing to do with the answers.
 
     Samples whose answers are the same text are left out, and those on which the voter has voted. With more than two
     sides every two are compared. Which answer stands first depends on a hash.
 
     Args:
         folder: where `run` put its logs.
-        sides: at least two sides with logs there.
+        sides: at least two; two are compared on the tasks that both were asked.
         voter: who is to vote.
 
     Raises:
@@ -92,8 +93,8 @@ def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str =
     done = {(vote.task, vote.id, vote.sides) for vote in read_votes(folder) if vote.voter == voter}
     found: list[Ballot] = []
     tasks = 0
-    for task in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
-        logs = {side: read_log(path) for side in sides if (path := task / f"{side}.json").is_file()}
+    for task, asked in asked_of(folder).sides.items():
+        logs = {side: read_log(folder / task / f"{side}.json") for side in sides if side in asked}
         if len(logs) < 2 or next(iter(logs.values())).spec.kind == "choice":
             continue
         tasks += 1

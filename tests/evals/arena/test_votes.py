@@ -6,7 +6,7 @@ from evals.arena.tally import tally, unproven, with_proof
 from evals.arena.votes import TIE, Ballot, Vote, add_vote, ballots, read_votes
 from evals.errors import LogError
 from evals.judge.records import Judgement, write_judgements
-from evals.log import EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_log
+from evals.log import Asked, EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_asked, write_log
 
 N = 60
 
@@ -46,6 +46,14 @@ def test_a_ballot_hides_whose_answer_is_whose_and_is_asked_once(folder: Path) ->
     assert len(ballots(folder, voter="Ann")) == N - 1
     with pytest.raises(LogError, match="no task with written answers"):
         ballots(folder / "people")
+
+
+def test_only_what_the_last_evaluation_asked_is_voted_on(folder: Path) -> None:
+    write_asked(folder / "evaluation.json", Asked(sides={"people": ("base", "tuned")}))
+    assert {side for one in ballots(folder, ("base", "tuned", "reference")) for side in (one.first, one.second)} == {
+        "base",
+        "tuned",
+    }
 
 
 def test_votes_survive_a_writer_that_was_cut_off(folder: Path) -> None:
