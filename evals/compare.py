@@ -16,7 +16,7 @@ from evals.plan import BASE, TUNED
 from evals.rows import mean_of, tabulate
 from evals.wording import in_words, sentence
 
-__all__ = ["Pairs", "alone", "check_alike", "compare", "compare_folder", "in_words", "pairs_of", "tabulate"]
+__all__ = ["Pairs", "alone", "asked_of", "check_alike", "compare", "compare_folder", "in_words", "pairs_of", "tabulate"]
 
 ASKED_FILE = "evaluation.json"
 SHOWN = 5
@@ -55,19 +55,26 @@ def compare_folder(folder: Path, extra_pairs: Sequence[Pairs] = ()) -> Results:
     Raises:
         LogError: there are no logs, one is damaged, or two are unlike.
     """
-    path = folder / ASKED_FILE
-    if path.exists():
-        asked = read_asked(path)
-    else:
-        found = sorted((log for log in folder.glob("*/*.json")), key=lambda log: (log.stem not in (BASE, TUNED), log))
-        tasks = sorted({log.parent.name for log in found})
-        asked = Asked(sides={task: tuple(log.stem for log in found if log.parent.name == task) for task in tasks})
+    asked = asked_of(folder)
     if not any(asked.sides.values()):
         raise LogError(f"{folder}: there are no logs; name a folder that `python -m evals run` wrote")
     logs = {
         task: {side: read_log(folder / task / f"{side}.json") for side in sides} for task, sides in asked.sides.items()
     }
     return results_of(logs, asked, extra_pairs)
+
+
+def asked_of(folder: Path) -> Asked:
+    """What was asked of whom, by an evaluation's folder: its `evaluation.json`; without one all logs count.
+
+    Logs that lie there besides are left by an evaluation before. Raises LogError if `evaluation.json` is damaged.
+    """
+    path = folder / ASKED_FILE
+    if path.exists():
+        return read_asked(path)
+    found = sorted((log for log in folder.glob("*/*.json")), key=lambda log: (log.stem not in (BASE, TUNED), log))
+    tasks = sorted({log.parent.name for log in found})
+    return Asked(sides={task: tuple(log.stem for log in found if log.parent.name == task) for task in tasks})
 
 
 def results_of(logs: Mapping[str, Mapping[str, EvalLog]], asked: Asked, extra_pairs: Sequence[Pairs] = ()) -> Results:

@@ -6,6 +6,7 @@ Knows nothing of files, models or scores.
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -23,6 +24,11 @@ def short_hash(content: Any) -> str:
     """Return sixteen hex digits over what can be written as JSON."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def answers_hash(answers: Mapping[str, str]) -> str:
+    """Return sixteen hex digits over what sides, by name, answered to a question: does an opinion of it still hold?"""
+    return short_hash(sorted(answers.items()))
 
 
 class Message(Strict):

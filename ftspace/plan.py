@@ -40,7 +40,7 @@ def plan_of(run: Run, scratch: Path, say: Say) -> Plan | None:
         say: told of what is left out, in a line each.
 
     Raises:
-        EvalError: a task cannot be read.
+        EvalError: a task's file cannot be read.
     """
     config = run.config
     tasks = _tasks(run, say)
@@ -94,7 +94,7 @@ def reference_of(text: str) -> Reference:
 
 def _tasks(run: Run, say: Say) -> list[Task]:
     chosen = run.config.eval
-    tasks = tasks_of(run.config)
+    tasks = tasks_of(run.config, say)
     if HELDOUT in (*chosen.tasks, *chosen.forgetting):
         held = _held_out(run, say)
         if held is not None:

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from evals.errors import EvalError as TaskProblem
 from evals.metrics import check_chosen
@@ -229,33 +229,44 @@ def check_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
 
 
 def check_tasks(config: RunConfig) -> None:
-    """Raises EvalError for a task that there is not, or whose file is none; fetches no dataset."""
-    for field, names in _asked(config):
-        for name in names:
-            if name not in SUITES and not _is_file(name) and (wrong := _no_task(name)):
-                raise EvalError(f"eval.{field}: {wrong}")
-        _resolved(field, [name for name in names if _is_file(name)], online=False)
+    """Raises EvalError for a task that there is not, whose file is none, or named twice; fetches no dataset."""
+    known: dict[object, str] = {}
+    for field, name in _asked(config):
+        if not _is_own(name) and (wrong := _no_task(name)):
+            raise EvalError(f"eval.{field}: {wrong}")
+        if (other := known.setdefault(_meant(name), name)) != name:
+            raise EvalError(f"eval.{field}: {other} and {name} are one task by name; give it once")
+        if _is_file(name):
+            _resolved(field, name, online=False)
 
 
-def tasks_of(config: RunConfig) -> list[Task]:
+def tasks_of(config: RunConfig, say: Callable[[str], None]) -> list[Task]:
     """The tasks that the config names, each with its role; `heldout` is none of them.
 
-    Datasets of LightEval's tasks are fetched, unless the Hub is not to be asked. Raises EvalError.
+    Datasets of LightEval's tasks are fetched, unless the Hub is not to be asked; `say` is told of one that cannot be
+    had. Raises EvalError for a file that cannot be read.
     """
-    return [task for field, names in _asked(config) for task in _resolved(field, names, online=not config.hub.offline)]
+    found: list[Task] = []
+    for field, name in _asked(config):
+        try:
+            found.append(_resolved(field, name, online=not config.hub.offline))
+        except EvalError as error:
+            if _is_own(name) or name.endswith((".jsonl", ".json")):
+                raise
+            say(f"{name} is not asked: {error}")
+    return found
 
 
-def _asked(config: RunConfig) -> Iterator[tuple[Literal["tasks", "forgetting"], list[str]]]:
-    yield "tasks", [name for name in config.eval.tasks if name != HELDOUT]
-    yield "forgetting", [name for name in config.eval.forgetting if name != HELDOUT]
+def _asked(config: RunConfig) -> list[tuple[str, str]]:
+    named = [("tasks", name) for name in config.eval.tasks]
+    named += [("forgetting", name) for name in config.eval.forgetting]
+    return [one for one in named if one[1] != HELDOUT]
 
 
-def _resolved(field: Literal["tasks", "forgetting"], names: list[str], *, online: bool) -> list[Task]:
+def _resolved(field: str, name: str, *, online: bool) -> Task:
     role = "gain" if field == "tasks" else "forgetting"
     try:
-        return resolve_tasks(
-            [str(resolve_local(name)) if _is_file(name) else name for name in names], role=role, online=online
-        )
+        return resolve_tasks([str(resolve_local(name)) if _is_file(name) else name], role=role, online=online)[0]
     except TaskProblem as error:
         raise EvalError(f"eval.{field}: {error}") from error
 
@@ -263,6 +274,18 @@ def _resolved(field: Literal["tasks", "forgetting"], names: list[str], *, online
 def _is_file(name: str) -> bool:
     path = resolve_local(name)
     return path is not None and path.is_file()
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is a file's or a bundled suite's; others may be LightEval's."""
+    return name in SUITES or _is_file(name)
+
+
+def _meant(name: str) -> object:
+    """What two names of one task have in common."""
+    from evals.lighteval.names import parse_name
+
+    return Path(name).stem if _is_own(name) else parse_name(name)
 
 
 def _no_task(name: str) -> str:

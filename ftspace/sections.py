@@ -375,7 +375,9 @@ class EvalConfig(Section):
 
 
 def _stem(task: str) -> str:
-    """As Path has it, in a tenth of the time: every run in a list is asked for its tasks."""
+    """As Path has it, in a tenth of the time: every run in a list is asked for its tasks. Others' dots end nothing."""
+    if not task.endswith((".json", ".jsonl")):
+        return task
     last = task.rstrip("/").rpartition("/")[2]
     return last.rpartition(".")[0] or last
 

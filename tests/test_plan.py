@@ -9,6 +9,7 @@ import pytest
 from evals.plan import Again, Earlier, Plan, Prompted, Reference
 from ftspace.access import LOCAL, Access
 from ftspace.config import default_config, merge, parse_config
+from ftspace.errors import EvalError
 from ftspace.plan import asks, plan_of
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS
@@ -79,6 +80,18 @@ def test_earlier_ones_are_named_and_those_that_are_gone_or_closed_left_out(store
 def test_heldout_can_be_what_must_not_be_lost(store: RunStore) -> None:
     plan, _ = planned(prepared(store, tasks=["assets/tasks/answer_format.jsonl"], forgetting=["heldout"]))
     assert {task.name: task.role for task in plan.tasks} == {"heldout": "forgetting", "answer_format": "gain"}
+
+
+def test_a_benchmark_that_cannot_be_had_ends_nothing(store: RunStore) -> None:
+    plan, told = planned(prepared(store, tasks=["gsm8k|many", "heldout"], forgetting=["general"]))
+    assert [task.name for task in plan.tasks] == ["heldout", "general"]
+    assert len(told) == 1 and told[0].startswith("gsm8k|many is not asked: eval.tasks: 'gsm8k|many': the number")
+    told.clear()
+    run = prepared(store, tasks=["gsm8k|many"])
+    assert plan_of(run, run.path / "scratch", told.append) is None
+    assert len(told) == 1
+    with pytest.raises(EvalError, match="no such task file"):
+        planned(prepared(store, tasks=["heldout", "gone.jsonl"]))
 
 
 def test_nothing_to_ask_is_no_plan(store: RunStore) -> None:

@@ -1,6 +1,7 @@
 """What is asked before a run is made: memory is a warning, never a refusal."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 
 from ftspace import preflight
 from ftspace.config import RunConfig, parse_config
-from ftspace.errors import ConfigError, ModelError
-from ftspace.preflight import check_model, check_trackers
+from ftspace.errors import ConfigError, EvalError, ModelError
+from ftspace.preflight import check_model, check_tasks, check_trackers
 from ftspace.settings import ASSETS
 
 HUGE = {
@@ -67,3 +68,21 @@ def test_a_tracker_that_is_not_installed_is_named_with_its_remedy(monkeypatch: p
     with pytest.raises(ConfigError, match="wandb is not installed; pip install wandb"):
         check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard", "wandb"]}}))
     check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard"]}}))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "forgetting", "refused"),
+    [
+        (["gsm8k", "gsm8k|0"], [], "eval.tasks: gsm8k and gsm8k|0 are one task"),
+        (["gsm8k|5"], ["lighteval|gsm8k|5|0"], "eval.forgetting: gsm8k|5 and lighteval|gsm8k|5|0 are one task"),
+        (["gsm8k|5"], ["gsm8k"], ""),
+        (["mmlu_redux_2:x.a|0", "mmlu_redux_2:x.b|0"], ["general", "heldout"], ""),
+    ],
+)
+def test_a_task_is_named_once_however_it_is_written(tasks: list[str], forgetting: list[str], refused: str) -> None:
+    config = parse_config({"eval": {"tasks": tasks, "forgetting": forgetting}})
+    if refused:
+        with pytest.raises(EvalError, match=re.escape(refused)):
+            check_tasks(config)
+    else:
+        check_tasks(config)

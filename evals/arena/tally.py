@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from evals.arena.votes import TIE, Vote, lines, ordered, read_votes
+from evals.arena.votes import TIE, Key, Vote, answers_now, lines, ordered, read_votes
 from evals.compare import worst_first
 from evals.errors import LogError
 from evals.judge.records import FILE as JUDGEMENTS
@@ -95,7 +95,7 @@ class Tally(BaseModel):
     """All that the votes in a folder say."""
 
     votes: int
-    """How many there are."""
+    """How many there are of what the sides answer now; others count for nothing."""
     rates: list[Rate]
     """For each two sides that were voted on."""
     players: list[Player] = []
@@ -105,8 +105,13 @@ class Tally(BaseModel):
 
 
 def tally(folder: Path) -> Tally:
-    """Count a folder's votes, and hold its judges' verdicts against them. Raises LogError for damaged files."""
-    votes = read_votes(folder)
+    """Count a folder's votes, and hold its judges' verdicts against them.
+
+    Votes and verdicts on answers that the logs no longer hold count for nothing. Raises LogError for damaged files.
+    """
+    votes, judgements = read_votes(folder), _judgements(folder)
+    now = answers_now(folder, [*(one.key for one in votes), *judgements])
+    votes = [one for one in votes if now.get(one.key) == one.answers]
     people = _people(votes)
     rates: list[Rate] = []
     for one, other in sorted({sides for _, _, sides in people}):
@@ -117,7 +122,9 @@ def tally(folder: Path) -> Tally:
         rates.append(
             Rate(side=side, against=against, wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high)
         )
-    return Tally(votes=len(votes), rates=rates, players=_players(rates), judges=_calibrated(folder, people))
+    return Tally(
+        votes=len(votes), rates=rates, players=_players(rates), judges=_calibrated(_judged(judgements, now), people)
+    )
 
 
 def unproven(folder: Path, judges: Iterable[str]) -> tuple[Finding, ...]:
@@ -149,13 +156,10 @@ def with_proof(folder: Path, results: Results) -> Results:
     return results.model_copy(update={"findings": worst_first([*others, *unproven(folder, judges)])})
 
 
-_Key = tuple[str, str, tuple[str, str]]
-
-
-def _people(votes: Sequence[Vote]) -> dict[_Key, str]:
+def _people(votes: Sequence[Vote]) -> dict[Key, str]:
     """What most people said of each sample and two sides; a voter's last vote counts."""
     last = {(vote.voter, vote.task, vote.id, vote.sides): vote.winner for vote in votes}
-    said: dict[_Key, list[str]] = {}
+    said: dict[Key, list[str]] = {}
     for (_, task, sample, sides), winner in last.items():
         said.setdefault((task, sample, sides), []).append(winner)
     return {key: _most(winners) for key, winners in said.items()}
@@ -182,9 +186,9 @@ def _players(rates: Sequence[Rate]) -> list[Player]:
     return sorted(players, key=lambda one: -one.strength)
 
 
-def _calibrated(folder: Path, people: dict[_Key, str]) -> list[Calibration]:
+def _calibrated(judged: dict[str, dict[Key, str]], people: dict[Key, str]) -> list[Calibration]:
     found: list[Calibration] = []
-    for judge, said in sorted(_judged(folder).items()):
+    for judge, said in sorted(judged.items()):
         both = [key for key in people if key in said]
         agreed = kappa([people[key] for key in both], [said[key] for key in both])
         found.append(
@@ -206,18 +210,27 @@ def _calibrated(folder: Path, people: dict[_Key, str]) -> list[Calibration]:
     return found
 
 
-def _judged(folder: Path) -> dict[str, dict[_Key, str]]:
-    """What each judge said of samples that it compared: the side it preferred in both orders, else a tie."""
+def _judgements(folder: Path) -> dict[Key, list[Judgement]]:
+    """Each time a judge compared two answers that are not the same."""
     path = folder / JUDGEMENTS
-    said: dict[str, dict[_Key, list[str | None]]] = {}
+    found: dict[Key, list[Judgement]] = {}
     for number, line in enumerate(lines(path) if path.exists() else [], start=1):
         try:
             one = Judgement.model_validate_json(line)
         except ValidationError as error:
             raise LogError(f"{path}:{number}: not a judgement: {error.errors()[0]['msg']}") from error
         if one.against is not None and not one.same:
-            key = (one.task, one.id, ordered(one.side, one.against))
-            said.setdefault(one.judge, {}).setdefault(key, []).append(one.verdict)
+            found.setdefault((one.task, one.id, ordered(one.side, one.against)), []).append(one)
+    return found
+
+
+def _judged(judgements: dict[Key, list[Judgement]], now: dict[Key, str]) -> dict[str, dict[Key, str]]:
+    """What each judge said of the answers there are now: the side it preferred in both orders, else a tie."""
+    said: dict[str, dict[Key, list[str | None]]] = {}
+    for key, asked in judgements.items():
+        for one in asked:
+            if now.get(key) == one.answers:
+                said.setdefault(one.judge, {}).setdefault(key, []).append(one.verdict)
     return {
         judge: {key: _agreed(verdicts) for key, verdicts in keys.items() if len(verdicts) > 1 and None not in verdicts}
         for judge, keys in said.items()

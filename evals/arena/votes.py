@@ -6,7 +6,7 @@ Votes lie in `votes.jsonl` beside the logs, one line each, only ever added to. K
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -15,11 +15,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evals.compare import asked_of
 from evals.errors import LogError
 from evals.log import EvalLog, Sample, read_log
+from evals.samples import answers_hash
 
 FILE = "votes.jsonl"
 TIE = "tie"
+
+
+Key = tuple[str, str, tuple[str, str]]
+"""What is voted on: a task, a sample's id, and two sides in the order of their names."""
 
 
 class Vote(BaseModel):
@@ -35,6 +41,8 @@ class Vote(BaseModel):
     """The side whose answer stood first."""
     second: str
     """The other one."""
+    answers: str = ""
+    """A hash over both answers: the vote counts as long as the logs hold these."""
     choice: Literal["first", "second", "tie"]
     """Which was called better."""
     voter: str = ""
@@ -46,6 +54,11 @@ class Vote(BaseModel):
     def sides(self) -> tuple[str, str]:
         """The two, in the order of their names."""
         return ordered(self.first, self.second)
+
+    @property
+    def key(self) -> Key:
+        """What is voted on."""
+        return self.task, self.id, self.sides
 
     @property
     def winner(self) -> str:
@@ -67,47 +80,82 @@ class Ballot:
     first_text: str
     second_text: str
 
+    @property
+    def key(self) -> Key:
+        """What is voted on."""
+        return self.task, self.id, ordered(self.first, self.second)
+
+    @property
+    def answers(self) -> str:
+        """A hash over both answers."""
+        return answers_hash({self.first: self.first_text, self.second: self.second_text})
+
     def vote(self, choice: Literal["first", "second", "tie"], voter: str = "") -> Vote:
         """The vote for a choice, now."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Vote(
-            task=self.task, id=self.id, first=self.first, second=self.second, choice=choice, voter=voter, time=now
+            task=self.task,
+            id=self.id,
+            first=self.first,
+            second=self.second,
+            answers=self.answers,
+            choice=choice,
+            voter=voter,
+            time=now,
         )
 
 
 def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
-    """What a person can still vote on, in an order that has nothing to do with the answers.
+    """What a person can still vote on of an evaluation, in an order that has nothing to do with the answers.
 
-    Samples whose answers are the same text are left out, and those on which the voter has voted. With more than two
-    sides every two are compared. Which answer stands first depends on a hash.
+    Samples whose answers are the same text are left out, and those on which the voter has voted, unless a side
+    answers otherwise since. With more than two sides every two are compared. Which answer stands first depends on a
+    hash.
 
     Args:
         folder: where `run` put its logs.
-        sides: at least two sides with logs there.
+        sides: at least two; two are compared on the tasks that both were asked.
         voter: who is to vote.
 
     Raises:
         LogError: a log is missing or damaged, or no task has written answers of these sides.
     """
-    done = {(vote.task, vote.id, vote.sides) for vote in read_votes(folder) if vote.voter == voter}
+    done = {(vote.key, vote.answers) for vote in read_votes(folder) if vote.voter == voter}
     found: list[Ballot] = []
     tasks = 0
-    for task in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
-        logs = {side: read_log(path) for side in sides if (path := task / f"{side}.json").is_file()}
+    for task, asked in asked_of(folder).sides.items():
+        logs = {side: read_log(folder / task / f"{side}.json") for side in sides if side in asked}
         if len(logs) < 2 or next(iter(logs.values())).spec.kind == "choice":
             continue
         tasks += 1
         for one, other in combinations(logs.values(), 2):
-            found += [
-                ballot
-                for ballot in _ballots(one, other, voter)
-                if (ballot.task, ballot.id, ordered(ballot.first, ballot.second)) not in done
-            ]
+            found += [ballot for ballot in _ballots(one, other, voter) if (ballot.key, ballot.answers) not in done]
     if not tasks:
         raise LogError(
             f"{folder}: no task with written answers of {' and '.join(sides)}; name a folder that run filled"
         )
     return sorted(found, key=lambda one: _hash("order", one.task, one.id, one.first_text, one.second_text))
+
+
+def answers_now(folder: Path, keys: Iterable[Key]) -> dict[Key, str]:
+    """The hashes of what the logs of an evaluation hold for these keys; none for what they hold no more.
+
+    Raises:
+        LogError: a log is missing or damaged.
+    """
+    asked = asked_of(folder).sides
+    texts: dict[tuple[str, str], dict[str, str]] = {}
+    found: dict[Key, str] = {}
+    for key in dict.fromkeys(keys):
+        task, sample, sides = key
+        for side in sides:
+            if side in asked.get(task, ()) and (task, side) not in texts:
+                log = read_log(folder / task / f"{side}.json")
+                texts[task, side] = {one.id: one.output for one in log.samples}
+        answers = {side: texts[task, side][sample] for side in sides if sample in texts.get((task, side), {})}
+        if len(answers) == len(sides):
+            found[key] = answers_hash(answers)
+    return found
 
 
 def _ballots(one: EvalLog, other: EvalLog, voter: str) -> list[Ballot]:

@@ -17,6 +17,7 @@ from evals.judge.prompts import Material, reply_schema, to_choose, to_compare, t
 from evals.judge.records import Judgement
 from evals.judge.rubric import Rubric
 from evals.judge.verdicts import read_choice, read_rating
+from evals.samples import answers_hash
 
 REPLY_TOKENS = 512
 """The longest reply of a judge that writes."""
@@ -198,9 +199,17 @@ def _results(
 def _to_compare(entry: Entry, judge: Judge, side: str, against: str) -> list[Slot]:
     one, other = entry.answers.get(side), entry.answers.get(against)
     found: list[Slot] = []
+    answers = "" if one is None or other is None else answers_hash({side: one, against: other})
     for first in (side, against):
         blank = Judgement(
-            task=entry.task, id=entry.id, judge=judge.name, way="pairwise", side=side, against=against, first=first
+            task=entry.task,
+            id=entry.id,
+            judge=judge.name,
+            way="pairwise",
+            side=side,
+            against=against,
+            first=first,
+            answers=answers,
         )
         if one is None or other is None:
             found.append(Slot(blank.model_copy(update={"missing": "a side has no answer"}), judge))

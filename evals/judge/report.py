@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.compare import Pairs, check_alike
+from evals.compare import Pairs, asked_of, check_alike
 from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError
 from evals.judge import leanings
@@ -118,8 +118,15 @@ def estimate(
 
 
 def read_answers(folder: Path, tasks: Sequence[str] | None, sides: Sequence[str], against: str) -> Answers:
-    """Read the written answers of a folder. Raises LogError when there are none, or they answer different questions."""
-    names = tasks or sorted(path.parent.name for path in folder.glob(f"*/{against}.json"))
+    """Read the written answers of a folder, of tasks that its evaluation asked of all these sides.
+
+    Raises LogError when there are none, a named task is none of them, or they answer different questions.
+    """
+    asked = asked_of(folder).sides
+    whole = [task for task in sorted(asked) if {against, *sides} <= {*asked[task]}]
+    if odd := sorted({*(tasks or ())} - {*whole}):
+        raise LogError(f"task {odd[0]}: the evaluation in {folder} did not ask it of {against} and {', '.join(sides)}")
+    names = tasks or whole
     entries: list[Entry] = []
     models: dict[str, str] = {}
     for name in names:

@@ -6,7 +6,7 @@ from evals.arena.tally import tally, unproven, with_proof
 from evals.arena.votes import TIE, Ballot, Vote, add_vote, ballots, read_votes
 from evals.errors import LogError
 from evals.judge.records import Judgement, write_judgements
-from evals.log import EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_log
+from evals.log import Asked, EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_asked, write_log
 
 N = 60
 
@@ -48,6 +48,14 @@ def test_a_ballot_hides_whose_answer_is_whose_and_is_asked_once(folder: Path) ->
         ballots(folder / "people")
 
 
+def test_only_what_the_last_evaluation_asked_is_voted_on(folder: Path) -> None:
+    write_asked(folder / "evaluation.json", Asked(sides={"people": ("base", "tuned")}))
+    assert {side for one in ballots(folder, ("base", "tuned", "reference")) for side in (one.first, one.second)} == {
+        "base",
+        "tuned",
+    }
+
+
 def test_votes_survive_a_writer_that_was_cut_off(folder: Path) -> None:
     first, second, *_ = ballots(folder)
     add_vote(folder, prefer(first, "tuned"))
@@ -83,11 +91,11 @@ def test_the_most_votes_decide_and_a_voter_may_think_again(folder: Path) -> None
     assert (tally(folder).rates[0].wins, tally(folder).votes) == (1, 3)
 
 
-def judged(sample: str, verdicts: tuple[str | None, str | None], judge: str = "J") -> list[Judgement]:
+def judged(ballot: Ballot, verdicts: tuple[str | None, str | None], judge: str = "J") -> list[Judgement]:
     return [
         Judgement(
-            task="people", id=sample, judge=judge, way="pairwise", side="tuned", against="base", first=first,
-            verdict=verdict,
+            task="people", id=ballot.id, judge=judge, way="pairwise", side="tuned", against="base", first=first,
+            answers=ballot.answers, verdict=verdict,
         )
         for first, verdict in zip(("tuned", "base"), verdicts, strict=True)
     ]  # fmt: skip
@@ -96,9 +104,7 @@ def judged(sample: str, verdicts: tuple[str | None, str | None], judge: str = "J
 def test_a_judge_is_proven_by_people_only(folder: Path) -> None:
     left = ballots(folder)
     said = [
-        one
-        for ballot in left
-        for one in judged(ballot.id, ("tuned", "tuned") if int(ballot.id) % 3 else ("base", "base"))
+        one for ballot in left for one in judged(ballot, ("tuned", "tuned") if int(ballot.id) % 3 else ("base", "base"))
     ]
     write_judgements(folder, tuple(said))
     assert "no blind votes yet" in unproven(folder, ["J"])[0].message
@@ -112,10 +118,30 @@ def test_a_judge_is_proven_by_people_only(folder: Path) -> None:
     assert [one.message.split(":")[0] for one in proved.findings] == ["the judge K is unproven"]
     assert with_proof(folder, proved) == proved
 
-    against = [one for ballot in left for one in judged(ballot.id, ("tuned", "base"))]  # whoever stands first
-    missing = judged(left[0].id, (None, "tuned"), judge="K")
+    against = [one for ballot in left for one in judged(ballot, ("tuned", "base"))]  # whoever stands first
+    missing = judged(left[0], (None, "tuned"), judge="K")
     write_judgements(folder, (*against, *missing))
     judge = tally(folder).judges[0]
     assert (judge.n, judge.agreement, judge.proven) == (40, 0.0, False)
     assert {one.judge for one in judge.differences} == {TIE}
     assert [finding.kind for finding in unproven(folder, ["J", "K"])] == ["judge unproven"] * 2
+
+
+def test_what_was_said_of_other_answers_counts_for_nothing(folder: Path) -> None:
+    left = ballots(folder)
+    write_judgements(folder, tuple(one for ballot in left for one in judged(ballot, ("tuned", "tuned"))))
+    for ballot in left[:40]:
+        add_vote(folder, prefer(ballot, "tuned"))
+    add_vote(folder, prefer(left[40], "tuned").model_copy(update={"answers": ""}))  # of which answers is not known
+    assert (tally(folder).votes, tally(folder).judges[0].n) == (40, 40)
+    again = {ballot.id for ballot in left[:10]}
+    answers(folder, "tuned", ["better" if str(n) in again else "right" for n in range(N - 1)] + ["wrong"])
+    found = tally(folder)
+    assert (found.votes, found.rates[0].wins, found.judges[0].n) == (30, 30, 30)
+    assert again < {ballot.id for ballot in ballots(folder)} and len(ballots(folder)) == N - 1 - 30
+    for ballot in ballots(folder):
+        add_vote(folder, prefer(ballot, "base"))
+    assert (tally(folder).rates[0].wins, tally(folder).rates[0].losses) == (30, N - 1 - 30)
+    assert tally(folder).judges[0].n == N - 1 - 10  # the judge has not seen the new answers
+    write_asked(folder / "evaluation.json", Asked(sides={"people": ("base",)}))
+    assert tally(folder).votes == 0 and tally(folder).judges == []

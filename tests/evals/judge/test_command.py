@@ -68,7 +68,7 @@ def test_judging_becomes_part_of_the_results(
         (["--judge", "http://h/v1"], "not an endpoint"),
         (["--judge", "http://h/v1#m", "--money", "3"], "price"),
         (["--judge", "http://h/v1#m", "--calls", "0"], "above 0"),
-        (["--judge", "http://h/v1#m", "--tasks", "none"], "can't be read"),
+        (["--judge", "http://h/v1#m", "--tasks", "none"], "did not ask it of base and tuned"),
         (["--judge", "http://h/v1#m", "--rubric", "none.yaml"], "can't be read"),
     ],
 )

@@ -13,7 +13,8 @@ from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError, Stopped
 from evals.judge.judges import Judge, LocalJudge, RemoteJudge, parse_judge
 from evals.judge.report import JudgeReport, estimate, judge_folder
-from evals.log import FindingKind
+from evals.log import Asked as WasAsked
+from evals.log import FindingKind, write_asked
 from evals.rows import tabulate
 from tests.evals.judge.answers import right, write_answers
 from tests.loopback_hub import serve
@@ -195,6 +196,17 @@ def test_same_answers_are_a_tie_without_asking_and_none_is_missing(tmp_path: Pat
     tuned, other = report.summaries
     assert (tuned.n, tuned.ties, tuned.missing, tuned.calls) == (2, 2, 2, 0)
     assert (other.n, other.missing, other.calls) == (3, 1, 6)
+
+
+def test_only_what_the_last_evaluation_asked_of_all_sides_is_judged(folder: Path, at: Serve) -> None:
+    for task in ("before", "lost"):
+        write_answers(folder, {"base": ["a"], "tuned": ["b"]}, task)
+    sides = {"people": ("base", "tuned"), "lost": ("base",)}
+    write_asked(folder / "evaluation.json", WasAsked(sides=sides))
+    endpoint = at(LoopbackJudge(honest))
+    assert {one.task for one in judged(folder, [endpoint]).judgements} == {"people"}
+    with pytest.raises(LogError, match=r"task before: the evaluation in .* did not ask it of base and tuned"):
+        judged(folder, [endpoint], tasks=["before"])
 
 
 def test_what_cannot_be_judged(tmp_path: Path, folder: Path, at: Serve) -> None:
