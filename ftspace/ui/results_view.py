@@ -242,7 +242,7 @@ def _followed(change: Change) -> str:
         return ""
     before, after = f"{change.follows_base:+.2g}", f"{change.follows_tuned:+.2g}"
     return (
-        f"an expected answer is likelier after its own question than after another by {before} → {after} nats a token"
+        f"an expected answer is likelier after its own question than after another by {before} → {after} nats"
     )
 
 
