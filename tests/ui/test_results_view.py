@@ -130,7 +130,7 @@ def test_findings_change_and_judges_are_told() -> None:
     )  # fmt: skip
     assert [(one.title, one.message, one.tone) for one in view.findings] == [("Answers cut off on t", "Half.", "warn")]
     assert view.change == "12 % of 300 answers identical, KL 0.8 nats a token, update norm 0.02, an expected " + (
-        "answer is likelier after its own question than after another by +0.5 → +2 nats a token"
+        "answer is likelier after its own question than after another by +0.5 → +2 nats"
     )
     assert view.judges == (
         "m at h: 90 judged, Tuned preferred 50 times, Base 30 times, 10 ties, 10 missing, order changed the verdict in "
