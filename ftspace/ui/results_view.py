@@ -241,9 +241,7 @@ def _followed(change: Change) -> str:
     if not math.isfinite(change.follows_base + change.follows_tuned):
         return ""
     before, after = f"{change.follows_base:+.2g}", f"{change.follows_tuned:+.2g}"
-    return (
-        f"an expected answer is likelier after its own question than after another by {before} → {after} nats"
-    )
+    return f"an expected answer is likelier after its own question than after another by {before} → {after} nats"
 
 
 def _judge(one: JudgeSummary) -> str:
