@@ -47,7 +47,7 @@ def gone(pid: int, seconds: float = 10) -> bool:
         try:
             if (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
         time.sleep(0.05)
     return False
