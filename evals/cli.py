@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from evals.commands import RESULTS_FILE, Terminated, add_options, run
+from evals.commands import Terminated, add_options, run
 from evals.errors import EvalError, LogError, Stopped
 from evals.judge import command
 from evals.redact import hide
@@ -114,7 +114,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    from evals.log import read_results
+    from evals.log import RESULTS_FILE, read_results
 
     path = options.folder / RESULTS_FILE
     if options.again or not path.exists():

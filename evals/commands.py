@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 TOKEN = "REFERENCE_TOKEN"
 """The environment variable with what a reference model's endpoint asks for."""
-RESULTS_FILE = "results.json"
 
 
 class Terminated(KeyboardInterrupt):
@@ -135,6 +134,7 @@ def _asked(plan: Any, out: Path) -> "Results":
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from evals.log import RESULTS_FILE
     from evals.run import evaluate, write_results, write_tables
 
     bars: dict[tuple[str, str], TaskID] = {}

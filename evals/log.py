@@ -357,6 +357,8 @@ class Asked(_Record):
     """Whether tuning changed anything; only the loaded models can tell."""
 
 
+RESULTS_FILE = "results.json"
+"""What a comparison is called in an evaluation's folder."""
 RecordT = TypeVar("RecordT", bound=_Record)
 
 

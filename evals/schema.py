@@ -10,7 +10,7 @@ from evals import log
 _FILES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("<task>/<side>.json", log.EvalLog),
     ("evaluation.json", log.Asked),
-    ("results.json", log.Results),
+    (log.RESULTS_FILE, log.Results),
 )
 _PARTS: tuple[type[BaseModel], ...] = (
     log.EvalSpec,

@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> None:
 def _prove(folder: Path) -> None:
     """Say anew in the folder's results how far its judges are to be believed, where it has been judged."""
     from evals.arena.tally import with_proof
-    from evals.log import read_results, write_results
+    from evals.log import RESULTS_FILE, read_results, write_results
     from evals.table import write_tables
 
-    path = folder / "results.json"
+    path = folder / RESULTS_FILE
     results = read_results(path) if path.exists() else None
     if results is not None and results.judges:
         results = with_proof(folder, results)

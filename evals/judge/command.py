@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from evals.judge.report import JudgeReport
     from evals.log import Results
 
-RESULTS_FILE = "results.json"
 _WAYS: dict[str, tuple["Way", ...]] = {"pairwise": ("pairwise",), "rubric": ("rubric",), "both": ("pairwise", "rubric")}
 
 
@@ -99,7 +98,7 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
     """
     from evals.arena.tally import with_proof
     from evals.compare import compare_folder, worst_first
-    from evals.log import read_results, write_results
+    from evals.log import RESULTS_FILE, read_results, write_results
     from evals.table import write_tables
 
     path = folder / RESULTS_FILE
