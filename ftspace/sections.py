@@ -387,3 +387,13 @@ class HubConfig(Section):
 
     offline: bool = False
     """Never ask the Hub: use local folders and what is already in the cache."""
+    push: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """Push the adapter there (`owner/name`) when the run is finished; pushing later, or never, is as well."""
+    public: bool = False
+    """Let everybody read what is pushed; private if not."""
+
+    @model_validator(mode="after")
+    def _a_push_asks_the_hub(self) -> Self:
+        if self.offline and self.push:
+            raise ValueError("push needs the Hub; leave hub.offline out, or push later")
+        return self
