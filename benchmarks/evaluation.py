@@ -7,8 +7,9 @@ which end sooner. All in float32, each way in processes of its own that take tur
 
     ours             `evals.run.evaluate`: both sides, one process
     lighteval        TransformersModel with its defaults, base and tuned in two processes; it looks for its batch by
-                     trying 512 and halving that while memory lasts, which is held to --memory
-    lighteval_tuned  the same with the batch size that --batch names
+                     trying 512 rows and halving that until they fit into the memory that there is: --memory while it
+                     looks, twice that afterwards, for a batch that just fits leaves nothing for what it then does
+    lighteval_tuned  the same with the batch size that --batch names, and our settings of allocator and threads
 
 First all answers and log-probabilities are compared. Times are of whole processes and of the asking alone, on the wall
 and of the processor, which counts on a busy machine; memory is the peak of the largest process, and that over what its
@@ -39,6 +40,8 @@ SECONDS = {
     "cpu_asking": "cpu_ratio_asking",
 }
 BYTES = {"peak": "memory_ratio", "over_imports": "memory_ratio_over_imports"}
+LOOKS = "_get_batch_size"
+"""LightEval's method that looks for a batch."""
 WAYS = ("ours", "lighteval", "lighteval_tuned")
 
 
@@ -49,15 +52,13 @@ def main() -> int:
     parser.add_argument("--default-rounds", type=int, default=1, help="rounds of LightEval with its own batch size")
     parser.add_argument("--questions", type=int, default=48, help="samples of each task")
     parser.add_argument("--batch", type=int, default=16, help="the batch size of lighteval_tuned")
-    parser.add_argument("--memory", type=float, default=6.0, help="GiB that a process may take")
+    parser.add_argument("--memory", type=float, default=4.0, help="GiB in which lighteval looks for its batch")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.way:
-        limit = int(given.memory * 2**30)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         asked = _ours(given) if given.way == "ours" else _lighteval(given)
         sys.stdout.write(json.dumps(asked) + "\n")
         return 0
@@ -127,12 +128,15 @@ def _process(way: str, given: argparse.Namespace, folder: Path, side: str) -> di
         "memory": given.memory,
     }
     command = [sys.executable, "-m", "benchmarks.evaluation"]
+    env = worker_env(offline=True)
+    if way == "lighteval":  # what a trial takes must be free again for the next
+        env = {name: value for name, value in env.items() if not name.startswith("MALLOC_")}
     with tempfile.TemporaryDirectory() as work:
         began = time.perf_counter()
         done = subprocess.run(
             command + [f"--{name}={value}" for name, value in options.items()],
             cwd=ROOT,
-            env={**worker_env(offline=True), "TMPDIR": work},  # all get our allocator's and threads' settings
+            env={**env, "TMPDIR": work},
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCHMARK_LOUD") else subprocess.DEVNULL,
             text=True,
@@ -200,7 +204,7 @@ def make_questions(count: int) -> tuple[list[dict[str, Any]], list[str]]:
 
 def _ours(given: argparse.Namespace) -> dict[str, Any]:
     import evals.executor  # pyright: ignore[reportUnusedImport]
-    import evals.lighteval  # noqa: F401 # pyright: ignore[reportUnusedImport]
+    import evals.lighteval.pipeline  # noqa: F401 # pyright: ignore[reportUnusedImport]
     from evals.log import read_log
     from evals.plan import Plan
     from evals.run import evaluate
@@ -306,6 +310,17 @@ def _lighteval(given: argparse.Namespace) -> dict[str, Any]:
             cache_dir=str(work / "cache"),
         )
     )
+    searched = getattr(model, LOOKS)
+
+    def search(*args: Any, **options: Any) -> int:
+        """LightEval's own search, with a bound to what it may take."""
+        _hold(given.memory)
+        try:
+            return searched(*args, **options)
+        finally:
+            _hold(2 * given.memory)
+
+    setattr(model, LOOKS, search)
     pipeline = Given(
         tasks="",
         pipeline_parameters=PipelineParameters(launcher_type=ParallelismManager.NONE, bootstrap_iters=0),
@@ -325,6 +340,12 @@ def _lighteval(given: argparse.Namespace) -> dict[str, Any]:
     if not all(math.isfinite(value) for row in answers["logprobs"] for value in row):
         raise SystemExit("LightEval's log-probabilities are not numbers")
     return {"answers": answers, "imports": imports, **spent}
+
+
+def _hold(memory: float) -> None:
+    """Let this process take so many GiB."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory * 2**30), most))
 
 
 def _clocks() -> tuple[float, float]:

@@ -37,6 +37,7 @@ def write(
     ends: Callable[[Sequence[int]], bool],
     pad: int,
     before_token: Callable[[], None],
+    at_once: int,
 ) -> list[Written]:
     """Write an answer to each prompt.
 
@@ -48,6 +49,7 @@ def write(
         ends: whether the tokens of an answer complete it, asked after each one.
         pad: the id that fills short rows.
         before_token: called before each pass; what it raises ends the work.
+        at_once: prompts are read so many tokens at a time, in whole rows; their keys and values are kept together.
     """
     device, read = reader.device, prefix[0][0].shape[2] if prefix else 0
     width = max(map(len, prompts)) - read
@@ -57,7 +59,7 @@ def write(
     for row, gap in enumerate(empty):
         mask[row, read : read + gap] = 0
     layers = [
-        _Growing(mask.shape[1], *(prefix[number] if prefix else ())) for number in range(len(reader.cache().layers))
+        _Growing(mask.shape[:2], *(prefix[number] if prefix else ())) for number in range(len(reader.cache().layers))
     ]
     cache: Any = reader.cache(layers)
     places = mask.cumsum(1) - 1
@@ -65,13 +67,18 @@ def write(
     rows = list(range(len(prompts)))  # of the batch, by their places among the prompts
     done = read
     for _ in range(max_new_tokens):
-        before_token()
         done += ids.shape[1]
-        options: dict[str, Any] = {"past_key_values": cache, "use_cache": True}
-        if any(empty):
-            options["attention_mask"] = mask[:, :done]
-            options["position_ids"] = places[:, done - ids.shape[1] : done].clamp(min=0)
-        tokens, bad = reader.outputs.likeliest(reader.outputs.run(ids, 1, **options)[:, -1])
+        states: list[torch.Tensor] = []
+        for part in _parts(len(ids), max(1, at_once // ids.shape[1])):
+            before_token()
+            for layer in layers:
+                layer.read(part, done - ids.shape[1])
+            options: dict[str, Any] = {"past_key_values": cache, "use_cache": True}
+            if any(empty):
+                options["attention_mask"] = mask[part, :done]
+                options["position_ids"] = places[part, done - ids.shape[1] : done].clamp(min=0)
+            states.append(reader.outputs.run(ids[part], 1, **options)[:, -1])
+        tokens, bad = reader.outputs.likeliest(torch.cat(states))
         for row, token, wrong in zip(rows, tokens.tolist(), bad.tolist(), strict=True):
             answer = answers[row]
             if not (answer.ended or answer.bad):
@@ -91,13 +98,31 @@ def write(
     return answers
 
 
-class _Growing(DynamicLayer):
-    """Keys and values written into room that was set aside for all of them, instead of copied at each token."""
+def _parts(rows: int, step: int) -> list[slice]:
+    """The rows of a batch that are read at a time."""
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
-    def __init__(self, room: int, keys: torch.Tensor | None = None, values: torch.Tensor | None = None) -> None:
+
+class _Growing(DynamicLayer):
+    """Keys and values written into room that was set aside for all of them, instead of copied at each token.
+
+    Args:
+        room: rows and tokens.
+        keys: what all rows begin with.
+        values: the same.
+    """
+
+    def __init__(
+        self, room: Sequence[int], keys: torch.Tensor | None = None, values: torch.Tensor | None = None
+    ) -> None:
         super().__init__()
         self._room = room
         self._first = (keys, values)
+        self._part, self._length = slice(None), 0
+
+    def read(self, part: slice, length: int) -> None:
+        """From now on these rows are read, behind so many tokens."""
+        self._part, self._length = part, length
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -105,33 +130,27 @@ class _Growing(DynamicLayer):
         """Write what was read behind what was there, and return all of it."""
         if not self.is_initialized:
             self._all = [self._set_aside(*pair) for pair in zip((key_states, value_states), self._first, strict=True)]
-            self._length = 0 if self._first[0] is None else self._first[0].shape[2]
             self.is_initialized = True
         end = self._length + key_states.shape[2]
         for room, new in zip(self._all, (key_states, value_states), strict=True):
-            room[:, :, self._length : end] = new
+            room[self._part, :, self._length : end] = new
         self._length = end
-        self._show()
-        return self.keys, self.values  # pyright: ignore[reportReturnType]
+        self.keys, self.values = (room[self._part, :, :end] for room in self._all)
+        return self.keys, self.values
 
     def get_seq_length(self) -> int:
         """How many tokens there are."""
-        if self.is_initialized:
-            return self._length
-        return 0 if self._first[0] is None else self._first[0].shape[2]
+        return self._length
 
     def select(self, index: torch.Tensor) -> None:
         """Keep some rows."""
         for place in range(2):
             self._all[place] = self._all[place][index]
-        self._show()
-
-    def _show(self) -> None:
-        self.keys, self.values = (room[:, :, : self._length] for room in self._all)
 
     def _set_aside(self, states: torch.Tensor, first: torch.Tensor | None) -> torch.Tensor:
-        rows, heads, _, size = states.shape
-        room = states.new_empty(rows, heads, self._room, size)
+        _, heads, _, size = states.shape
+        rows, tokens = self._room
+        room = states.new_empty(rows, heads, tokens, size)
         if first is not None:
             room[:, :, : first.shape[2]] = first
         return room

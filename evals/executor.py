@@ -109,6 +109,7 @@ class Executor:
         def ask(batch: list[Ids], prefix: Prefix) -> list[Any]:
             options: dict[str, Any] = {"ends": ending.reached, "pad": self._pad_id, "before_token": self._ask_to_stop}
             if self._shares():
+                options["at_once"] = self._reader.budget(self.batch_tokens)
                 written = write(self._reader, batch, prefix, max_new_tokens, **options)
             else:
                 options |= {"end_ids": self.end_ids, "device": self._reader.device}
