@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ftspace.data.messages import Conversation
 from ftspace.data.prepare import Manifest, Split, prepare, read_split
 from ftspace.errors import DatasetError, HubError
 from ftspace.hub.card import Source, card
 from ftspace.hub.dataset import Pushed, check_target, push, source_of
+from ftspace.hub.line import Patience
 from ftspace.sections import DataConfig
 from tests.data.test_export import WHOLE, call, talk
 from tests.hub.test_find import run
@@ -26,12 +27,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationW
 
 
 class Forgetful(LoopbackHub):
-    """A Hub that has none of the files it took, when it is asked to forget."""
+    """A Hub that gives other files than it took, when it is asked to forget."""
 
     forgets = False
 
-    async def _paths_info(self, request: Request) -> Response:
-        return JSONResponse([]) if self.forgets else await super()._paths_info(request)
+    async def _file(self, request: Request) -> Response:
+        return Response(b"what?") if self.forgets else await super()._file(request)
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forgetful]:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
+        monkeypatch.setattr("ftspace.hub.line.PATIENCE", Patience(tries=2, pause=0.01))
         yield loopback
 
 
