@@ -6,12 +6,14 @@ in trouble is made again a few times, and what is told ends each wait. Knows no 
 """
 
 import itertools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -67,9 +69,9 @@ def line(ears: Ears, patience: Patience | None = None) -> Generator[None]:
 
     Large files are sent by this process itself: the client's other way, Xet, has a connection that nobody can watch.
     """
-    from huggingface_hub import constants, get_session, set_client_factory
+    from huggingface_hub import constants, set_client_factory
 
-    hooks, xet = get_session().event_hooks, constants.HF_HUB_DISABLE_XET
+    hooks, xet = _hooks(), constants.HF_HUB_DISABLE_XET
     set_client_factory(lambda: _Line(ears, patience or PATIENCE, hooks))
     constants.HF_HUB_DISABLE_XET = True
     try:
@@ -79,11 +81,24 @@ def line(ears: Ears, patience: Patience | None = None) -> Generator[None]:
         set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=None))
 
 
+@cache
+def _hooks() -> Any:
+    """What the Hub's client does before each request: it keeps to offline mode."""
+    from huggingface_hub import get_session
+
+    return get_session().event_hooks
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
+
+
 class _Line(httpx2.Client):
     """The client's HTTP session."""
 
     def __init__(self, ears: Ears, patience: Patience, hooks: Any) -> None:
-        super().__init__(event_hooks=hooks, follow_redirects=True, timeout=patience.silence)
+        super().__init__(event_hooks=hooks, follow_redirects=True, timeout=patience.silence, verify=_certificates())
         self._ears = ears
         self._patience = patience
 
