@@ -142,14 +142,14 @@ def push_state(run: Run, what: What = "adapter") -> PushState:
                 pass
     reason: Reason = ""
     message = ""
-    if end is not None:
+    if held:  # until its process is gone nothing can be begun anew, whatever it has told
+        status = "stopping" if folder.stop_flag.exists() else status
+    elif end is not None:
         status = "verified" if end.status == "finished" else end.status
         reason, message = end.reason, end.message
-    elif not held:
+    else:
         status, reason = "interrupted", "lost_process"
         message = _cut_off(folder, request)
-    elif folder.stop_flag.exists():
-        status = "stopping"
     return PushState(
         status,
         request,

@@ -54,7 +54,7 @@ def send(folder: Path, warned: list[str] | None = None, **how: Any) -> Pushed:
         repo_id=how.pop("repo_id", "me/tuned"),
         public=how.pop("public", False),
         message="Upload",
-        refuses=lambda names: refuses("adapter", names),
+        refuses=lambda names: refuses({"adapter_config.json"}, names),
         is_ours=ours,
         smaller="train less",
     )
@@ -108,7 +108,7 @@ def test_what_others_put_there_is_left_alone(hub: LoopbackHub, folder: Path) -> 
         send(folder)
     assert caught.value.cause == "taken"
     (place / "ftspace.yaml").write_text("")
-    with pytest.raises(HubError, match="is taken: it holds a merged model"):
+    with pytest.raises(HubError, match="is taken: it holds a whole model"):
         send(folder)
     (place / "config.json").rename(place / "notes.txt")
     (place / "old.json").touch()
