@@ -49,6 +49,8 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
         info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
+        if info.gated:  # everybody may know of it; only its files are closed
+            api.auth_check(repo_id, repo_type=kind)
         restricted = "private" if info.private else "gated" if info.gated else None
         card = info.card_data.to_dict() if info.card_data else {}
         return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []), terms_of(card), restricted)
@@ -68,6 +70,11 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     except OfflineModeIsEnabled:
         return None
     except (HfHubHTTPError, HTTPError, OSError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise HubError(
+                f"the Hub refuses the token, which is wrong or has expired; make a new one at {api.endpoint}"
+                "/settings/tokens and set HF_TOKEN, or run: hf auth login"
+            ) from error
         raise HubError(
             f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
             f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"

@@ -22,7 +22,7 @@ from ftspace.errors import FtspaceError, HubError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
 from ftspace.hub import upload
 from ftspace.hub.bundle import CONFIG, build_bundle
-from ftspace.hub.line import Ears, line
+from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import read_record
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
@@ -96,17 +96,19 @@ class Teller:
         self._terminated = True
 
 
-def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> PushRecord:
+def work(
+    run: Run, request: PushRequest, folder: PushFolder, teller: Teller, patience: Patience = PATIENCE
+) -> PushRecord:
     """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
     teller.building = True
-    with line(ears):
+    with line(ears, patience):
         ask_origins(run)
     bundle = build_bundle(run, request, folder.bundle)
     teller.building = False
     names = {file.path for file in bundle.files}
     progress = upload.Progress(sent=teller.far(Uploading), compared=teller.far(Verifying))
-    pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress)
+    pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress, patience)
     if request.public and pushed.private:
         teller.warn(f"{request.repo_id} was private and still is; its settings at {pushed.url}/settings make it public")
     return PushRecord(

@@ -18,7 +18,7 @@ from evals.errors import one_line
 from ftspace.disk import causes
 from ftspace.errors import HubCause, HubError
 from ftspace.hub.asker import hub_token
-from ftspace.hub.line import HASTE, Ears, Patience, hasty, line
+from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.workers import Stopped
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class _Local:
     git: str
 
 
-def check(target: Target) -> None:
+def check(target: Target, patience: Patience = PATIENCE) -> None:
     """Asks before any work whether a push could be done. Raises HubError with what to do."""
-    with line(Ears()), explained(target):
+    with line(Ears(), patience), explained(target):
         _check_asker(_api(), target)
         _check(_api(), target)
 
@@ -134,7 +134,7 @@ def push(
     target: Target,
     ears: Ears = Ears(),  # noqa: B008  (frozen)
     progress: Progress = Progress(),
-    patience: Patience | None = None,
+    patience: Patience = PATIENCE,
 ) -> Pushed:
     """Makes the files below `folder` the repository's, and compares what the Hub then holds. Raises HubError, Stopped.
 
@@ -147,7 +147,7 @@ def push(
             with line(replace(ears, sent=tally.add), patience), explained(target):
                 return _push(folder, target, ears, tally)
         except (HubError, Stopped) as error:
-            left = _tidy(target, ears)
+            left = _tidy(target, ears, patience.hasty())
             if left and isinstance(error, HubError):
                 raise HubError(f"{error}. {left}", error.cause) from error
             if left:
@@ -252,13 +252,13 @@ def _make(api: "HfApi", target: Target) -> Found:
     return found
 
 
-def _tidy(target: Target, ears: Ears) -> str:
+def _tidy(target: Target, ears: Ears, patience: Patience) -> str:
     """Removes a repository that a push made and that holds nothing; what there is to be known if that cannot be."""
     if target.made is None or not target.made.exists() or target.made.read_text(encoding="utf-8") != target.repo_id:
         return ""
     api = _api()
     try:
-        with line(hasty(ears), HASTE), explained(target):
+        with line(replace(ears, should_stop=lambda: False), patience), explained(target):
             found = _find(api, target)
             if found is not None and found.is_empty:
                 api.delete_repo(target.repo_id, repo_type=target.kind, missing_ok=True)

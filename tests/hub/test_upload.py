@@ -30,8 +30,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
-        monkeypatch.setattr("ftspace.hub.line.HASTE", Patience(tries=1, silence=0.4))
-        monkeypatch.setattr("ftspace.hub.upload.HASTE", Patience(tries=1, silence=0.4))
         yield loopback
 
 

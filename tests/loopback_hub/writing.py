@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.loopback_hub.answers import Refused, asks
-from tests.loopback_hub.desk import NAME, Desk, front_matter
+from tests.loopback_hub.cards import problems
+from tests.loopback_hub.desk import NAME, Desk
 from tests.loopback_hub.storage import (
     GATED,
     GIVEN,
@@ -28,6 +28,7 @@ from tests.loopback_hub.storage import (
     is_large,
 )
 
+FULL = "Private repository storage limit reached, please upgrade your plan to increase your private storage limit."
 STALE = "A commit has happened since. Please refresh and try again."
 
 
@@ -58,27 +59,27 @@ class Writing:
 
     async def _create(self, request: Request) -> Response:
         asked = await request.json()
-        token = self._desk.user(request)
-        kind, owner, name = _named(asked, token.user)
-        self._desk.check_writes(token, owner)
+        kind, owner, name = _named(asked, self._desk.user(request).user)
+        repo = self._desk.store.repo(kind, owner, name)
+        token = self._desk.check_writes(request, repo, "create")
         if not NAME.fullmatch(name):
             raise Refused(400, "", f"Invalid repo name: {owner}/{name} - use letters, digits, - _ and .")
-        repo = self._desk.store.repo(kind, owner, name)
         url = self._desk.address(request, repo)
         if repo.folder.exists():
             raise Refused(409, "", f"You already created this {kind[:-1]} repo: {repo.id}", url=url)
-        repo.create(token.user, {GIVEN: "".join(f"*{one} filter=lfs\n" for one in LFS_SUFFIXES).encode()})
+        given = {GIVEN: "".join(f"*{one} filter=lfs\n" for one in LFS_SUFFIXES).encode()}
+        repo.create(token.user, given, madeBy=token.app)
         if asked.get("visibility") == "private":
             repo.mark(PRIVATE, "")
         return JSONResponse({"url": url, "name": repo.id, "id": git_name(repo.id.encode())[:24]})
 
     async def _delete(self, request: Request) -> Response:
         kind, owner, name = _named(await request.json(), self._desk.user(request).user)
-        self._desk.named(request, kind, owner, name, write=True).delete()
+        self._desk.named(request, kind, owner, name, "manage").delete()
         return JSONResponse({})
 
     async def _settings(self, request: Request) -> Response:
-        repo, asked = self._desk.repo(request, write=True), await request.json()
+        repo, asked = self._desk.repo(request, "manage"), await request.json()
         if "visibility" in asked:
             repo.mark(PRIVATE, "" if asked["visibility"] == "private" else None)
         if "gated" in asked:
@@ -86,14 +87,13 @@ class Writing:
         return JSONResponse(asked)
 
     async def _validate_yaml(self, request: Request) -> Response:
-        try:
-            front_matter((await request.json())["content"])
-        except yaml.YAMLError as problem:
-            return JSONResponse({"errors": [{"message": str(problem)}], "warnings": []}, 400)
-        return JSONResponse({"errors": [], "warnings": []})
+        asked = await request.json()
+        errors, warnings = problems(asked["content"], asked.get("repoType", "model"))
+        told = {"errors": [{"message": one} for one in errors], "warnings": [{"message": one} for one in warnings]}
+        return JSONResponse(told, 400 if errors else 200)
 
     async def _preupload(self, request: Request) -> Response:
-        repo = self._desk.repo(request, write=True)
+        repo = self._desk.repo(request, "write")
         files, answers = self._desk.commit(request, repo).files, list[dict[str, Any]]()
         for asked in (await request.json())["files"]:
             mode = "lfs" if is_large(asked["path"], asked["size"]) else "regular"
@@ -103,7 +103,7 @@ class Writing:
         return JSONResponse({"files": answers})
 
     async def _batch(self, request: Request) -> Response:
-        self._desk.repo(request, write=True)
+        self._desk.repo(request, "write")
         objects: list[dict[str, Any]] = []
         for asked in (await request.json())["objects"]:
             href = f"{request.base_url}lfs/{asked['oid']}"
@@ -137,7 +137,7 @@ class Writing:
 
     async def _commit(self, request: Request) -> Response:
         lines = [json.loads(line) for line in (await request.body()).splitlines()]
-        repo = self._desk.repo(request, write=True)
+        repo = self._desk.repo(request, "write")
         if request.path_params["revision"] != "main" or asks(request, "create_pr"):
             raise Refused(400, "", "Only main can be committed to here")
         made = self._committed(repo, lines, self._desk.user(request).user)
@@ -167,6 +167,9 @@ class Writing:
                 if not gone or (key == "deletedFile" and gone != [path]):
                     raise Refused(404, "EntryNotFound", f"A file with this name doesn't exist: {path}")
                 changes |= dict.fromkeys(gone)
+        left = self._desk.room_left(repo.owner) if repo.private else None
+        if left is not None and sum(file.size for file in changes.values() if file) > left:
+            raise Refused(403, "", FULL)
         for content, file in contents.values():
             self._desk.store.keep(content, file)
         return repo.commit(changes, header.get("summary", ""), header.get("description", ""), author)
