@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from evals.errors import one_line
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
 
@@ -76,8 +77,9 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
                 "/settings/tokens and set HF_TOKEN, or run: hf auth login"
             ) from error
         raise HubError(
-            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
-            f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
+            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: "
+            f"{one_line(error)}; check the {kind}'s name and the network, or set hub.offline to use what is in the "
+            "cache"
         ) from error
 
 

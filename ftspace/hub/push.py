@@ -102,8 +102,7 @@ def work(
     """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
     teller.building = True
-    with line(ears, patience):
-        ask_origins(run)
+    _ask_origins(run, ears, patience)
     bundle = build_bundle(run, request, folder.bundle)
     teller.building = False
     names = {file.path for file in bundle.files}
@@ -123,6 +122,22 @@ def work(
     )
 
 
+def _ask_origins(run: Run, ears: Ears, patience: Patience) -> None:
+    """Learns what may be told of base and dataset; a push that told less would be another one. Raises HubError."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        with line(ears, patience):
+            ask_origins(run)
+    except HubError as error:
+        why = error.__cause__
+        if why is None:
+            raise
+        status = f"status {why.response.status_code}" if isinstance(why, HfHubHTTPError) else one_line(why)
+        said = "the Hub does not say what may be told of the run's base and dataset"
+        raise HubError(f"{said} ({status}); push again", error.cause) from error
+
+
 def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.Target:
     """The repository that files of these names go to, and what may be overwritten there."""
     earlier = read_record(folder)
@@ -134,7 +149,7 @@ def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.
         message=f"Upload {_NAMES[request.what]} trained with ftspace",
         refuses=lambda there: refuses(names, there),
         is_ours=ours.__contains__,
-        smaller="the Hub takes no larger ones" if request.what == "adapter" else "push the adapter alone",
+        smaller="push again with " + ("one of a lower rank" if request.what == "adapter" else "the adapter alone"),
         made=folder.path / "made",
     )
 

@@ -7,6 +7,7 @@ and equal content makes no commit. Nothing local is changed. Every way to fail i
 import hashlib
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -292,13 +293,16 @@ def _commit(
         *(CommitOperationDelete(path_in_repo=name) for name in found.files if name not in files and name not in kept),
     ]
     try:
-        commit = api.create_commit(
-            target.repo_id,
-            operations,
-            commit_message=target.message,
-            repo_type=target.kind,
-            parent_commit=found.commit,
-        ).oid
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
+            warnings.filterwarnings("ignore", "Use 'content=<...>'", DeprecationWarning)  # the client's own affair
+            commit = api.create_commit(
+                target.repo_id,
+                operations,
+                commit_message=target.message,
+                repo_type=target.kind,
+                parent_commit=found.commit,
+            ).oid
     except HfHubHTTPError as error:
         if error.response.status_code != 412:
             raise

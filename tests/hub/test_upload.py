@@ -15,8 +15,6 @@ from ftspace.hub.upload import Progress, Pushed, Target, push
 from ftspace.workers import Stopped
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
-# huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 QUICK = Patience(tries=3, pause=0.01, longest=0.5, silence=0.4, word=0.1)
 LARGE = "adapter_model.safetensors"
 
