@@ -36,7 +36,9 @@ def test_who_signs_in_gives_the_app_what_it_asked_for(hub: LoopbackHub) -> None:
     back = parse_qs(urlsplit(sent).query)
     assert sent.startswith(f"{BACK}&") and back["state"] == ["s&"]
     form = {"grant_type": "authorization_code", "code": back["code"][0], "redirect_uri": BACK}
-    given = httpx2.post(told["token_endpoint"], data=form, auth=(CLIENT_ID, CLIENT_SECRET)).json()
+    assert httpx2.post(told["token_endpoint"], data=form).json() == {"error": "invalid_client"}
+    form |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    given = httpx2.post(told["token_endpoint"], data=form).json()
     keys = KeySet.import_key_set(httpx2.get(told["jwks_uri"]).json())
     claims = jwt.decode(given["id_token"], keys).claims
     assert (claims["preferred_username"], claims["nonce"], claims["iss"]) == ("me", "n", owner.endpoint)

@@ -36,10 +36,11 @@ class LoopbackHub(Desk):
         spaces = Spaces(self)
         rooms = [Accounts(self), spaces, Buckets(self), Owning(self, spaces)]
         rooms += [Finding(self), Reading(self), Writing(self), SignIn(self), Pages(self)]
-        routes = [route for room in rooms for route in room.routes()]
+        self.routes = [route for room in rooms for route in room.routes()]
+        """All that it answers."""
         handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}
-        handlers |= dict.fromkeys((KeyError, TypeError, ValueError), _malformed)
-        self._routes = Starlette(routes=routes, exception_handlers=handlers)
+        handlers |= dict.fromkeys((AttributeError, LookupError, TypeError, ValueError), _malformed)
+        self._routes = Starlette(routes=self.routes, exception_handlers=handlers)
 
     def forget(self) -> None:
         """Begins a new record, in which requests are counted anew, without faults."""

@@ -7,6 +7,7 @@ access token opens at the Hub what the scopes say that the app asked for.
 import html
 import secrets
 import time
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,6 +120,10 @@ class SignIn:
         from joserfc import jwt
 
         form = await request.form()
+        basic = request.headers.get("authorization", "").removeprefix("Basic ")
+        said = b64decode(basic).decode() if basic else f"{form.get('client_id')}:{form.get('client_secret')}"
+        if said != f"{CLIENT_ID}:{CLIENT_SECRET}":
+            return JSONResponse({"error": "invalid_client"}, 401)
         grant = self._grants.pop(str(form.get("code")), None)
         if grant is None or form.get("redirect_uri", grant.redirect) != grant.redirect:
             return JSONResponse({"error": "invalid_grant"}, 400)
