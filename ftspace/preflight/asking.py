@@ -44,7 +44,7 @@ def check_review(config: RunConfig) -> None:
 def look_at_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> Iterator[Check]:
     """The lines of tasks, metrics, judges and further models: can an evaluation ask them?"""
     asked = config.eval
-    told = ", ".join(asked.tasks) or "none is asked, so nothing is compared"
+    told = f"both are asked {', '.join(asked.tasks)}" if asked.tasks else "none is asked, so nothing is compared"
     kept = f"; must not be lost: {', '.join(asked.forgetting)}" if asked.forgetting else ""
     yield from _tried("tasks", lambda: check_tasks(config), f"{told}{kept}")
     yield from _tried("metrics", lambda: _check_metrics(asked), ", ".join(asked.metrics))

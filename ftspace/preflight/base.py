@@ -69,7 +69,7 @@ def look_at_base(config: RunConfig) -> SeenBase:
     except FtspaceError as error:
         stop = access_stop("model", name, error) or Check.stop("base", error)
         return SeenBase([stop], found, terms)
-    where = f"the folder {path}" if path else f"{name} at commit {(found.commit or '')[:8]}" if found else name
+    where = f"the folder {name}" if path else f"{name} at commit {(found.commit or '')[:8]}" if found else name
     said = f"{where}, with its weights in safetensors" if path or found else f"{name}, as it lies in the cache"
     checks = [Check("ok", "base", said)]
     if found:

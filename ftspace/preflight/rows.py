@@ -57,7 +57,7 @@ def look_at_rows(config: RunConfig, *, count: bool) -> SeenRows:
         splits = rows_of(config, first, doubts) if count else None
     except FtspaceError as error:
         return SeenRows([access_stop("dataset", name, error) or Check.stop("dataset", error)], None, found, terms)
-    checks = [_read(first)]
+    checks = [_read(name, first)]
     if found:
         checks.append(access_ok("dataset", found))
     checks.append(_left(config, first, splits))
@@ -84,10 +84,10 @@ def tried(what: str, look: Callable[[], list[Check]]) -> list[Check]:
         return [Check.stop(what, error)]
 
 
-def _read(first: Preview) -> Check:
+def _read(name: str, first: Preview) -> Check:
     format_ = first.understood
     used = ", ".join(f"{role} = {column}" for role, column in format_.mapping.items() if role != column)
-    said = f"its rows are read as {first.format}" + (f": {used}" if used else "")
+    said = f"{name} is read as {first.format}" + (f": {used}" if used else "")
     doubts = [one for one in format_.warnings if format_.confidence < 0.6]
     if doubts:
         return Check("warning", "dataset", f"{said}; {doubts[0]}", "say with data.mapping which column is what")

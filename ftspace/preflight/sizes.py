@@ -109,9 +109,9 @@ def _disk(sized: _Sized, runs_dir: Path) -> Check:
     cache, fetched = _to_fetch(config, facts.shape.parameters * estimate.BYTES.get(facts.shape.dtype, 2.0))
     free, free_there = _free(runs_dir), _free(cache)
     together = _disk_of(runs_dir) == _disk_of(cache)
-    said = f"the run writes up to {gigabytes(own)} to {runs_dir}, where {gigabytes(free)} are free"
+    said = f"the run writes up to {gigabytes(own)}, and {gigabytes(free)} are free"
     if fetched:
-        where = "the same disk" if together else f"{cache}, where {gigabytes(free_there)} are free"
+        where = "the same disk" if together else f"the Hub's cache, where {gigabytes(free_there)} are free"
         said += f"; the base of {gigabytes(fetched)} is fetched to {where}"
     short = own + fetched > free if together else own > free or fetched > free_there
     if short:
