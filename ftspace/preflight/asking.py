@@ -85,7 +85,7 @@ def _check_earlier(asked: EvalConfig, store: RunStore, visitor: Visitor) -> None
         elif path is None and not CHECKPOINT.fullmatch(name) and name.count("/") != 1:
             raise EvalError(
                 f"eval.earlier: {name} is neither a checkpoint of this run (checkpoint-40) nor a run's id, nor an "
-                "adapter's folder or Hub id"
+                "adapter's folder or Hub id; name one of these"
             )
 
 

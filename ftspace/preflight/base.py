@@ -48,6 +48,8 @@ class SeenBase:
     """What the Hub has of it; None for a folder, offline, and where it is not found."""
     terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Its own words on its license."""
+    late: bool = False
+    """Whether the Hub took too long to answer."""
 
     @property
     def whole(self) -> bool:

@@ -7,6 +7,7 @@ so. `check` waits as long as it takes, and raises the first stop: nothing is sta
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from ftspace.access import OWNER, Visitor
@@ -83,38 +84,41 @@ def examine(
         seconds: how long the Hub is waited for in all; None for as long as it takes.
         count: count the dataset's rows, so that rows left and a time can be told.
     """
-    deadline = Deadline(seconds)
+    early = [*sizes.room(runs_dir), *tried("settings", lambda: check_secrets(config) or [])]
+    if early:  # nothing is asked of the Hub with what may be a secret
+        return Checked(early)
+    base_here, data_here = _local(config.model.id), _local(config.data.id)
+    if not data_here:
+        import_module("datasets")  # takes seconds, which are not the Hub's
+    asks, never = Deadline(seconds), Deadline(None)
     base_look = Look(lambda: look_at_base(config))
     rows_look = Look(lambda: look_at_rows(config, count=count))
     target_look = Look(lambda: _target(config))
     token_look = Look(ask_token) if needs(config, []) else None
-    small = [*sizes.room(runs_dir), *tried("settings", lambda: check_secrets(config) or [])]
-    base = base_look.within(deadline) or SeenBase([_late("base", "the base")])
-    rows = rows_look.within(deadline) or SeenRows([_late("dataset", "the dataset")])
+    asked_of = list(_asked_of(config, RunStore(runs_dir), visitor))
+    base = base_look.within(never if base_here else asks) or SeenBase([_late("base")], late=True)
+    rows = rows_look.within(never if data_here else asks) or SeenRows([_late("dataset")], late=True)
     sources = _sources(config, base, rows)
     if token_look is None and needs(config, sources):
         token_look = Look(ask_token)
     sized_look = Look(lambda: _sized(config, base, rows, runs_dir))
-    target, asked = target_look.within(deadline), token_look.within(deadline) if token_look else None
-    if token_look and asked is None:
-        asked = Asked(trouble="unreachable", detail="the Hub did not say in time whose token this is")
+    target = target_look.within(asks)
     if config.hub.push and target is None:
         target = HubError(f"the Hub did not say in time whether {config.hub.push} is free; look again later")
-    found_target = target if isinstance(target, Target) else None
-    token = token_line(config, sources, asked, found_target)
+    asked = token_look.within(asks) if token_look else None
+    if token_look and asked is None:
+        asked = Asked(trouble="unreachable", detail="the Hub did not say in time whose token this is")
+    token = token_line(config, sources, asked, target if isinstance(target, Target) else None)
     refused = asked is not None and asked.trouble == "refused"
-    sized = sized_look.within(deadline)
+    sized = sized_look.within(never if base_here else asks)
     lines = [
-        *small,
-        *([token] if refused else []),  # else every answer of the Hub is blamed on what was asked for
+        *([token] if refused else []),  # else every refusal is blamed on what was asked for
         *base.checks,
-        *tried("number format", lambda: check_precision(config) or []),
-        *_asked_of(config, RunStore(runs_dir), visitor),
+        *asked_of,
         *rows.checks,
-        *([_late("sizes", "the base")] if sized is None else sized),
-        beside(base.terms, rows.terms, base_here=_local(config.model.id), data_here=_local(config.data.id)),
-        *([] if refused else [token]),
-        *push_line(config, sources, asked, target),
+        *([_late("sizes")] if sized is None else sized),
+        *_licenses(config, base, rows, sources),
+        *([] if refused else [token, *push_line(config, sources, asked, target)]),
     ]
     return Checked(_disk_first(lines), rows.preview)
 
@@ -129,8 +133,20 @@ def check_secrets(config: RunConfig) -> None:
                 )
 
 
+def _licenses(config: RunConfig, base: SeenBase, rows: SeenRows, sources: Sequence[Source]) -> list[Check]:
+    """The line of both licenses; none where one of the two could not be looked at."""
+    if any(one.state != "read" for one in sources):
+        return []
+    here = {
+        "base_here": _local(config.model.id) or base.repository is None,  # offline nothing is said
+        "data_here": _local(config.data.id) or rows.repository is None,
+    }
+    return [beside(base.terms, rows.terms, **here)]
+
+
 def _asked_of(config: RunConfig, store: RunStore, visitor: Visitor) -> Iterator[Check]:
-    """Trackers, budget, and what the evaluation asks."""
+    """Number format, trackers, budget, and what the evaluation asks."""
+    yield from tried("number format", lambda: check_precision(config) or [])
     if config.train.report_to:
         said = Check("ok", "trackers", f"{', '.join(config.train.report_to)} can be told of the run")
         yield from tried("trackers", lambda: asking.check_trackers(config) or [said])
@@ -148,7 +164,7 @@ def _budget(config: RunConfig) -> list[Check]:
 
 def _sized(config: RunConfig, base: SeenBase, rows: SeenRows, runs_dir: Path) -> list[Check]:
     """The lines that need both base and rows; none where one of them is not there."""
-    if rows.preview is None or not base.whole:
+    if rows.preview is None or not base.whole or base.late:
         return []
     talks = rows.preview.conversations
     tokens = tried("tokenizer", lambda: check_tokens(config, talks[:ROWS]))
@@ -174,7 +190,8 @@ def _sources(config: RunConfig, base: SeenBase, rows: SeenRows) -> list[Source]:
     for kind, name, one in seen:
         if not _local(name):
             stops = [line.what for line in one.checks if line.level == "stop"]
-            closed = "gated" if ACCESS[kind] in stops else "unread" if stops and one.repository is None else "read"
+            unread = one.late or (stops and one.repository is None)
+            closed = "gated" if ACCESS[kind] in stops else "unread" if unread else "read"
             found.append(Source(kind, name, one.repository, closed))
     return found
 
@@ -183,8 +200,8 @@ def _local(name: str) -> bool:
     return resolve_local(name) is not None
 
 
-def _late(what: str, which: str) -> Check:
-    said = f"the Hub did not tell all of {which} within {SECONDS:.0f} seconds"
+def _late(what: str) -> Check:
+    said = f"the Hub did not answer all that was asked within {SECONDS:.0f} seconds"
     return Check("warning", what, said, "look again in a moment, or start: the run waits for it longer")
 
 

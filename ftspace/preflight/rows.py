@@ -37,6 +37,8 @@ class SeenRows:
     splits: dict[Split, int] | None = None
     """About how many rows each split will have; None where they were not counted."""
     doubts: tuple[str, ...] = ()
+    late: bool = False
+    """Whether the Hub took too long to answer."""
 
 
 def look_at_rows(config: RunConfig, *, count: bool) -> SeenRows:
@@ -53,8 +55,9 @@ def look_at_rows(config: RunConfig, *, count: bool) -> SeenRows:
             found = look_up("dataset", name, config.data.revision)
             terms = found.terms if found else {}
         first = preview(config.data, SAMPLE if count else ROWS)
-        own_splits(config.data)
         splits = rows_of(config, first, doubts) if count else None
+        if splits is None:
+            own_splits(config.data)
     except FtspaceError as error:
         return SeenRows([access_stop("dataset", name, error) or Check.stop("dataset", error)], None, found, terms)
     checks = [_read(name, first)]
