@@ -35,6 +35,8 @@ class Desk:
         """Users of whom there is more to say than their names."""
         self.quotas: dict[str, int] = {}
         """Bytes that the private repositories of a user or an organisation may have; others have room for all."""
+        self.secrets: dict[str, dict[str, str]] = {}
+        """Values of the secrets of Spaces, by Space and name: kept here only, never on disk."""
 
     def token(self, request: Request) -> Token:
         """The token that came with a request; NOBODY's without one. One that is none any more is refused."""

@@ -14,7 +14,9 @@ from tests.loopback_hub.answers import Refused, error
 from tests.loopback_hub.desk import Desk
 from tests.loopback_hub.faults import Asked, Fault, befall
 from tests.loopback_hub.finding import Finding
+from tests.loopback_hub.owning import Owning
 from tests.loopback_hub.reading import Reading
+from tests.loopback_hub.spaces import Buckets, Spaces
 from tests.loopback_hub.writing import Writing
 
 
@@ -29,9 +31,10 @@ class LoopbackHub(Desk):
         self.faults: list[Fault] = []
         """What shall go wrong; the first that fits a request befalls it."""
         self._times: dict[str, int] = {}
-        routes = [
-            route for room in (Accounts(self), Finding(self), Reading(self), Writing(self)) for route in room.routes()
-        ]
+        spaces = Spaces(self)
+        rooms = [Accounts(self), spaces, Buckets(self), Owning(self, spaces)]
+        rooms += [Finding(self), Reading(self), Writing(self)]
+        routes = [route for room in rooms for route in room.routes()]
         handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}
         handlers |= dict.fromkeys((KeyError, TypeError, ValueError), _malformed)
         self._routes = Starlette(routes=routes, exception_handlers=handlers)

@@ -107,6 +107,8 @@ class User:
     orgs: dict[str, str] = field(default_factory=dict[str, str])
     """Organisations, and the role in each: read, contributor, write or admin."""
     pro: bool = False
+    pays: bool = True
+    """Whether the Hub knows how the user pays for hardware."""
 
     def may(self, right: Right, name: str, owner: str) -> bool:
         """Whether the user has a right to an owner's repositories."""
@@ -118,12 +120,13 @@ class User:
     def told(self, name: str) -> dict[str, Any]:
         """What whoami says of the user."""
         orgs = [_entity(org, "org") | {"roleInOrg": role, "isEnterprise": False} for org, role in self.orgs.items()]
-        return _entity(name, "user") | {"isPro": self.pro, "emailVerified": True, "orgs": orgs}
+        return _entity(name, "user") | {"isPro": self.pro, "canPay": self.pays, "orgs": orgs}
 
 
 def _entity(name: str, kind: str) -> dict[str, Any]:
     told = {"type": kind, "id": git_name(f"{kind} {name}".encode())[:24], "name": name, "fullname": name.title()}
-    return told | {"email": f"{name}@hub.invalid", "canPay": False, "periodEnd": None, "avatarUrl": ""}
+    told |= {"email": f"{name}@hub.invalid", "emailVerified": True, "canPay": False, "periodEnd": None}
+    return told | {"avatarUrl": ""}
 
 
 TOKENS = {

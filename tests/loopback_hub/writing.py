@@ -1,4 +1,4 @@
-"""What changes the Hub: repositories made, changed and removed, files uploaded, commits."""
+"""What changes the files of a repository: uploads and commits."""
 
 import base64
 import hashlib
@@ -14,12 +14,10 @@ from starlette.routing import Route
 
 from tests.loopback_hub.answers import Refused, asks
 from tests.loopback_hub.cards import problems
-from tests.loopback_hub.desk import NAME, Desk
+from tests.loopback_hub.desk import Desk
 from tests.loopback_hub.storage import (
     GATED,
-    GIVEN,
     KINDS,
-    LFS_SUFFIXES,
     PRIVATE,
     Commit,
     File,
@@ -33,7 +31,7 @@ STALE = "A commit has happened since. Please refresh and try again."
 
 
 class Writing:
-    """The room of all that needs a token that may write."""
+    """The room of uploads, cards and commits."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -41,8 +39,6 @@ class Writing:
     def routes(self) -> list[Route]:
         """What it answers."""
         routes = [
-            Route("/api/repos/create", self._create, methods=["POST"]),
-            Route("/api/repos/delete", self._delete, methods=["DELETE"]),
             Route("/api/validate-yaml", self._validate_yaml, methods=["POST"]),
             Route("/lfs/{oid}", self._upload, methods=["PUT"]),
             Route("/lfs/{oid}/verify", self._verify, methods=["POST"]),
@@ -50,41 +46,11 @@ class Writing:
         for kind, prefix in KINDS.items():
             api = f"/api/{kind}/{{owner}}/{{name}}"
             routes += [
-                Route(f"{api}/settings", self._settings, methods=["PUT"]),
                 Route(f"{api}/preupload/{{revision}}", self._preupload, methods=["POST"]),
                 Route(f"{api}/commit/{{revision}}", self._commit, methods=["POST"]),
                 Route(f"/{prefix}{{owner}}/{{name}}.git/info/lfs/objects/batch", self._batch, methods=["POST"]),
             ]
         return routes
-
-    async def _create(self, request: Request) -> Response:
-        asked = await request.json()
-        kind, owner, name = _named(asked, self._desk.user(request).user)
-        repo = self._desk.store.repo(kind, owner, name)
-        token = self._desk.check_writes(request, repo, "create")
-        if not NAME.fullmatch(name):
-            raise Refused(400, "", f"Invalid repo name: {owner}/{name} - use letters, digits, - _ and .")
-        url = self._desk.address(request, repo)
-        if repo.folder.exists():
-            raise Refused(409, "", f"You already created this {kind[:-1]} repo: {repo.id}", url=url)
-        given = {GIVEN: "".join(f"*{one} filter=lfs\n" for one in LFS_SUFFIXES).encode()}
-        repo.create(token.user, given, madeBy=token.app)
-        if asked.get("visibility") == "private":
-            repo.mark(PRIVATE, "")
-        return JSONResponse({"url": url, "name": repo.id, "id": git_name(repo.id.encode())[:24]})
-
-    async def _delete(self, request: Request) -> Response:
-        kind, owner, name = _named(await request.json(), self._desk.user(request).user)
-        self._desk.named(request, kind, owner, name, "manage").delete()
-        return JSONResponse({})
-
-    async def _settings(self, request: Request) -> Response:
-        repo, asked = self._desk.repo(request, "manage"), await request.json()
-        if "visibility" in asked:
-            repo.mark(PRIVATE, "" if asked["visibility"] == "private" else None)
-        if "gated" in asked:
-            repo.mark(GATED, asked["gated"] or None)
-        return JSONResponse(asked)
 
     async def _validate_yaml(self, request: Request) -> Response:
         asked = await request.json()
@@ -185,14 +151,6 @@ def _large(asked: Mapping[str, Any]) -> File:
     if len(asked["oid"]) != 64 or not asked["oid"].isalnum():
         raise Refused(422, "", "That is no SHA-256")
     return File(asked["oid"], asked.get("size", 0), large=True)
-
-
-def _named(asked: Mapping[str, Any], user: str) -> tuple[str, str, str]:
-    """Kind, owner and name of a repository that a body names."""
-    kind = f"{asked.get('type') or 'model'}s"
-    if kind not in KINDS:
-        raise Refused(400, "", f"There are no {kind} here")
-    return kind, asked.get("organization") or user, asked["name"]
 
 
 def _path(value: Mapping[str, Any]) -> str:
