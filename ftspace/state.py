@@ -19,7 +19,9 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Uploading,
     Validation,
+    Verifying,
     Warned,
 )
 
@@ -55,6 +57,8 @@ class RunState:
     """All that the evaluation asks, and when it began to."""
     adapter: AdapterSaved | None = None
     verdict: str | None = None
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    """Of the libraries that the newest job used, by name."""
     ended: dict[JobName, Finished] = field(default_factory=dict[JobName, Finished])
     """How each job that is over ended."""
     started_at: float | None = None
@@ -75,6 +79,7 @@ class RunState:
                     self.memory = event.memory
             case Started():
                 self.job = event.job
+                self.versions = event.versions or self.versions
                 self.ended.pop(event.job, None)
             case Preparing():
                 self.looked_at = event.rows
@@ -107,6 +112,8 @@ class RunState:
                 self.adapter = event
             case Evaluated():
                 self.verdict = event.verdict
+            case Uploading() | Verifying():
+                pass  # a push tells them, in a file of its own
             case Finished():
                 self.ended[event.job] = event
             case _:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from evals.errors import one_line
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
 TERMS = ("license", "license_name", "license_link")
+"""What a card says of a license."""
 _OPEN_TO_ALL = (".gitattributes", "README.md")
 """Files of a gated repository that everybody may read."""
 
@@ -23,10 +25,10 @@ class Repository:
 
     commit: str | None
     files: tuple[str, ...]
-    restricted: Literal["private", "gated"] | None = None
-    """Why not everybody may read it."""
     terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Its own words on its license; empty when it has none."""
+    restricted: Literal["private", "gated"] | None = None
+    """Why not everybody may read it."""
 
 
 def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | None:
@@ -78,8 +80,9 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
                 "/settings/tokens and set HF_TOKEN, or run: hf auth login"
             ) from error
         raise HubError(
-            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
-            f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
+            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: "
+            f"{one_line(error)}; check the {kind}'s name and the network, or set hub.offline to use what is in the "
+            "cache"
         ) from error
 
 
@@ -115,11 +118,15 @@ def _may_read(kind: Kind, repo_id: str, found: Repository) -> bool:
 
 def _repository(info: "ModelInfo | DatasetInfo") -> Repository:
     card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
-    terms = {name: card[name] for name in TERMS if card.get(name)} if card.get("license") else {}
     tagged = [tag.removeprefix("license:") for tag in info.tags or [] if tag.startswith("license:")]
     return Repository(
         info.sha,
         tuple(one.rfilename for one in info.siblings or []),
+        terms_of(card) or ({"license": tagged[0]} if tagged else {}),
         "private" if info.private else "gated" if info.gated else None,
-        terms or ({"license": tagged[0]} if tagged else {}),
     )
+
+
+def terms_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card's metadata say of the license; nothing when they name none."""
+    return {name: card[name] for name in TERMS if card.get(name)} if card.get("license") else {}

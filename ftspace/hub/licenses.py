@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ftspace.checks import Check
-from ftspace.hub.find import TERMS
+from ftspace.hub.find import terms_of
 
 Family = Literal["open", "share-alike", "no derivatives", "non-commercial", "own terms", "unknown"]
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---", re.DOTALL)
@@ -44,8 +44,7 @@ def local_terms(folder: Path) -> dict[str, Any]:
         said: Any = yaml.safe_load(found[1]) if found else None
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
-    given = {name: said[name] for name in TERMS if said.get(name)} if isinstance(said, dict) else {}
-    return given if given.get("license") else {}
+    return terms_of(said) if isinstance(said, dict) else {}
 
 
 def name_of(terms: Mapping[str, Any]) -> str:

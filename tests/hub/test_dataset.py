@@ -13,12 +13,14 @@ from ftspace.data.prepare import Manifest, Split, prepare, read_split
 from ftspace.errors import DatasetError, HubError
 from ftspace.hub.card import Source, card
 from ftspace.hub.dataset import Pushed, check_target, push, source_of
+from ftspace.hub.line import Patience
 from ftspace.sections import DataConfig
 from tests.data.test_export import WHOLE, call, talk
 from tests.hub.test_find import run
 from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 
 HERE = Source("rows.jsonl")
+QUICK = Patience(tries=2, pause=0.01)
 # huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
@@ -58,7 +60,7 @@ def repo(hub: LoopbackHub, name: str, *marks: str, **files: str) -> Path:
 
 
 def upload(folder: Path, *, public: bool = False) -> Pushed:
-    return push(folder, check_target("me/talks", HERE, public=public))
+    return push(folder, check_target("me/talks", HERE, public=public, patience=QUICK), patience=QUICK)
 
 
 def test_a_dataset_is_prepared_pushed_and_read_back_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +156,7 @@ def test_a_hub_out_of_reach_and_a_name_that_is_none_are_named(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubError, match="cannot be reached"):
-        check_target("me/talks", HERE, public=False)
+        check_target("me/talks", HERE, public=False, patience=QUICK)
 
 
 def test_a_second_push_replaces_the_first(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_nothing_becomes_public_by_accident(hub: LoopbackHub, tmp_path: Path, mo
 
 
 def test_files_that_do_not_arrive_are_noticed(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.faults.append(Fault("status", path="/paths-info/", status=200, body=[]))
+    hub.faults.append(Fault("status", path="/resolve/", status=200, body=[], times=None))
     with pytest.raises(HubError, match=r"does not hold what was pushed: README\.md, manifest\.json differ"):
         upload(folder_of(tmp_path))
 
