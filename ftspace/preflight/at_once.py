@@ -1,4 +1,4 @@
-"""Several looks made at once, each in a thread of its own, and waited for until a moment. Knows not what is looked at.
+"""Several looks made at once, each in a thread of its own, and waited for so long. Knows not what is looked at.
 
 The threads are daemons: a look that hangs keeps no command from ending. Each asks the Hub with its asker's token.
 """
@@ -12,16 +12,19 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Deadline:
-    """A moment, or none at all."""
+class Patience:
+    """How long may still be waited: time spent otherwise does not count."""
 
     def __init__(self, seconds: float | None) -> None:
-        """So many seconds from now; None never comes."""
-        self._at = None if seconds is None else time.monotonic() + seconds
+        """So many seconds in all; None for as long as it takes."""
+        self._left = seconds
 
-    def left(self) -> float | None:
-        """Seconds until then, none below 0."""
-        return None if self._at is None else max(0.0, self._at - time.monotonic())
+    def join(self, thread: Thread) -> None:
+        """Waits for a thread, until it ends or no time is left."""
+        began = time.monotonic()
+        thread.join(self._left)
+        if self._left is not None:
+            self._left = max(0.0, self._left - (time.monotonic() - began))
 
 
 class Look(Generic[T]):
@@ -41,9 +44,9 @@ class Look(Generic[T]):
         except BaseException as error:  # noqa: BLE001 it is raised in the thread that waits
             self._raised.append(error)
 
-    def within(self, deadline: Deadline) -> T | None:
+    def within(self, patience: Patience) -> T | None:
         """What it found; None when it takes longer. Raises what it raised."""
-        self._thread.join(deadline.left())
+        patience.join(self._thread)
         if self._raised:
             raise self._raised[0]
         return self._found[0] if self._found else None

@@ -54,7 +54,7 @@ class SeenBase:
     @property
     def whole(self) -> bool:
         """Whether nothing stands in the way."""
-        return all(one.level != "stop" for one in self.checks)
+        return not self.late and all(one.level != "stop" for one in self.checks)
 
 
 def look_at_base(config: RunConfig) -> SeenBase:

@@ -6,7 +6,7 @@ so. `check` waits as long as it takes, and raises the first stop: nothing is sta
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from ftspace.hub.licenses import beside
 from ftspace.hub.target import Target, look_at_target
 from ftspace.hub.token import Asked, ask_token
 from ftspace.preflight import asking, sizes
-from ftspace.preflight.at_once import Deadline, Look
+from ftspace.preflight.at_once import Look, Patience
 from ftspace.preflight.base import ACCESS, SeenBase, check_precision, look_at_base
 from ftspace.preflight.hub import Source, needs, push_line, token_line
-from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, look_at_rows, tried
+from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, find_dataset, look_at_rows, tried
 from ftspace.redact import redact
 from ftspace.runs import RunStore
 from ftspace.settings import resolve_local
@@ -88,16 +88,17 @@ def examine(
     if early:  # nothing is asked of the Hub with what may be a secret
         return Checked(early)
     base_here, data_here = _local(config.model.id), _local(config.data.id)
-    if not data_here:
-        import_module("datasets")  # takes seconds, which are not the Hub's
-    asks, never = Deadline(seconds), Deadline(None)
-    base_look = Look(lambda: look_at_base(config))
-    rows_look = Look(lambda: look_at_rows(config, count=count))
+    asks, never = Patience(seconds), Patience(None)
+    base_look, data_look = Look(lambda: look_at_base(config)), Look(lambda: find_dataset(config))
     target_look = Look(lambda: _target(config))
     token_look = Look(ask_token) if needs(config, []) else None
+    data = data_look.within(never if data_here else asks) or SeenRows([_late("dataset")], late=True)
+    if data.whole and not data_here:
+        import_module("datasets")  # takes seconds, which are not the Hub's
+    rows_look = Look(lambda: look_at_rows(config, data, count=count))
     asked_of = list(_asked_of(config, RunStore(runs_dir), visitor))
     base = base_look.within(never if base_here else asks) or SeenBase([_late("base")], late=True)
-    rows = rows_look.within(never if data_here else asks) or SeenRows([_late("dataset")], late=True)
+    rows = rows_look.within(never if data_here else asks) or replace(data, checks=[*data.checks, _late("dataset")])
     sources = _sources(config, base, rows)
     if token_look is None and needs(config, sources):
         token_look = Look(ask_token)
@@ -116,7 +117,7 @@ def examine(
         *base.checks,
         *asked_of,
         *rows.checks,
-        *([_late("sizes")] if sized is None else sized),
+        *([_late("memory")] if sized is None else sized),
         *_licenses(config, base, rows, sources),
         *([] if refused else [token, *push_line(config, sources, asked, target)]),
     ]
@@ -164,7 +165,7 @@ def _budget(config: RunConfig) -> list[Check]:
 
 def _sized(config: RunConfig, base: SeenBase, rows: SeenRows, runs_dir: Path) -> list[Check]:
     """The lines that need both base and rows; none where one of them is not there."""
-    if rows.preview is None or not base.whole or base.late:
+    if rows.preview is None or not base.whole:
         return []
     talks = rows.preview.conversations
     tokens = tried("tokenizer", lambda: check_tokens(config, talks[:ROWS]))

@@ -1,7 +1,7 @@
 """The lines of the dataset: how it is read, who may read it, which rows are left, and how they look in tokens."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftspace.checks import Check, check_rows
@@ -40,31 +40,44 @@ class SeenRows:
     late: bool = False
     """Whether the Hub took too long to answer."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing stands in the way."""
+        return not self.late and all(one.level != "stop" for one in self.checks)
 
-def look_at_rows(config: RunConfig, *, count: bool) -> SeenRows:
-    """The lines of the dataset, from its first rows; with `count` all are counted too, up to a limit."""
-    from ftspace.training.facts import SAMPLE, rows_of
 
+def find_dataset(config: RunConfig) -> SeenRows:
+    """Where the rows are, who may read them, and under which license; nothing of them is read yet."""
     name = config.data.id
     path = resolve_local(name)
-    found: Repository | None = None
-    terms: Mapping[str, Any] = local_terms(path) if path else {}
+    if path is not None:
+        return SeenRows([], terms=local_terms(path))
+    try:
+        found = look_up("dataset", name, config.data.revision)
+    except FtspaceError as error:
+        return SeenRows([access_stop("dataset", name, error) or Check.stop("dataset", error)])
+    return SeenRows([access_ok("dataset", found)], repository=found, terms=found.terms) if found else SeenRows([])
+
+
+def look_at_rows(config: RunConfig, found: SeenRows, *, count: bool) -> SeenRows:
+    """The lines of the rows, from the first ones, beside those of `found`; with `count` all are counted, up to a limit.
+
+    Where `found` has a stop it is given back as it is.
+    """
+    from ftspace.training.facts import SAMPLE, rows_of
+
+    if not found.whole:
+        return found
     doubts: list[str] = []
     try:
-        if path is None:
-            found = look_up("dataset", name, config.data.revision)
-            terms = found.terms if found else {}
         first = preview(config.data, SAMPLE if count else ROWS)
         splits = rows_of(config, first, doubts) if count else None
         if splits is None:
             own_splits(config.data)
     except FtspaceError as error:
-        return SeenRows([access_stop("dataset", name, error) or Check.stop("dataset", error)], None, found, terms)
-    checks = [_read(name, first)]
-    if found:
-        checks.append(access_ok("dataset", found))
-    checks.append(_left(config, first, splits))
-    return SeenRows(checks, first, found, terms, splits, tuple(doubts))
+        return replace(found, checks=[Check.stop("dataset", error), *found.checks])
+    checks = [_read(config.data.id, first), *found.checks, _left(config, first, splits)]
+    return replace(found, checks=checks, preview=first, splits=splits, doubts=tuple(doubts))
 
 
 def check_tokens(config: RunConfig, conversations: Sequence[Conversation]) -> list[Check]:

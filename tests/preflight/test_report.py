@@ -13,7 +13,6 @@ from ftspace.config import parse_config
 from ftspace.errors import HubError, ModelError
 from ftspace.hub.asker import asking_with
 from ftspace.preflight import check, examine
-from ftspace.preflight.rows import look_at_rows
 from tests.loopback_hub import EXPIRED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub
 from tests.preflight.conftest import ANSWERED, FINE, NARROW, SIGNED_IN, SLOW
 
@@ -58,6 +57,7 @@ def test_a_run_that_is_all_here_asks_the_hub_nothing(hub: LoopbackHub, tmp_path:
         (GATED, None, (), "token", "stop", "there is none, and one is needed to read the gated model towns/gated"),
         (GATED, FINE, (), "token", "stop", "no permission to read gated repositories"),
         (GATED, SIGNED_IN, ("openid",), "token", "stop", "did not give the right to read gated repositories; it"),
+        ({"data": {"id": "towns/gated"}}, WRITER_TOKEN, (), "dataset access", "stop", "/datasets/towns/gated, and"),
         (PRIVATE, WRITER_TOKEN, (), "base access", "ok", "it is private"),
         (PRIVATE, None, (), "base", "stop", "there is no model me/closed"),
         (PRIVATE, None, (), "token", "stop", "to read the model me/closed, if it is private or gated"),
@@ -142,12 +142,6 @@ def test_what_a_run_may_not_have_is_told_with_the_rest(tmp_path: Path, hub: Loop
     assert found["rows"].level == "warning" and "can be used" in found["rows"].detail
     assert found["judge's token"].fix.startswith("set HF_TOKEN")
     assert found["device"].level == "warning"
-
-
-def test_a_gated_dataset_names_the_page_that_opens_it(hub: LoopbackHub) -> None:
-    with asking_with(WRITER_TOKEN):
-        (one,) = look_at_rows(parse_config({"data": {"id": "towns/gated"}}), count=True).checks
-    assert (one.what, one.level) == ("dataset access", "stop") and "/datasets/towns/gated, and look again" in one.fix
 
 
 def test_a_start_raises_the_first_stop(hub: LoopbackHub, tmp_path: Path) -> None:
