@@ -1,12 +1,12 @@
 """Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
+from ftspace.hub.names import Kind
 
-Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
 
 
@@ -26,6 +26,19 @@ def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | No
 
 def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository | None:
     """The repository that a Hub id stands for now; None offline. Raises ModelError or DatasetError, or HubError."""
+    info = info_of(kind, repo_id, revision)
+    return info and Repository(info.sha, tuple(one.rfilename for one in info.siblings or []))
+
+
+def page_of(kind: Kind, repo_id: str) -> str:
+    """The address of a repository's page, where access is asked for."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+
+
+def info_of(kind: Kind, repo_id: str, revision: str | None = None, *, sizes: bool = False) -> Any:
+    """The client's ModelInfo or DatasetInfo, with the sizes of its files if asked; None offline. Raises as above."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -41,15 +54,14 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     api = HfApi(token=hub_token())
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
-        info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
-        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []))
+        return ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=sizes)
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
         ) from error
     except GatedRepoError as error:
-        message = f"the {kind} {repo_id} is gated: ask for access at {api.endpoint}/{repo_id} and set HF_TOKEN"
-        raise wrong(message) from error
+        page = page_of(kind, repo_id)
+        raise wrong(f"the {kind} {repo_id} is gated: ask for access at {page} and set HF_TOKEN") from error
     except RevisionNotFoundError as error:
         raise wrong(f"the {kind} {repo_id} has no revision {revision}; check {kind}'s revision") from error
     except RepositoryNotFoundError as error:
