@@ -12,7 +12,7 @@ from ftspace.devices import Device, this_machine
 from ftspace.errors import ConfigError, DatasetError, ModelError
 from ftspace.hub.facts import DatasetFacts, ModelFacts, dataset_words, fit_of_facts, model_words, plain
 from ftspace.hub.names import HOSTS, Kind, read_name
-from ftspace.settings import Settings, hub_hosts
+from ftspace.settings import Settings, hub_hosts, resolve_local
 
 LIMIT = 20
 _KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset"}
@@ -26,13 +26,13 @@ def add_find(parsers: Any, where: argparse.ArgumentParser) -> None:
         help="models and datasets of the Hub: what they are, and whether they fit this machine",
         usage="%(prog)s models|datasets [TEXT] [--limit N] [--json]",
         description="Searches the Hub and shows what one needs to choose, the most downloaded first; models with "
-        "weights in safetensors only. For an address of the Hub, such as https://huggingface.co/owner/name, all that "
-        "is known of that one. Without TEXT: a short list for the first time, which needs no Hub.",
+        "weights in safetensors only. For an address of the Hub, such as https://huggingface.co/owner/name, or a "
+        "path, all that is known of that one. Without TEXT: a short list for the first time, which needs no Hub.",
         allow_abbrev=False,
         parents=[where],
     )
     parser.add_argument("what", choices=list(_KINDS), metavar="models|datasets", help="what to look for")
-    parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="part of a name, or an address")
+    parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="part of a name, an address, or a path")
     parser.add_argument(
         "--limit", type=int, default=LIMIT, metavar="N", help=f"show at most so many (default: {LIMIT})"
     )
@@ -61,8 +61,11 @@ def find(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _found(kind: Kind, text: str, limit: int) -> list[Facts]:
-    from ftspace.hub import search
+    from ftspace.hub import local, search
 
+    path = resolve_local(text) if "/" in text else None
+    if path is not None:
+        return [local.model_here(text, path) if kind == "model" else local.dataset_here(text, path)]
     try:
         named = read_name(text, (*HOSTS, *hub_hosts()))
     except ValueError as error:

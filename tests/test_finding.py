@@ -11,6 +11,7 @@ from huggingface_hub import constants
 from ftspace.cli import main
 from ftspace.hub import search
 from ftspace.settings import ASSETS
+from tests.hub.answering import point_at
 from tests.loopback_hub import LoopbackHub, serve
 
 
@@ -27,10 +28,8 @@ def _there(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     search.forget()
     monkeypatch.setenv("HF_ENDPOINT", address)
     monkeypatch.setenv("FTSPACE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    point_at(address, monkeypatch)
 
 
 def test_an_address_is_told_in_full(address: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +45,10 @@ def test_an_address_is_told_in_full(address: str, capsys: pytest.CaptureFixture[
     assert main(["find", "models", f"{address}/towns/base"]) == 0
     table = capsys.readouterr().out
     assert "512 tokens" in table and "yes: needs" in table
+    assert main(["find", "models", "assets/base", "--json"]) == 0
+    (here,) = json.loads(capsys.readouterr().out)
+    same = ("parameters", "bytes", "context", "template", "license", "unfit")
+    assert [here[name] for name in same] == [said[name] for name in same]
 
 
 def test_without_a_text_the_short_list_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,14 +3,16 @@
 What the Hub does not say is None, and is shown as not known.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ftspace.devices import Device
 from ftspace.hub.fits import Fit, fit_of, shape_like
 from ftspace.training.shape import Shape
 
 NOT_KNOWN = "not known"
+_CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
 Gated = Literal["no", "auto", "manual"]
 """Whether access must be asked for; auto is given at once, manual by a person."""
 
@@ -67,6 +69,25 @@ class DatasetFacts:
     private: bool | None = None
     likes: int | None = None
     downloads: int | None = None
+
+
+def context_of(values: Mapping[str, Any]) -> int | None:
+    """The context length that a config.json names."""
+    inner = values.get("text_config")
+    text = cast("Mapping[str, Any]", inner) if isinstance(inner, Mapping) else values
+    return next((n for name in _CONTEXT if isinstance(n := text.get(name), int) and n > 0), None)
+
+
+def unfit_of(files: Iterable[str]) -> str:
+    """Why what lies in a folder or a repository cannot be fine-tuned; "" where it can."""
+    names = set(files)
+    if "adapter_config.json" in names and "config.json" not in names:
+        return "it is an adapter, not a model: choose its base, and start from it (lora.start_from)"
+    if "config.json" not in names:
+        return "it has no config.json"
+    if not any(name.endswith(".safetensors") for name in names):
+        return "it has no weights in safetensors, and others are not loaded"
+    return ""
 
 
 def fit_of_facts(facts: "ModelFacts | DatasetFacts", device: Device) -> Fit | None:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from evals.errors import one_line
 from ftspace.errors import FtspaceError, HubError
 from ftspace.hub.asker import asker, hub_token
-from ftspace.hub.facts import DatasetFacts, Gated, ModelFacts, SplitFacts
+from ftspace.hub.facts import DatasetFacts, Gated, ModelFacts, SplitFacts, context_of, unfit_of
 from ftspace.hub.find import info_of
 from ftspace.hub.names import Kind
 from ftspace.sections import ModelConfig
@@ -40,7 +40,6 @@ _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2,
 }
 """Of a parameter in the formats of safetensors."""
 _DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-_CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
 
 
 def search_models(text: str, limit: int = 20) -> tuple[ModelFacts, ...]:
@@ -126,16 +125,15 @@ def _describe_model(repo_id: str, revision: str | None, moment: str) -> ModelFac
         return None
     facts, files = _model(info), {one.rfilename: one.size for one in info.siblings or []}
     weights = [name for name in files if name.endswith(".safetensors")]
-    facts = replace(facts, bytes=_sum(files[name] for name in weights) or facts.bytes, unfit=_unfit(files))
+    facts = replace(facts, bytes=_sum(files[name] for name in weights) or facts.bytes, unfit=unfit_of(files))
     if facts.unfit or (facts.gated != "no" and not _is_open(repo_id, revision)):
         return facts
     config = ModelConfig(id=repo_id, revision=revision)
     values, tokenizer = _read(config, "config.json"), _read(config, CONFIG)
-    text = values.get("text_config") if isinstance(values.get("text_config"), dict) else values
     shape = _shape(config, values, facts.parameters, len(weights))
     return replace(
         facts,
-        context=next((n for name in _CONTEXT if isinstance(n := (text or {}).get(name), int) and n > 0), None),
+        context=context_of(values),
         template=facts.template or JINJA in files or bool(tokenizer.get("chat_template")),
         parameters=facts.parameters or (shape.parameters if shape and not shape.doubts else None),
         dtype=facts.dtype or (shape.dtype if shape else None),
@@ -235,18 +233,6 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 def _is_adapter(tags: Iterable[str]) -> bool:
     return any(tag in ("peft", "gguf") or tag.startswith("base_model:adapter:") for tag in tags)
-
-
-def _unfit(files: Iterable[str]) -> str:
-    """Why what lies in a repository cannot be fine-tuned."""
-    names = set(files)
-    if "adapter_config.json" in names and "config.json" not in names:
-        return "it is an adapter, not a model: choose its base, and start from it (lora.start_from)"
-    if "config.json" not in names:
-        return "it has no config.json"
-    if not any(name.endswith(".safetensors") for name in names):
-        return "it has no weights in safetensors, and others are not loaded"
-    return ""
 
 
 def _is_open(repo_id: str, revision: str | None) -> bool:

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from ftspace.devices import TABLE, device_named
 from ftspace.errors import HubError, ModelError
@@ -19,6 +16,7 @@ from ftspace.hub.asker import asking_with
 from ftspace.hub.facts import dataset_words, fit_of_facts, in_a_line, model_words, plain
 from ftspace.hub.shortlist import in_cache, shortlist
 from ftspace.settings import ASSETS
+from tests.hub.answering import Answering, point_at
 from tests.loopback_hub import READER_TOKEN, LoopbackHub, serve
 
 LLAMA = {
@@ -51,31 +49,10 @@ SUMS = {
 RANGE = {"id": "towns/many", "tags": ["size_categories:10K<n<100K"], "cardData": {"dataset_info": "see below"}}
 
 
-class Answering:
-    """An app that answers every request the same, and keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.says: Any = []
-        self.status = 200
-        self.asked: list[Request] = []
-
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
-        self.asked.append(Request(scope))
-        answer: Response = JSONResponse(self.says, self.status)
-        await answer(scope, receive, send)
-
-
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     search.forget()
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-
-
-def point_at(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture(scope="module")
