@@ -111,8 +111,7 @@ class ModelConfig(Section):
     """The base model."""
 
     id: str = Field(default="assets/base", min_length=1)
-    """Hub id or address, or a local folder, of the base model. Relative folders are looked up here, then in the
-    project."""
+    """Hub id, address or local folder of the base model. Relative folders are looked up here, then in the project."""
     revision: str | None = None
     """Branch, tag or commit of a Hub model; the newest when not given."""
     dtype: Dtype = "auto"

@@ -111,7 +111,7 @@ class Page:
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
             self.look = gr.Button(visible="hidden", elem_id="news")
-            self.suited = gr.Textbox(visible="hidden")
+            self.suited = gr.Textbox(elem_classes="ft-hidden")
             self._wire()
 
     def _wire(self) -> None:

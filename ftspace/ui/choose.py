@@ -49,7 +49,7 @@ class Choose:
         gr.HTML(markup.heading("What do you want to tune?", "A model to start from, and conversations to learn from."))
         self.fixed = gr.HTML()
         self.about, self.review, self.open, self._filled = (gr.Textbox(visible=False) for _ in range(4))
-        self.opened = gr.Textbox(visible="hidden")
+        self.opened = gr.Textbox(elem_classes="ft-hidden")
         """Differs at each opening of the page; its change is the first look, in one line with the later ones."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
@@ -146,9 +146,11 @@ class Choose:
             **{widget: gr.update(value=shown[widget], interactive=not fixed) for widget in frozen},
             **self._lab.starts_with(config),
             self.fixed: note,
-            self.model: gr.update(choices=self._models.choices(visitor), value=choice.model, interactive=not fixed),
+            self.model: gr.update(
+                choices=self._models.choices(visitor, choice.model), value=choice.model, interactive=not fixed
+            ),
             self.dataset: gr.update(
-                choices=self._datasets.choices(visitor), value=choice.dataset, interactive=not fixed
+                choices=self._datasets.choices(visitor, choice.dataset), value=choice.dataset, interactive=not fixed
             ),
             self.upload: gr.update(visible=not fixed),
             self.go_on: gr.update(visible=not fixed),

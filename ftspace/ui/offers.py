@@ -41,10 +41,15 @@ class Shelf:
         self._silent_until = 0.0
         self._why = ""
 
-    def near(self, kind: Kind, also: Sequence[str] = ()) -> Offers:
-        """The list before anything is typed: the short list, and the names of `also`; asks nobody."""
-        why = self._silence()
-        return Offers(_local(kind, "", also, reachable=not why), why)
+    def near(self, kind: Kind, also: Sequence[str] = (), chosen: str = "") -> list[tuple[str, str]]:
+        """The list before anything is typed: the short list, and the names of `also`; asks nobody.
+
+        What was chosen is in it by its bare name, for the field shows it so.
+        """
+        lines = {value: line for line, value in _local(kind, "", also, reachable=not self._silence())}
+        if chosen:
+            lines[chosen] = chosen
+        return [(line, value) for value, line in lines.items()]
 
     def matching(self, kind: Kind, text: str, also: Sequence[str] = ()) -> Offers:
         """The list for a text: waits for the Hub where that can be asked, and the text is long enough for it."""

@@ -50,17 +50,22 @@ class Picker:
             elem_id=f"pick-{kind}",
             elem_classes="ft-picker",
         )
-        self._asked = gr.Textbox(visible="hidden", elem_id=f"pick-{kind}-asked")
+        self._asked = gr.Textbox(elem_id=f"pick-{kind}-asked", elem_classes="ft-hidden")
         self._trouble, self._card = gr.HTML(), gr.HTML(elem_id=f"card-{kind}")
 
     def wire(self, opened: gr.Textbox) -> None:
         """What happens as one types, and when something was picked or the page is opened."""
-        self._asked.input(self._search, self._asked, [self.widget, self._trouble], **_LATEST)
+        self._asked.change(self._search, self._asked, [self.widget, self._trouble], **_LATEST)
+        self.widget.change(self._settle, self.widget, self.widget, **_LATEST)
         gr.on([self.widget.change, opened.change], self._tell, self.widget, self._card, **_LATEST)
 
-    def choices(self, visitor: Visitor) -> list[tuple[str, str]]:
+    def choices(self, visitor: Visitor, chosen: str) -> list[tuple[str, str]]:
         """The list before anything is typed; asks nobody."""
-        return self._shelf.near(self._kind, self._used(visitor)).choices
+        return self._shelf.near(self._kind, self._used(visitor), chosen)
+
+    def _settle(self, request: gr.Request, value: Any) -> Any:
+        """Has the field show the bare name of what was picked."""
+        return gr.update(choices=self.choices(self._desk.visitor(request), value if isinstance(value, str) else ""))
 
     def _search(self, request: gr.Request, text: str) -> list[Any]:
         try:

@@ -41,8 +41,8 @@ def shelf(clock: Clock | None = None) -> Shelf:
 
 def test_what_is_here_comes_before_what_is_found(hub: Answering) -> None:
     hub.says = [{"id": QWEN}, {"id": "towns/qwen", "safetensors": {"parameters": {"BF16": 10**11}, "total": 10**11}}]
-    opened = shelf().near("model", ["me/mine"])
-    assert [value for _, value in opened.choices][:2] == ["assets/base", "me/mine"] and not hub.asked
+    opened = shelf().near("model", ["me/mine"], "me/mine")
+    assert opened[1] == ("me/mine", "me/mine") and opened[0][1] == "assets/base" and not hub.asked
     found = shelf().matching("model", "qwen", ["me/mine", "me/qwen-mine"])
     labels = {value: label for label, value in found.choices}
     assert next(iter(labels)) == "me/qwen-mine" and list(labels)[-1] == "towns/qwen" and QWEN in labels
@@ -62,7 +62,7 @@ def test_a_hub_that_is_down_is_asked_once_a_while(hub: Answering) -> None:
     assert mine.matching("model", "assets").choices[0][1] == "assets/base"
     clock.now += SILENT_SECONDS + 1
     hub.status, hub.says = 200, [{"id": "towns/smol"}]
-    assert mine.matching("model", "smol").choices[-1][1] == "towns/smol" and mine.near("model").trouble == ""
+    assert mine.matching("model", "smol").choices[-1][1] == "towns/smol" and mine.matching("model", "").trouble == ""
 
 
 def test_nobody_is_asked_offline(hub: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
