@@ -1,6 +1,6 @@
 """The sections of a RunConfig: each choice with its help, its limits, and what it contradicts within its section.
 
-Knows nothing of torch, files or screens. The docstring beneath a field is its help on the command line, in the app and
+Knows nothing of torch or screens. The docstring beneath a field is its help on the command line, in the app and
 in docs/configuration.md.
 """
 
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ftspace.hub.names import HOSTS, Kind, read_name
+from ftspace.settings import hub_hosts, resolve_local
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -88,11 +91,27 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
 
+def _named(values: Any, kind: Kind) -> Any:
+    """A section's values with the id and the revision that the address of a page of the Hub means, if that is given."""
+    given = values.get("id") if isinstance(values, Mapping) else None
+    if not isinstance(given, str) or ("://" not in given and resolve_local(given) is not None):
+        return values
+    found = read_name(given, (*HOSTS, *hub_hosts()))
+    if found is None:
+        return values
+    if found.kind not in (None, kind):
+        raise ValueError(f"{found.id} is a {found.kind} there, and this has to be a {kind}; give the address of one")
+    asked = values.get("revision")
+    if asked and found.revision and asked != found.revision:
+        raise ValueError(f"the address says the revision {found.revision}, and {asked} is given; keep one of them")
+    return {**values, "id": found.id, "revision": asked or found.revision}
+
+
 class ModelConfig(Section):
     """The base model."""
 
     id: str = Field(default="assets/base", min_length=1)
-    """Hub id, or a local folder, of the base model. Relative folders are looked up here, then in the project."""
+    """Hub id, address or local folder of the base model. Relative folders are looked up here, then in the project."""
     revision: str | None = None
     """Branch, tag or commit of a Hub model; the newest when not given."""
     dtype: Dtype = "auto"
@@ -109,6 +128,7 @@ class ModelConfig(Section):
     @classmethod
     def _trusts_one_commit(cls, values: Any) -> Any:
         """Weights, tokenizer and code are all of the commit that was read."""
+        values = _named(values, "model")
         if not isinstance(values, Mapping) or not values.get("trust_code"):
             return values
         if values.get("revision") not in (None, values["trust_code"]):
@@ -120,7 +140,7 @@ class DataConfig(Section):
     """The dataset, and how it is split."""
 
     id: str = Field(default="assets/datasets/people.jsonl", min_length=1)
-    """Hub id of a dataset, or a local file or folder (jsonl, json, csv, parquet, arrow)."""
+    """Hub id or address of a dataset, or a local file or folder (jsonl, json, csv, parquet, arrow)."""
     config: str | None = None
     """Name of the configuration (subset) of a Hub dataset that has several."""
     split: str = "train"
@@ -153,6 +173,12 @@ class DataConfig(Section):
     """Share of the rows never trained on: the task `heldout` asks them of base and tuned."""
     seed: Seed = 0
     """Chooses which rows go where; the same seed and rows give the same split."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_an_address(cls, values: Any) -> Any:
+        """What the address of a page means is what the run keeps."""
+        return _named(values, "dataset")
 
     @model_validator(mode="after")
     def _mapping_and_templates_give_both_sides(self) -> Self:

@@ -21,6 +21,7 @@ FTSPACE_MAX_DATASET_GB
 REFERENCE_TOKEN   what the endpoint of eval.reference asks for (default: nothing is sent)
 JUDGE_TOKEN, JUDGE_1_TOKEN, JUDGE_2_TOKEN, ...
                   what the endpoints of eval.judges ask for: of all of them, or of each by its place
+HF_ENDPOINT       the Hub that is asked, and whose addresses can be pasted (default: https://huggingface.co)
 GRADIO_TEMP_DIR   where Gradio keeps its copies of files (default: a folder of the app process's own)
 """
 
@@ -254,6 +255,12 @@ def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str] | None:
         return None
     names = [name.strip() for name in environ["CUDA_VISIBLE_DEVICES"].split(",")]
     return list(itertools.takewhile(lambda name: name and name != "-1", names))
+
+
+def hub_hosts(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The host of the Hub that is asked in place of huggingface.co, with its port; nothing where there is none."""
+    host = (environ.get("HF_ENDPOINT") or "").partition("://")[2].partition("/")[0].lower()
+    return (host,) if host else ()
 
 
 def set_token(token: str | None) -> None:

@@ -1,17 +1,15 @@
 """Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from evals.errors import one_line
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
+from ftspace.hub.names import Kind
 
-if TYPE_CHECKING:
-    from huggingface_hub.hf_api import DatasetInfo, ModelInfo
-
-Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
 TERMS = ("license", "license_name", "license_link")
 """What a card says of a license."""
@@ -38,27 +36,57 @@ def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | No
 
 
 def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository | None:
-    """The repository that a Hub id stands for now; None offline. Raises ModelError or DatasetError, or HubError."""
-    from httpx2 import HTTPError
+    """The repository that a Hub id stands for now, to be read; None offline.
+
+    Raises ModelError or DatasetError, also where its files are closed to who asks; HubError.
+    """
+    info = info_of(kind, repo_id, revision)
+    if info is None:
+        return None
+    found = _repository(info)
+    with _worded(kind, repo_id, revision):
+        if found.restricted == "gated" and not _may_read(kind, repo_id, found):
+            raise _wrong(kind)(gated_words(kind, repo_id))
+    return found
+
+
+def info_of(kind: Kind, repo_id: str, revision: str | None = None, *, sizes: bool = False) -> Any:
+    """The client's ModelInfo or DatasetInfo, with the sizes of its files if asked; None offline.
+
+    Raises ModelError or DatasetError, or HubError.
+    """
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    api = HfApi(token=hub_token())
+    ask = api.model_info if kind == "model" else api.dataset_info
+    with _worded(kind, repo_id, revision):
+        try:
+            return ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=sizes)
+        except OfflineModeIsEnabled:
+            return None
+
+
+def _wrong(kind: Kind) -> type[FtspaceError]:
+    return ModelError if kind == "model" else DatasetError
+
+
+@contextmanager
+def _worded(kind: Kind, repo_id: str, revision: str | None) -> Generator[None]:
+    """Turns what the Hub's client raises into an error that says what to do."""
+    from httpx2 import HTTPError
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
-        OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    wrong: type[FtspaceError] = ModelError if kind == "model" else DatasetError
-    api = HfApi(token=hub_token())
-    ask = api.model_info if kind == "model" else api.dataset_info
+    wrong = _wrong(kind)
     try:
-        info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
-        found = _repository(info)
-        if found.restricted == "gated" and not _may_read(kind, repo_id, found):
-            raise wrong(gated_words(kind, repo_id))
-        return found
+        yield
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
@@ -71,16 +99,14 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
         raise wrong(
             f"there is no {kind} {repo_id}, neither here nor on the Hub; check the name (private: set HF_TOKEN)"
         ) from error
-    except OfflineModeIsEnabled:
-        return None
     except (HfHubHTTPError, HTTPError, OSError) as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
             raise HubError(
-                f"the Hub refuses the token, which is wrong or has expired; make a new one at {api.endpoint}"
+                f"the Hub refuses the token, which is wrong or has expired; make a new one at {constants.ENDPOINT}"
                 "/settings/tokens and set HF_TOKEN, or run: hf auth login"
             ) from error
         raise HubError(
-            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: "
+            f"there is no file or folder {repo_id} here, and the Hub ({constants.ENDPOINT}) cannot be asked: "
             f"{one_line(error)}; check the {kind}'s name and the network, or set hub.offline to use what is in the "
             "cache"
         ) from error
@@ -116,7 +142,7 @@ def _may_read(kind: Kind, repo_id: str, found: Repository) -> bool:
     return True
 
 
-def _repository(info: "ModelInfo | DatasetInfo") -> Repository:
+def _repository(info: Any) -> Repository:
     card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
     tagged = [tag.removeprefix("license:") for tag in info.tags or [] if tag.startswith("license:")]
     return Repository(

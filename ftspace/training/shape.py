@@ -223,7 +223,7 @@ def _local(folder: Path) -> dict[str, tuple[str, Sequence[int]]] | None:
 def _remote(config: ModelConfig) -> dict[str, tuple[str, Sequence[int]]] | None:
     """The headers of a Hub model: from the cache when it lies there in one file, else by range requests."""
     from httpx2 import HTTPError
-    from huggingface_hub import get_safetensors_metadata, try_to_load_from_cache
+    from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import (
         HfHubHTTPError,
         NotASafetensorsRepoError,
@@ -235,7 +235,7 @@ def _remote(config: ModelConfig) -> dict[str, tuple[str, Sequence[int]]] | None:
         cached = try_to_load_from_cache(config.id, "model.safetensors", revision=config.revision)
         if isinstance(cached, str):
             return _local(Path(cached).parent)
-        asked = get_safetensors_metadata(config.id, revision=config.revision, token=hub_token())
+        asked = HfApi().get_safetensors_metadata(config.id, revision=config.revision, token=hub_token())
     except (
         HfHubHTTPError,
         HTTPError,

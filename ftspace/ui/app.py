@@ -15,7 +15,7 @@ from ftspace.access import Visitor
 from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
-from ftspace.ui import form, markup, theme
+from ftspace.ui import form, markup, pickers, theme
 from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
@@ -67,7 +67,7 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         show_error=False,
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,
-        head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+        head="".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in (SCRIPT, pickers.SCRIPT)),
         num_workers=0,  # they would serve files and take uploads past the gate
         app_kwargs={"routes": [live.route], "middleware": [gate]},
         prevent_thread_lock=True,
@@ -111,7 +111,7 @@ class Page:
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
             self.look = gr.Button(visible="hidden", elem_id="news")
-            self.suited = gr.Textbox(visible="hidden")
+            self.suited = gr.Textbox(elem_classes="ft-hidden")
             self._wire()
 
     def _wire(self) -> None:
@@ -121,7 +121,7 @@ class Page:
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
         everything += [choose.opened, *self.door.outputs, *self.sharing.outputs]
         everything = list(dict.fromkeys(everything))
-        pickers = [choose.model, choose.dataset]
+        chosen = [choose.model, choose.dataset]
 
         self.blocks.load(self._open, None, everything, **_PRIVATE).then(None, self.run_id, None, js=_FOLLOW, **_PRIVATE)
         self.look.click(
@@ -135,11 +135,11 @@ class Page:
         gr.on(
             [choose.model.change, choose.dataset.change],
             self._suit,
-            [self.origin, *pickers, *suited],
+            [self.origin, *chosen, *suited],
             [self.suited, *(tune.fields[name] for name in form.CHOSEN), tune.trouble],
             **_PRIVATE,
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
-        tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
+        tune.preset.change(tune.pace, [tune.preset, *chosen], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, None, js=_FOLLOW, **_PRIVATE
         )

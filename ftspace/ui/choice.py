@@ -21,6 +21,8 @@ WAYS = {
 """How a dataset can be read, in the words of the page."""
 NOT_THEIRS = "(a file of its owner's)"
 """Stands behind the name of what a visitor may not read; no file and nothing on the Hub is called so."""
+BEHIND = "\u2002·\u2002"
+"""Stands in a picker's list between a name and what is said of it."""
 _ROLES = {COLUMNS: ("prompt", "completion", "system"), MESSAGES: ("messages", "tools", "system")}
 
 
@@ -57,6 +59,7 @@ class Choice:
         """The choice that widgets say, in the order of `NAMES`."""
         by_name = dict(zip(NAMES, values, strict=True))
         said = {name: _text(by_name[name], as_it_is=name in _AS_IT_IS) for name in _TEXTS}
+        said |= {name: picked(said[name]) for name in ("model", "dataset")}
         return cls(**said, filters=tuple(name for name in FINDINGS if by_name[name] is True))
 
     @classmethod
@@ -166,6 +169,11 @@ _AS_IT_IS = ("prompt_template", "completion_template", "system_prompt")
 """Texts whose spaces and line breaks at the ends count."""
 NAMES = (*_TEXTS, *FINDINGS)
 """All that is said, in the order of its values."""
+
+
+def picked(value: Any) -> str:
+    """The name in what a picker holds, without what its list says of it."""
+    return value.partition(BEHIND)[0].strip() if isinstance(value, str) else ""
 
 
 def as_template(columns: str) -> str:

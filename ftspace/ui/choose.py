@@ -13,12 +13,11 @@ from gradio.components import Component
 
 from ftspace.access import Visitor
 from ftspace.chat import answer_spans
-from ftspace.config import RunConfig, default_config, help_of
+from ftspace.config import RunConfig
 from ftspace.data.load import BUILDERS
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import FtspaceError
 from ftspace.runs import Run
-from ftspace.settings import ASSETS, ROOT
 from ftspace.ui import markup
 from ftspace.ui.checks import ChecksTab
 from ftspace.ui.choice import NAMES, RECOGNIZED, Choice
@@ -26,6 +25,8 @@ from ftspace.ui.desk import Desk
 from ftspace.ui.lab import LabTab
 from ftspace.ui.mapping import PICKED, MappingTab
 from ftspace.ui.models import template_for
+from ftspace.ui.offers import Shelf
+from ftspace.ui.pickers import Picker, here
 from ftspace.ui.review import ReviewTab
 from ftspace.ui.rows import first_rows, seen
 from ftspace.ui.uploads import forget_copy
@@ -45,28 +46,16 @@ class Choose:
         self._desk = desk
         self._mapping, self._lab = MappingTab(), LabTab(desk)
         self._checks, self._review = ChecksTab(desk), ReviewTab(desk)
-        default = default_config()
         gr.HTML(markup.heading("What do you want to tune?", "A model to start from, and conversations to learn from."))
         self.fixed = gr.HTML()
         self.about, self.review, self.open, self._filled = (gr.Textbox(visible=False) for _ in range(4))
-        self.opened = gr.Textbox(visible="hidden")
+        self.opened = gr.Textbox(elem_classes="ft-hidden")
         """Differs at each opening of the page; its change is the first look, in one line with the later ones."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
-                self.model = gr.Dropdown(
-                    label="Model",
-                    info=help_of("model.id"),
-                    choices=[default.model.id],
-                    value=default.model.id,
-                    allow_custom_value=True,
-                )
-                self.dataset = gr.Dropdown(
-                    label="Dataset",
-                    info=help_of("data.id"),
-                    choices=[default.data.id],
-                    value=default.data.id,
-                    allow_custom_value=True,
-                )
+                shelf = Shelf(lambda: here(desk))
+                self._models, self._datasets = Picker(desk, "model", shelf), Picker(desk, "dataset", shelf)
+                self.model, self.dataset = self._models.widget, self._datasets.widget
                 self.upload = gr.UploadButton(
                     "Upload a dataset file", file_types=list(BUILDERS), type="filepath", variant="secondary"
                 )
@@ -125,6 +114,8 @@ class Choose:
         mapping.reading.input(self._answer, [mapping.reading, *self.inputs], self.looked, **_LATEST)
         for name, tab in self._tabs.items():
             tab.select(self._opener(name), self.inputs, self.looked, **_LATEST)
+        for picker in (self._models, self._datasets):
+            picker.wire(self.opened)
         self._lab.wire(self.said)
         self._checks.wire(self.said)
         self._review.wire(self.said, self.review)
@@ -137,8 +128,6 @@ class Choose:
     def show(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
         """A run's choice, which is fixed, or a new one that starts from the run `origin`."""
         config = run.config if run else self._desk.draft(origin, visitor)
-        models, datasets = self._desk.used(visitor) if visitor.may_start else ([], [])
-        bundled = [str(path.relative_to(ROOT)) for path in _bundled_datasets()]
         fixed = run is not None
         listed = visitor.may_start and not fixed
         note = markup.note(
@@ -158,9 +147,11 @@ class Choose:
             **self._lab.starts_with(config),
             self.fixed: note,
             self.model: gr.update(
-                choices=_unique(default_config().model.id, *models), value=choice.model, interactive=not fixed
+                choices=self._models.choices(visitor, choice.model), value=choice.model, interactive=not fixed
             ),
-            self.dataset: gr.update(choices=_unique(*bundled, *datasets), value=choice.dataset, interactive=not fixed),
+            self.dataset: gr.update(
+                choices=self._datasets.choices(visitor, choice.dataset), value=choice.dataset, interactive=not fixed
+            ),
             self.upload: gr.update(visible=not fixed),
             self.go_on: gr.update(visible=not fixed),
             self.earlier: gr.update(visible=not fixed),
@@ -288,13 +279,3 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> tuple[str, list[tuple[int, 
     if len(text) <= _LONGEST:
         return text, spans
     return text[:_LONGEST] + " …", [(start, min(stop, _LONGEST)) for start, stop in spans if start < _LONGEST]
-
-
-def _unique(*names: str) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
-def _bundled_datasets() -> list[Path]:
-    return sorted(
-        path for path in (ASSETS / "datasets").iterdir() if path.suffix in BUILDERS and "_text" not in path.stem
-    )

@@ -50,6 +50,15 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
     return f"<dl>{''.join(f'<div><dt>{escape(name)}</dt><dd>{html}</dd></div>' for name, html in facts)}</dl>"
 
 
+def facts(name: str, pairs: Sequence[tuple[str, str]], page: str = "", note: str = "", ask: str = "") -> str:
+    """What is known of a model or a dataset, with its page; `ask` is where access to it is asked for."""
+    title = f'<a class="ft-link" href="{markup.address(page)}">{escape(name)}</a>' if page else escape(name)
+    told = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in pairs)
+    said = markup.note(note, "bad") if note else ""
+    said += markup.note("It is gated.", link=("Ask for access", ask)) if ask else ""
+    return f'<section class="ft-card"><h3>{title}</h3><dl>{told}</dl>{said}</section>'
+
+
 def turns(conversation: Conversation, number: int, state: tuple[str, str], note: str) -> str:
     """One row as a conversation; `state` is what was decided about it, in a word, and that word's tone."""
     said = "".join(_turn(turn["role"], _said(turn), turn.get("name", "")) for turn in conversation)

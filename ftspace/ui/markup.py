@@ -43,13 +43,13 @@ def note(text: str, tone: Tone = "idle", link: tuple[str, str] | None = None) ->
     if not text:
         return ""
     role = "alert" if tone == "bad" else "status"
-    after = f' <a class="ft-link" href="{_address(link[1])}">{escape(link[0])}</a>' if link else ""
+    after = f' <a class="ft-link" href="{address(link[1])}">{escape(link[0])}</a>' if link else ""
     return f'<div class="ft-note ft-{tone}" role="{role}"><span>{escape(redact(text))}{after}</span></div>'
 
 
-def _address(address: str) -> str:
+def address(place: str) -> str:
     """An address on this page or on the web; what would be run as a script leads nowhere."""
-    return escape(address) if address.startswith(("?", "#", "https://", "http://")) else "#"
+    return escape(place) if place.startswith(("?", "#", "https://", "http://")) else "#"
 
 
 def empty(title: str, text: str) -> str:

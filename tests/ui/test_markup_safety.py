@@ -63,6 +63,7 @@ def _lab(t: str) -> str:
 RENDERED: dict[str, Render] = {
     "markup.header": lambda t: markup.header(RunLine(t, t, t, t, "good")),
     "markup.heading": lambda t: markup.heading(t, t),
+    "markup.address": lambda t: f'<a href="{markup.address(t)}">',
     "markup.note": lambda t: markup.note(t, "bad", link=(t, t)),
     "markup.empty": lambda t: markup.empty(t, t),
     "markup.runs": lambda t: markup.runs([RunLine(t, t, t, t, "busy")]),
@@ -73,6 +74,7 @@ RENDERED: dict[str, Render] = {
     "results_markup.results": lambda t: results_markup.results(_results(t)),
     "results_markup.answers": lambda t: results_markup.answers(t, t, [(t, t), (t, t)], t),
     "look_markup.reading": _reading,
+    "look_markup.facts": lambda t: look_markup.facts(t, [(t, t)], t, t, t),
     "look_markup.turns": lambda t: look_markup.turns([Message(role=t, content=t, name=t)], 1, (t, "idle"), t),
     "look_markup.progress": lambda t: look_markup.progress(1, 2, 1, 1),
     "look_markup.legend": look_markup.legend,
