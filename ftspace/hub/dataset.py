@@ -17,7 +17,7 @@ from evals.errors import one_line
 from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
 from ftspace.hub.card import Source
-from ftspace.hub.find import commit_of
+from ftspace.hub.find import TERMS, commit_of
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
@@ -29,7 +29,6 @@ OURS = frozenset({"README.md", "manifest.json", *(f"{s}.{kind}" for s in SPLITS 
 """The files of a prepared dataset: a repository that holds others is somebody's own work."""
 GIVEN = ".gitattributes"
 """The file that the Hub itself puts into a new repository."""
-TERMS = ("license", "license_name", "license_link")
 MESSAGE = "Upload a dataset prepared with ftspace"
 
 

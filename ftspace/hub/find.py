@@ -1,13 +1,20 @@
 """Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
 
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import DatasetInfo, ModelInfo
+
 Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
+TERMS = ("license", "license_name", "license_link")
+_OPEN_TO_ALL = (".gitattributes", "README.md")
+"""Files of a gated repository that everybody may read."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,10 @@ class Repository:
 
     commit: str | None
     files: tuple[str, ...]
+    restricted: Literal["private", "gated"] | None = None
+    """Why not everybody may read it."""
+    terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Its own words on its license; empty when it has none."""
 
 
 def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | None:
@@ -42,14 +53,16 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
         info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
-        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []))
+        found = _repository(info)
+        if found.restricted == "gated" and not _may_read(kind, repo_id, found):
+            raise wrong(gated_words(kind, repo_id))
+        return found
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
         ) from error
     except GatedRepoError as error:
-        message = f"the {kind} {repo_id} is gated: ask for access at {api.endpoint}/{repo_id} and set HF_TOKEN"
-        raise wrong(message) from error
+        raise wrong(gated_words(kind, repo_id)) from error
     except RevisionNotFoundError as error:
         raise wrong(f"the {kind} {repo_id} has no revision {revision}; check {kind}'s revision") from error
     except RepositoryNotFoundError as error:
@@ -59,7 +72,54 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     except OfflineModeIsEnabled:
         return None
     except (HfHubHTTPError, HTTPError, OSError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise HubError(
+                f"the Hub refuses the token, which is wrong or has expired; make a new one at {api.endpoint}"
+                "/settings/tokens and set HF_TOKEN, or run: hf auth login"
+            ) from error
         raise HubError(
             f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
             f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
         ) from error
+
+
+def gated_words(kind: Kind, repo_id: str) -> str:
+    """What to do about a repository that its owner lets people into one by one."""
+    return f"the {kind} {repo_id} is gated: ask for access at {address_of(kind, repo_id)} and set HF_TOKEN"
+
+
+def address_of(kind: Kind, repo_id: str) -> str:
+    """A repository's page."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+
+
+def _may_read(kind: Kind, repo_id: str, found: Repository) -> bool:
+    """Whether the asker was let into a gated repository: everybody may know of it, only its files are closed."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    name = next((one for one in found.files if one not in _OPEN_TO_ALL), None)
+    if name is None:
+        return True
+    address = hf_hub_url(repo_id, name, repo_type=kind, revision=found.commit)
+    try:
+        get_hf_file_metadata(address, token=hub_token(), timeout=TIMEOUT_SECONDS)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403, 404):
+            raise
+        return False
+    return True
+
+
+def _repository(info: "ModelInfo | DatasetInfo") -> Repository:
+    card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
+    terms = {name: card[name] for name in TERMS if card.get(name)} if card.get("license") else {}
+    tagged = [tag.removeprefix("license:") for tag in info.tags or [] if tag.startswith("license:")]
+    return Repository(
+        info.sha,
+        tuple(one.rfilename for one in info.siblings or []),
+        "private" if info.private else "gated" if info.gated else None,
+        terms or ({"license": tagged[0]} if tagged else {}),
+    )
