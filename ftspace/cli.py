@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, estimation, merging, queue, recipes
+from ftspace import __version__, commands, deploying, estimation, merging, queue, recipes
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.disk import is_disk_full
@@ -94,6 +94,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
     merging.add_merge(parsers, where)
+    deploying.add_deploy(parsers, where)
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
@@ -127,6 +128,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "merge": merging.merge,
+        "deploy": deploying.deploy,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": _runs,

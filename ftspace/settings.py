@@ -219,6 +219,13 @@ def judge_tokens(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {name: value for name, value in environ.items() if _JUDGE_TOKEN.fullmatch(name) and value}
 
 
+def secret_named(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The value of a variable of this environment that somebody named. Raises ConfigError when it is not set."""
+    if not environ.get(name):
+        raise ConfigError(f"--secret {name}: there is no variable {name} in your environment; set it, then try again")
+    return environ[name]
+
+
 def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:
     """How many bytes a local dataset may have. Raises ConfigError."""
     text = environ.get("FTSPACE_MAX_DATASET_GB") or str(MAX_DATASET_GB)
