@@ -119,7 +119,8 @@ def _wanted(parsed: argparse.Namespace) -> deploying.Wanted:
     pairs = [one.partition("=") for one in parsed.variable]
     if odd := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"--variable {odd[0]}: give a name and a value, as in FTSPACE_MAX_MINUTES=240")
-    variables = {_name(name): value for name, _, value in pairs}
+    kept = {"FTSPACE_KEEP": deploying.MOUNT} if parsed.storage else {}
+    variables = {**kept, **{_name(name): value for name, _, value in pairs}}
     deploying.check_variables(variables, secrets)
     return deploying.Wanted(
         repo_id=parsed.space,

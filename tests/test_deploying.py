@@ -99,9 +99,9 @@ def test_the_whole_app_becomes_a_space(hub: SpacesHub, capsys: pytest.CaptureFix
     document, told = said(capsys)
     assert SECRET not in told
     assert document["steps"] == plan["steps"] and document["files"] == plan["files"] > 200
-    volume = {"type": "bucket", "source": "me/lab-data", "mountPath": "/data"}
+    volume = {"type": "bucket", "source": "me/lab-data", "mountPath": "/kept"}
     assert hub.spaces[SPACE] == {
-        "variables": {"FTSPACE_USERS": "*"},
+        "variables": {"FTSPACE_KEEP": "/kept", "FTSPACE_USERS": "*"},
         "secrets": {"HOUSE_TOKEN": SECRET},
         "volumes": [volume],
         "hardware": "t4-small",

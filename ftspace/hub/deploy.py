@@ -19,8 +19,8 @@ from ftspace.hub.token import ask_token
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, Volume
 
-MOUNT = "/data"
-"""Where the app keeps its runs on a Space that has something there."""
+MOUNT = "/kept"
+"""Where a Space has its bucket. No run is at work there: a bucket's files are written whole, and know no lock."""
 PAID = 402
 _NO_WRITING = "see the token's permissions at https://huggingface.co/settings/tokens"
 
@@ -255,8 +255,8 @@ def _doubts(made: Plan) -> Iterator[str]:
         yield "its runs are lost whenever it restarts or sleeps; --storage keeps them, or push what is worth it"
     if wanted.storage:
         yield (
-            f"{wanted.bucket} is paid for by what lies in it, beyond what your account has free; files there are "
-            "written whole and late, so the newest seconds of a run that is cut off may be missing"
+            f"{wanted.bucket} is paid for by what lies in it, beyond what your account has free; runs are archived "
+            "there within a minute of their end and, while they are at work, of each checkpoint"
         )
     if there and wanted.secrets:
         yield "secrets cannot be read back, so those named are set again, and the Space restarts"
