@@ -8,8 +8,8 @@ from ftspace.hub.asker import hub_token
 
 SIGN = "ftspace.yaml"
 """The file that every push of a run leaves: its config."""
-GIVEN = frozenset({".gitattributes", "README.md", "LICENSE"})
-"""Files of a repository that was only just made."""
+GIVEN = ".gitattributes"
+"""The file that the Hub itself puts into a new repository."""
 TIMEOUT_SECONDS = 10.0
 
 
@@ -46,6 +46,6 @@ def look_at_target(repo_id: str) -> Target:
             f"the Hub does not say whether {repo_id} is free: {one_line(error)}; look again later"
         ) from error
     files = [one.rfilename for one in info.siblings or []]
-    others = sorted(set(files) - GIVEN)
+    others = sorted(set(files) - {GIVEN})
     ours = SIGN in files or not others
     return Target(repo_id, there=True, public=not info.private, ours=ours, holds="" if ours else others[0])

@@ -29,7 +29,7 @@ class Grant:
     """What a fine-grained token may do with one thing."""
 
     kind: str
-    """user or org for a namespace; model, dataset or space for one repository."""
+    """user or org for a namespace; model, dataset or space for one repository; global for what is none's."""
     name: str
     permissions: frozenset[str]
 
@@ -56,11 +56,12 @@ class TokenRecord:
         access = _mapping(_mapping(said.get("auth")).get("accessToken"))
         role = str(access.get("role") or ("oauth" if not access else "unknown"))
         fine = _mapping(access.get("fineGrained"))
-        grants: list[Grant] = []
+        grants = [Grant("global", "", _words(fine.get("global")))]
         for one in _mappings(fine.get("scoped")):
-            entity, able = _mapping(one.get("entity")), one.get("permissions")
-            permissions = frozenset(map(str, cast("list[Any]", able))) if isinstance(able, list) else frozenset[str]()
-            grants.append(Grant(str(entity.get("type", "")), str(entity.get("name", "")), permissions))
+            entity = _mapping(one.get("entity"))
+            grants.append(
+                Grant(str(entity.get("type", "")), str(entity.get("name", "")), _words(one.get("permissions")))
+            )
         return cls(
             name=str(said.get("name") or ""),
             role=role,
@@ -194,6 +195,10 @@ def _can(grant: Grant) -> bool:
 
 def _same(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(map(str, cast("list[Any]", value))) if isinstance(value, list) else frozenset()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
