@@ -4,6 +4,8 @@ import argparse
 from dataclasses import replace
 
 from ftspace.errors import ConfigError
+from ftspace.keeping import Keeper
+from ftspace.runs import RunStore
 from ftspace.settings import give_up_hub_token, own_gradio_folder, read_settings
 from ftspace.streams import guard
 
@@ -26,6 +28,10 @@ def main() -> None:
     if settings.sign_in:
         give_up_hub_token()
     own_gradio_folder()
+    if settings.keep:
+        keeper = Keeper(RunStore(settings.runs_dir), settings.keep)
+        keeper.bring_back()
+        keeper.start()
     from ftspace.ui.app import build_app, launch
 
     try:

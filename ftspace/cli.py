@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, estimation, finding, merging, queue, recipes
+from ftspace import __version__, commands, deploying, estimation, finding, merging, queue, recipes
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.disk import is_disk_full
@@ -109,6 +109,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     push_command.add_push(parsers, where)
     import_command.add_import(parsers, where)
     finding.add_find(parsers, where)
+    deploying.add_deploy(parsers, where)
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
@@ -147,6 +148,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "push": push_command.push,
         "import": import_command.import_adapter,
         "find": finding.find,
+        "deploy": deploying.deploy,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": _runs,

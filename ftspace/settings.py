@@ -12,6 +12,8 @@ FTSPACE_MAX_WAITING
 FTSPACE_MAX_MINUTES
                   a run that is at work for longer is stopped and said to have failed (default: no limit)
 FTSPACE_ORIGINS   hosts or addresses, between commas, that the app is reached under as well, such as a proxy's
+FTSPACE_KEEP      a folder that outlives this machine, such as a bucket's: the app keeps an archive of each run there,
+                  and brings the runs back when it starts anew (default: none)
 FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (default: none)
 SYSTEM, SPACE_ID, SPACE_HOST, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES,
 OPENID_PROVIDER_URL
@@ -106,6 +108,8 @@ class Settings:
     """Minutes after which a run at work is stopped."""
     webhook: str | None = None
     """Address that is told how each run ended."""
+    keep: Path | None = None
+    """Where archives of runs are kept."""
 
     @property
     def runs_dir(self) -> Path:
@@ -156,6 +160,7 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
         max_waiting=_whole("FTSPACE_MAX_WAITING", environ.get("FTSPACE_MAX_WAITING") or "5"),
         max_minutes=_minutes(environ.get("FTSPACE_MAX_MINUTES")),
         webhook=_web_address("FTSPACE_WEBHOOK", environ.get("FTSPACE_WEBHOOK")),
+        keep=Path(environ["FTSPACE_KEEP"]).absolute() if environ.get("FTSPACE_KEEP") else None,
     )
     try:
         return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
@@ -218,6 +223,13 @@ def reference_token(environ: Mapping[str, str] = os.environ) -> str | None:
 def judge_tokens(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What the endpoints of judges ask for, by the names that `evals.judge` gives them."""
     return {name: value for name, value in environ.items() if _JUDGE_TOKEN.fullmatch(name) and value}
+
+
+def secret_named(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The value of a variable of this environment that somebody named. Raises ConfigError when it is not set."""
+    if not environ.get(name):
+        raise ConfigError(f"--secret {name}: there is no variable {name} in your environment; set it, then try again")
+    return environ[name]
 
 
 def max_dataset_bytes(environ: Mapping[str, str] = os.environ) -> int:
