@@ -5,9 +5,10 @@ from html import escape
 
 from ftspace.answers import Answered
 from ftspace.redact import redact
-from ftspace.ui import chart
+from ftspace.report import chart
 from ftspace.ui.live_view import Live
-from ftspace.ui.views import RunLine, Tone
+from ftspace.ui.views import RunLine
+from ftspace.words import Tone
 
 ANSWERED = 5
 """So many sample questions are shown of a run at work."""

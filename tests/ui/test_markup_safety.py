@@ -14,10 +14,11 @@ from ftspace.data.formats import Format, Message
 from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
 from ftspace.redact import keep_secret
+from ftspace.report import results_markup
+from ftspace.report.results_view import ResultLine, ResultsView, Section, Told
 from ftspace.settings import ROOT
-from ftspace.ui import look_markup, markup, results_markup
+from ftspace.ui import look_markup, markup
 from ftspace.ui.live_view import Live
-from ftspace.ui.results_view import ResultLine, ResultsView, Section, Told
 from ftspace.ui.views import RunLine
 
 EVIL = [
