@@ -26,14 +26,14 @@ class Pair:
     change: Change
 
 
-def pairs(base: EvalLog, first: EvalLog, second: EvalLog) -> list[Pair]:
-    """The samples that two sides were asked, judged by the task's first metric.
+def pairs(base: EvalLog, first: EvalLog, second: EvalLog, metric: str = "") -> list[Pair]:
+    """The samples that two sides were asked, judged by a metric, else by the task's first.
 
     Prompts are those of the base: before the questions of another side may stand training rows, which not everybody who
     sees the answers may see.
     """
     answers, others = ({sample.id: sample for sample in log.samples} for log in (first, second))
-    metric = next((name for sample in base.samples for name in sample.scores), "")
+    metric = metric or next((name for sample in base.samples for name in sample.scores), "")
     asked = [sample for sample in base.samples if sample.id in answers and sample.id in others]
     questions = strip_frame([sample.prompt for sample in asked])
     return [
