@@ -166,6 +166,7 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
         go_offline()
     from ftspace.data.export import check_folder, export
     from ftspace.hub.dataset import check_target, push, source_of
+    from ftspace.hub.line import Ears
 
     folder = Path(parsed.out)
     check_folder(folder)
@@ -179,7 +180,7 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
     if target:
         stderr.print(f"pushing to {target.repo_id} …", markup=False, highlight=False)
         try:
-            pushed = push(folder, target)
+            pushed = push(folder, target, Ears(warn=lambda said: _warn([said])))
         except HubError as error:
             how = "" if target.public else " --private"
             later = f"hf upload {target.repo_id} {shlex.quote(str(folder))} . --repo-type dataset{how}"

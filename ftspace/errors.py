@@ -33,6 +33,25 @@ Reason = Literal[
 ]
 """Why a job failed; empty where none did."""
 
+HubCause = Literal[
+    "token",
+    "rights",
+    "missing",
+    "taken",
+    "conflict",
+    "changed",
+    "too_large",
+    "quota",
+    "rate",
+    "server",
+    "timeout",
+    "network",
+    "content",
+    "offline",
+    "refused",
+]
+"""What stood in the way on the Hub; `refused` for a refusal that has no word of its own."""
+
 
 class FtspaceError(Exception):
     """Base of all errors that are shown without a traceback; `reason` is the word kept in a run's last event."""
@@ -83,9 +102,13 @@ class DivergedError(JobError):
 
 
 class HubError(FtspaceError):
-    """The Hub cannot be reached, or refused."""
+    """The Hub cannot be reached, or refused; `cause` says in a word why."""
 
     reason = "hub"
+
+    def __init__(self, message: str, cause: HubCause = "refused") -> None:
+        super().__init__(message)
+        self.cause: HubCause = cause
 
 
 class EvalError(FtspaceError):

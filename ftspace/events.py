@@ -23,7 +23,7 @@ VERSION = 1
 RESERVE, RESERVED = ".reserve", 256 * 1024
 _FREE_TEXT = ("message", "verdict", "prompt", "answer", "reference")
 
-JobName = Literal["train", "evaluate"]
+JobName = Literal["train", "evaluate", "push"]
 EndStatus = Literal["finished", "failed", "cancelled"]
 
 
@@ -184,6 +184,24 @@ class Evaluated(_Event):
     verdict: str
 
 
+class Uploading(_Event):
+    """How far a push is in sending its files."""
+
+    type: Literal["uploading"] = "uploading"
+    done: int
+    """Bytes that the Hub has."""
+    total: int
+
+
+class Verifying(_Event):
+    """How far a push is in reading back what the Hub holds."""
+
+    type: Literal["verifying"] = "verifying"
+    done: int
+    """Bytes that were compared."""
+    total: int
+
+
 class Finished(_Event):
     """The last event of a job."""
 
@@ -211,6 +229,8 @@ Event = Annotated[
     | Warned
     | AdapterSaved
     | Evaluated
+    | Uploading
+    | Verifying
     | Finished,
     Field(discriminator="type"),
 ]
@@ -219,7 +239,7 @@ _VALIDATOR = TypeAdapter[Event](Event).validator
 _MANY_BYTES = 1_000_000
 
 
-_PASSING = (Preparing, Prepared, Step, Validation, Sample, Asking, Progress)
+_PASSING = (Preparing, Prepared, Step, Validation, Sample, Asking, Progress, Uploading, Verifying)
 """Events that the reserve is not for: where one of them cannot be told, the job has to end."""
 
 

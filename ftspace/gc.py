@@ -22,7 +22,7 @@ from ftspace.console import stderr, stdout
 from ftspace.disk import bytes_of, remove
 from ftspace.errors import FtspaceError
 from ftspace.events import RESERVE
-from ftspace.runs import GONE, NEW, Run, RunReader, RunStore
+from ftspace.runs import GONE, NEW, Run, RunReader, RunStore, take_lock
 from ftspace.settings import Settings, resolve_local
 
 Kind = Literal["leftovers", "checkpoints", "caches", "uploads"]
@@ -100,8 +100,21 @@ class Sweep:
             if _is_finished(run):
                 gone += self._aside("checkpoints", run, run.checkpoints.glob("step-*"))
                 gone += self._aside("caches", run, run.data.glob("tokens"))
+            gone += self._pushes(run)
         for path in gone:
             self._remove(path)
+
+    def _pushes(self, run: Run) -> list[Path]:
+        """What pushes that are over have built, and would build again."""
+        gone: list[Path] = []
+        for lock in sorted(run.path.glob("push/*/lock")):
+            if (held := take_lock(lock)) is None:
+                self.freed.passed.append(f"run {run.id}: its {lock.parent.name} is being pushed")
+                continue
+            gone += self._aside("leftovers", run, lock.parent.glob("record.new"))
+            gone += self._aside("caches", run, lock.parent.glob("bundle*"))
+            os.close(held)
+        return gone
 
     def _caches(self) -> None:
         cache = self._data_dir / "cache"

@@ -281,17 +281,22 @@ class RunStore:
         run = self.get(run_id)
         going = self.runs_dir / (GONE + run_id)
         lock = None
+        pushes: list[int] = []
         try:
             if run.lock.exists() and (lock := take_lock(run.lock, tries=3)) is None:
                 raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
             if run.ticket.exists():  # looked at under the lock, without which nobody sets to work on it
                 raise JobError(f"run {run_id} is waiting for its turn; stop it first: ftspace runs stop {run_id}")
+            for path in run.path.glob("push/*/lock"):
+                if (held := take_lock(path, tries=3)) is None:
+                    raise JobError(f"run {run_id} is being pushed; wait for that, or stop it")
+                pushes.append(held)
             run.path.rename(going)
         except OSError as error:
             raise DiskError(f"run {run_id} cannot be removed from {self.runs_dir}: {error.strerror}") from error
         finally:
-            if lock is not None:
-                os.close(lock)
+            for fd in (*pushes, *([] if lock is None else [lock])):
+                os.close(fd)
         try:
             remove(going)
         except OSError as error:

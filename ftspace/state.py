@@ -19,7 +19,9 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Uploading,
     Validation,
+    Verifying,
     Warned,
 )
 
@@ -107,6 +109,8 @@ class RunState:
                 self.adapter = event
             case Evaluated():
                 self.verdict = event.verdict
+            case Uploading() | Verifying():
+                pass  # a push tells them, in a file of its own
             case Finished():
                 self.ended[event.job] = event
             case _:

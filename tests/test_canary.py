@@ -21,8 +21,7 @@ from starlette.types import Receive, Scope, Send
 from ftspace.config import RunConfig
 from ftspace.runs import RunStore
 from ftspace.settings import ASSETS, ROOT
-from tests import loopback_hub
-from tests.loopback_hub import LoopbackHub, serve
+from tests.loopback_hub import LoopbackHub, Token, serve
 
 CANARY = "k4nary/T0ken+of=the.flow"
 """Of no known shape, so that only knowing it takes it out."""
@@ -101,9 +100,8 @@ def arguments_watched() -> Generator[list[str]]:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Echoing, str]]:
+def hub(tmp_path: Path) -> Iterator[tuple[Echoing, str]]:
     """A private model and a private dataset, which only the token's owner can read."""
-    monkeypatch.setitem(loopback_hub.TOKENS, CANARY, ("me", "write"))
     root = tmp_path / "hub"
     shutil.copytree(ASSETS / "base", root / "models" / "me" / "base")
     rows = root / "datasets" / "me" / "rows"
@@ -114,6 +112,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Echoi
     for repo in (rows, root / "models" / "me" / "base"):
         (repo / ".private").touch()
     loopback = Echoing(root)
+    loopback.tokens[CANARY] = Token("me", "write")
     with serve(loopback) as address:
         yield loopback, address
 

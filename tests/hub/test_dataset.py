@@ -7,37 +7,27 @@ from typing import Any
 
 import pytest
 import yaml
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from ftspace.data.messages import Conversation
 from ftspace.data.prepare import Manifest, Split, prepare, read_split
 from ftspace.errors import DatasetError, HubError
 from ftspace.hub.card import Source, card
 from ftspace.hub.dataset import Pushed, check_target, push, source_of
+from ftspace.hub.line import Patience
 from ftspace.sections import DataConfig
 from tests.data.test_export import WHOLE, call, talk
 from tests.hub.test_find import run
-from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, LoopbackHub, serve
+from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 
 HERE = Source("rows.jsonl")
 # huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
 
-class Forgetful(LoopbackHub):
-    """A Hub that has none of the files it took, when it is asked to forget."""
-
-    forgets = False
-
-    async def _paths_info(self, request: Request) -> Response:
-        return JSONResponse([]) if self.forgets else await super()._paths_info(request)
-
-
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forgetful]:
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     """An empty Hub, asked by this process with the writer's token."""
-    loopback = Forgetful(tmp_path / "hub")
+    loopback = LoopbackHub(tmp_path / "hub")
     loopback.root.mkdir()
     with serve(loopback) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
@@ -45,6 +35,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forgetful]:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
+        monkeypatch.setattr("ftspace.hub.line.PATIENCE", Patience(tries=2, pause=0.01))
         yield loopback
 
 
@@ -89,7 +80,7 @@ def test_a_dataset_is_prepared_pushed_and_read_back_by_its_id(tmp_path: Path, mo
     said = json.loads(done.stdout)
     assert said["pushed"]["private"] is True and said["pushed"]["url"] == f"{address}/datasets/me/talks"
     assert json.loads(again.stdout)["revision"] == said["pushed"]["commit"]
-    assert [one for one in hub.requests if "/commit/" in one] == ["POST /api/datasets/me/talks/commit/main"]
+    assert [str(one) for one in hub.requests if "/commit/" in one.path] == ["POST /api/datasets/me/talks/commit/main"]
     assert len(list((hub.root / "lfs").iterdir())) == 3, "parquet goes through LFS"
     prepare(DataConfig(id=str(tmp_path / "rows.jsonl")), tmp_path / "local")
     given = [_columns(turns) for turns in read_split(tmp_path / "local", "train")]
@@ -123,12 +114,12 @@ def test_a_refusal_is_said_with_what_to_do_and_nothing_local_is_lost(
     hub: LoopbackHub, tmp_path: Path, path: str, status: int, said: str
 ) -> None:
     folder = folder_of(tmp_path, train_parquet="rows")
-    hub.refuse[path] = status
+    hub.faults.append(Fault("status", path=path, status=status, times=None))
     with pytest.raises(HubError) as caught:
         upload(folder)
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert len(list(folder.iterdir())) == 3
-    hub.refuse.clear()
+    hub.forget()
     assert upload(folder).private, "what a refusal left on the Hub is no hindrance"
 
 
@@ -204,8 +195,8 @@ def test_nothing_becomes_public_by_accident(hub: LoopbackHub, tmp_path: Path, mo
         source_of(DataConfig(id="me/private"))
 
 
-def test_files_that_do_not_arrive_are_noticed(hub: Forgetful, tmp_path: Path) -> None:
-    hub.forgets = True
+def test_files_that_do_not_arrive_are_noticed(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault("status", path="/resolve/", status=200, body=[], times=None))
     with pytest.raises(HubError, match=r"does not hold what was pushed: README\.md, manifest\.json differ"):
         upload(folder_of(tmp_path))
 

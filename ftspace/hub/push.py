@@ -1,0 +1,202 @@
+"""The process of one push: `python -m ftspace.hub.push RUN_DIR WHAT`. Started by pushing.py, with the push's lock held.
+
+Builds the files, makes them the repository's, reads them back, and writes the record. It tells all that to the push's
+own events and changes nothing else of the run. The token is its environment's, or that of `hf auth login`.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+from evals.errors import one_line
+from ftspace.disk import causes, is_disk_full
+from ftspace.errors import FtspaceError, HubError, Reason
+from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
+from ftspace.hub import upload
+from ftspace.hub.line import Ears
+from ftspace.hub.pushing import read_record
+from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
+from ftspace.redact import redact
+from ftspace.runs import Run
+from ftspace.streams import guard
+from ftspace.workers import Stopped
+
+OURS = "ftspace.yaml"
+"""The file that marks a repository as one that was pushed to from here."""
+TELL_SECONDS = 0.5
+"""How often it is told how far the push is."""
+GRACE_SECONDS = 15.0
+"""From a stop on, what may be left to tidy up; then the process is ended."""
+_LOOK_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Teller:
+    """Where a push tells its events, from all its threads, and learns that it is to stop."""
+
+    def __init__(self, folder: PushFolder) -> None:
+        """Opens the push's events. Raises OSError."""
+        self._folder = folder
+        self._events = EventLog(folder.events)
+        self._lock = threading.Lock()
+        self._told = 0.0
+        self.building = False
+        """The work cannot look by itself whether it is to stop."""
+
+    def tell(self, event: Event) -> None:
+        """Appends an event. Raises OSError where that cannot be written."""
+        with self._lock:
+            self._events.append(event)
+
+    def warn(self, said: str) -> None:
+        """Tells a line to a person."""
+        self.tell(Warned(message=said))
+
+    def far(self, event: type[Uploading] | type[Verifying]) -> Callable[[int, int], None]:
+        """Tells how far something is, now and then and at its ends."""
+
+        def tell(done: int, total: int) -> None:
+            with self._lock:
+                now = time.monotonic()
+                if done not in (0, total) and now - self._told < TELL_SECONDS:
+                    return
+                self._told = now
+                self._events.append(event(done=done, total=total))
+
+        return tell
+
+    def should_stop(self) -> bool:
+        """Whether somebody asked the push to stop."""
+        return self._folder.stop_flag.exists()
+
+    def watch(self) -> None:
+        """Sees to it that a stop is one soon, whatever is being done; for a thread of its own."""
+        while not self.should_stop():
+            time.sleep(_LOOK_SECONDS)
+        if self.building:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(GRACE_SECONDS)
+        with suppress(OSError):
+            self.tell(Finished(job="push", status="cancelled", message="stopped; nothing of the run is changed"))
+        os.killpg(0, signal.SIGKILL)
+
+
+def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> PushRecord:
+    """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
+    from ftspace.hub.bundle import build_bundle
+
+    shutil.rmtree(folder.bundle, ignore_errors=True)
+    teller.building = True
+    build_bundle(run, request, folder.bundle)
+    teller.building = False
+    ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
+    progress = upload.Progress(sent=teller.far(Uploading), compared=teller.far(Verifying))
+    pushed = upload.push(folder.bundle, target(request, folder), ears, progress)
+    if request.public and pushed.private:
+        teller.warn(f"{request.repo_id} was private and still is; its settings at {pushed.url}/settings make it public")
+    return PushRecord(
+        what=request.what,
+        repo_id=request.repo_id,
+        url=pushed.url,
+        commit=pushed.commit,
+        private=pushed.private,
+        files=dict(pushed.files),
+        new=pushed.new,
+        time=time.time(),
+    )
+
+
+def target(request: PushRequest, folder: PushFolder) -> upload.Target:
+    """The repository that a push goes to, and what may be overwritten there."""
+    earlier = read_record(folder)
+    ours = set(earlier.files) if earlier and earlier.repo_id == request.repo_id else set[str]()
+    return upload.Target(
+        kind="model",
+        repo_id=request.repo_id,
+        public=request.public,
+        message=f"Upload {'an adapter' if request.what == 'adapter' else 'a model'} trained with ftspace",
+        refuses=lambda names: refuses(request.what, names),
+        is_ours=ours.__contains__,
+        smaller="push the adapter instead of the whole model" if request.what != "adapter" else "lower train.lora_r",
+        made=folder.path / "made",
+    )
+
+
+def refuses(what: What, names: set[str]) -> str:
+    """Why a repository with these files must not be overwritten; "" when it may."""
+    if OURS not in names:
+        return f"it holds {min(names)}, which no push of ours made"
+    there = kind_of(names)
+    return "" if there in (None, what) else f"it holds {_NAMES[there]}"
+
+
+_NAMES: dict[What, str] = {"adapter": "an adapter", "merged": "a merged model", "gguf": "a GGUF model"}
+
+
+def kind_of(names: set[str]) -> What | None:
+    """What a repository of ours holds, by its files."""
+    if "adapter_config.json" in names:
+        return "adapter"
+    if any(name.endswith(".gguf") for name in names):
+        return "gguf"
+    return "merged" if "config.json" in names else None
+
+
+def main(words: list[str]) -> int:
+    """Does one push; the exit status, 2 where a person can mend it."""
+    guard()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+    what = next(one for one in get_args(What) if one == words[1])
+    run, folder = Run(Path(words[0])), PushFolder(Path(words[0]), what)
+    began = time.monotonic()
+    status: EndStatus = "failed"
+    reason: Reason = ""
+    message, code = "", 1
+    try:
+        teller = Teller(folder)
+        teller.tell(Started(job="push", pid=os.getpid()))
+        request = PushRequest.model_validate_json(folder.request.read_bytes())
+    except (OSError, ValueError):
+        log.exception("the push cannot begin in %s", folder.path)
+        return code
+    threading.Thread(target=teller.watch, daemon=True).start()
+    try:
+        record = work(run, request, folder, teller)
+        beside = folder.record.with_suffix(".new")
+        beside.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        beside.replace(folder.record)
+        status, code = "finished", 0
+        message = "" if record.new else "the repository held all of it already: no commit was made"
+    except (Stopped, KeyboardInterrupt):
+        status, message = "cancelled", "stopped; nothing of the run is changed, and a push can be made again"
+    except FtspaceError as error:
+        reason, message, code = error.reason, str(error), 2
+        if not isinstance(error, HubError):
+            log.exception("the push failed")
+    except Exception as error:  # the outer edge: whatever happens, the push says how it ended
+        log.exception("the push failed")
+        full = any(map(is_disk_full, causes(error)))
+        reason, text = ("disk" if full else "error"), one_line(error)
+        advice = "make room (ftspace runs gc) and push again" if full else f"the whole story is in {folder.path.name}"
+        message = f"{'the disk cannot be written' if full else type(error).__name__}: {text}; {advice}"
+    try:
+        end = Finished(job="push", status=status, reason=reason, message=message, seconds=time.monotonic() - began)
+        teller.tell(end)
+    except OSError:
+        log.exception("the push %s, which cannot be written: %s", status, redact(message))
+        return code or 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,220 @@
+"""Starts, watches and stops pushes of runs. Each is a process of its own (push.py); knows no network and no screen.
+
+A push changes nothing of its run's status and takes no turn in the queue. What became of one is read from its folder.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from ftspace.errors import DiskError, HubError, JobError, Reason
+from ftspace.events import Finished, Started, Uploading, Verifying, Warned, read_events
+from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
+from ftspace.runs import Run, is_held, take_lock
+from ftspace.settings import ROOT, worker_env
+
+WORKER = "ftspace.hub.push"
+POLL_SECONDS = 0.25
+Status = Literal[
+    "none", "building", "uploading", "verifying", "stopping", "verified", "failed", "interrupted", "cancelled"
+]
+AT_WORK: frozenset[Status] = frozenset({"building", "uploading", "verifying", "stopping"})
+
+
+@dataclass(frozen=True)
+class PushState:
+    """What became of the push that was asked for last."""
+
+    status: Status = "none"
+    request: PushRequest | None = None
+    done: int = 0
+    total: int = 0
+    """Bytes that were sent, or compared while it verifies, and all of them."""
+    record: PushRecord | None = None
+    """What was verified last, be it by an earlier push than this one."""
+    reason: Reason = ""
+    message: str = ""
+    """How it ended: what happened, why and what to do."""
+    warnings: list[str] = field(default_factory=list[str])
+    started_at: float | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a process is at it."""
+        return self.status in AT_WORK
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether the same push can be asked for again; what the Hub has by then is not sent again."""
+        return self.status in ("failed", "interrupted", "cancelled")
+
+
+def start_push(
+    run: Run, request: PushRequest, token: str | None = None, *, environ: Mapping[str, str] | None = None
+) -> None:
+    """Sets a push going and returns; `token`, for the Hub, goes into its environment and nowhere else.
+
+    `environ` stands for this process's environment. Raises JobError while the same push is at work, or another one
+    goes to that repository; DiskError where nothing can be written.
+    """
+    folder = PushFolder(run.path, request.what)
+    _require_own_repository(run, request)
+    env = worker_env(offline=False, token=token, **({} if environ is None else {"environ": environ}))
+    lock = None
+    try:
+        folder.path.parent.mkdir(exist_ok=True)
+        folder.path.mkdir(exist_ok=True)
+        lock = take_lock(folder.lock, tries=10)
+        if lock is None:
+            raise JobError(f"run {run.id} is being pushed; wait for that, or stop it")
+        folder.stop_flag.unlink(missing_ok=True)
+        folder.events.unlink(missing_ok=True)
+        folder.request.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with (folder.path / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", WORKER, str(run.path), request.what],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=env,
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise DiskError(
+            f"a push of run {run.id} cannot begin at {folder.path}: {error.strerror}; make room (ftspace runs gc)"
+        ) from error
+    finally:
+        if lock is not None:
+            os.close(lock)
+    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie behind
+
+
+def push_state(run: Run, what: What = "adapter") -> PushState:
+    """What became of the push that was asked for last; `none` when there was none."""
+    folder = PushFolder(run.path, what)
+    held = is_held(folder.lock)  # looked at first: what was told before it was let go is then read, too
+    request = read_request(folder)
+    if request is None:
+        return PushState()
+    status: Status = "building"
+    started: Started | None = None
+    far: Uploading | Verifying | None = None
+    end: Finished | None = None
+    warnings: list[str] = []
+    for event in read_events(folder.events)[0]:
+        match event:
+            case Started():
+                started = event
+            case Uploading():
+                status, far = "uploading", event
+            case Verifying():
+                status, far = "verifying", event
+            case Warned():
+                warnings.append(event.message)
+            case Finished():
+                end = event
+            case _:
+                pass
+    reason: Reason = ""
+    message = ""
+    if end is not None:
+        status = "verified" if end.status == "finished" else end.status
+        reason, message = end.reason, end.message
+    elif not held:
+        status, reason = "interrupted", "lost_process"
+        message = _cut_off(folder, request)
+    elif folder.stop_flag.exists():
+        status = "stopping"
+    return PushState(
+        status,
+        request,
+        done=far.done if far else 0,
+        total=far.total if far else 0,
+        record=read_record(folder),
+        reason=reason,
+        message=message,
+        warnings=warnings,
+        started_at=started.time if started else None,
+    )
+
+
+def stop_push(run: Run, what: What = "adapter") -> None:
+    """Asks a push to stop; it does within seconds. Raises JobError when none is at work."""
+    folder = PushFolder(run.path, what)
+    if not is_held(folder.lock):
+        raise JobError(f"run {run.id} is not being pushed, there is nothing to stop")
+    folder.stop_flag.touch()
+
+
+def follow_push(run: Run, what: What = "adapter", poll_seconds: float = POLL_SECONDS) -> Iterator[PushState]:
+    """The push's states as they change, until it is over; the last is how it ended."""
+    last: PushState | None = None
+    while True:
+        state = push_state(run, what)
+        if state != last:
+            yield state
+        if not state.is_at_work:
+            return
+        last = state
+        time.sleep(poll_seconds)
+
+
+def requested(run: Run, what: What = "adapter", to: str | None = None, *, public: bool = False) -> PushRequest:
+    """What to ask for: a push to a named repository, else to the config's, else where it was asked for before.
+
+    Raises HubError when nothing names a repository.
+    """
+    earlier = read_request(PushFolder(run.path, what))
+    if to is not None:
+        return PushRequest(what=what, repo_id=to, public=public)
+    if what == "adapter" and run.config.hub.push:
+        return PushRequest(what=what, repo_id=run.config.hub.push, public=public or run.config.hub.public)
+    if earlier is not None:
+        return earlier.model_copy(update={"public": public or earlier.public})
+    raise HubError(f"nothing says where to push run {run.id}; name a repository: --to owner/name")
+
+
+def read_request(folder: PushFolder) -> PushRequest | None:
+    """What was asked for last; None where nothing was, or it cannot be read."""
+    try:
+        return PushRequest.model_validate_json(folder.request.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def read_record(folder: PushFolder) -> PushRecord | None:
+    """The push that was verified last; None where there is none, or it cannot be read."""
+    try:
+        return PushRecord.model_validate_json(folder.record.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def pushes(run_dir: Path) -> list[PushFolder]:
+    """The pushes that a run's folder holds something of."""
+    return [one for what in get_args(What) if (one := PushFolder(run_dir, what)).path.is_dir()]
+
+
+def _require_own_repository(run: Run, request: PushRequest) -> None:
+    for what in get_args(What):
+        other = read_request(PushFolder(run.path, what))
+        if what != request.what and other is not None and other.repo_id == request.repo_id:
+            raise JobError(
+                f"the {what} of run {run.id} goes to {request.repo_id}; name another repository for its {request.what}"
+            )
+
+
+def _cut_off(folder: PushFolder, request: PushRequest) -> str:
+    left = "; its repository may be there and still be empty" if (folder.path / "made").exists() else ""
+    return (
+        f"the push's process is gone and did not say why{left}; push again, what {request.repo_id} has by now is not "
+        "sent again"
+    )

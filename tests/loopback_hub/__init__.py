@@ -1,0 +1,23 @@
+"""A Hub on this machine: the Hugging Face Hub's HTTP API over folders, for the unmodified client.
+
+`ROOT/models/OWNER/NAME` is a repository; so for datasets and spaces. An empty file `.gated` beside its files makes it
+gated, `.private` only its owner's. Needs no network, and knows nothing of the project that is tried against it.
+Run by hand: `python -m tests.loopback_hub ROOT [PORT]`, then set HF_ENDPOINT to the address that it prints.
+"""
+
+from tests.loopback_hub.faults import Asked, Fault
+from tests.loopback_hub.hub import LoopbackHub
+from tests.loopback_hub.people import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Token
+from tests.loopback_hub.serving import Served, serve
+
+__all__ = [
+    "LIMITED_TOKEN",
+    "READER_TOKEN",
+    "WRITER_TOKEN",
+    "Asked",
+    "Fault",
+    "LoopbackHub",
+    "Served",
+    "Token",
+    "serve",
+]

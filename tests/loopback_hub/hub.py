@@ -1,0 +1,78 @@
+"""The Hub itself: its rooms behind one door, where every request is written down and may fail as planned."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from tests.loopback_hub.answers import Refused, error
+from tests.loopback_hub.desk import Desk
+from tests.loopback_hub.faults import Asked, Fault, befall
+from tests.loopback_hub.reading import Reading
+from tests.loopback_hub.writing import Writing
+
+
+class LoopbackHub(Desk):
+    """The ASGI app, the requests that came, and the faults that it shall have."""
+
+    def __init__(self, root: Path) -> None:
+        """The Hub of what lies below a folder."""
+        super().__init__(root)
+        self.requests: list[Asked] = []
+        """Every request, in the order that they came."""
+        self.faults: list[Fault] = []
+        """What shall go wrong; the first that fits a request befalls it."""
+        self._times: dict[str, int] = {}
+        rooms = [Reading(self), Writing(self)]
+        routes = [Route("/api/whoami-v2", self._whoami), *(route for room in rooms for route in room.routes())]
+        handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}
+        handlers |= dict.fromkeys((KeyError, TypeError, ValueError), _malformed)
+        self._routes = Starlette(routes=routes, exception_handlers=handlers)
+
+    def forget(self) -> None:
+        """Begins a new record, in which requests are counted anew, without faults."""
+        self.requests, self.faults, self._times = [], [], {}
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        what = f"{scope['method']} {scope['path']}"
+        self._times[what] = self._times.get(what, 0) + 1
+        asked = Asked(scope["method"], scope["path"], f"{what} #{self._times[what]}")
+        self.requests.append(asked)
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                asked.status = message["status"]
+            await send(message)
+
+        fitting = [fault for fault in list(self.faults) if fault.befalls(asked.method, asked.path)]
+        if fitting:
+            asked.fault = fitting[0].kind
+            await befall(fitting[0], self._routes, scope, receive, noting)
+        else:
+            await self._routes(scope, receive, noting)
+
+    async def _whoami(self, request: Request) -> Response:
+        token = self.user(request)
+        return JSONResponse({"name": token.user, "auth": {"accessToken": {"role": token.role}}, "orgs": []})
+
+
+async def _refused(request: Request, refused: Refused) -> Response:
+    return refused.answer
+
+
+async def _nowhere(request: Request, problem: HTTPException) -> Response:
+    return error(problem.status_code, "", f"There is nothing here: {problem.detail}")
+
+
+async def _gone(request: Request, problem: ClientDisconnect) -> Response:
+    return Response(status_code=400)
+
+
+async def _malformed(request: Request, problem: Exception) -> Response:
+    return error(400, "", f"Malformed request: {type(problem).__name__} {problem}")
