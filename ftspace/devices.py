@@ -1,9 +1,10 @@
 """What the devices that a run may have can do and cost, and what this machine can. Knows no model and no torch.
 
-Memory, dense tensor throughput without sparsity and memory bandwidth are those of NVIDIA's data sheets: T4 (2018),
-L4 (2023), A10 and A10G (2021; the A10G has 70 TFLOPS in half precision), A100 (2020, SXM), H100 (2022, SXM) and H200
-(2023). Prices are the hourly list prices of Hugging Face Spaces (huggingface.co/docs/hub/spaces-gpus) as of PRICED;
-they change, and what Spaces do not list has none. What a device reaches of its data sheet in such work is UTILIZATION.
+Memory, dense tensor throughput without sparsity, memory bandwidth and power are those of NVIDIA's data sheets: T4
+(2018), L4 (2023), A10 and A10G (2021; the A10G has 70 TFLOPS in half precision), A100 (2020, SXM), H100 (2022, SXM) and
+H200 (2023). Prices are the hourly list prices of Hugging Face Spaces (huggingface.co/docs/hub/spaces-gpus) as of
+PRICED; they change, and what Spaces do not list has none. What a device reaches of its data sheet in such work is
+UTILIZATION.
 
 This machine is measured: by torch in a worker once, kept in the data folder by the name of its processor; until then a
 product of numpy's says it roughly.
@@ -61,6 +62,8 @@ class Device:
     """Of a processor; its throughput and bandwidth are those of all of them."""
     measured: bool = True
     """False when the throughput of this machine is only a rough guess."""
+    watts: float | None = None
+    """Its highest power by the data sheet; None for a processor."""
 
     def flops(self, dtype: str) -> float:
         """Operations a second in a number format."""
@@ -80,7 +83,15 @@ class Speed:
 
 
 def _gpu(
-    name: str, gigabytes: float, half: float, single: float, moved: float, price: float | None, *, bf16: bool = True
+    name: str,
+    gigabytes: float,
+    half: float,
+    single: float,
+    moved: float,
+    price: float | None,
+    watts: float,
+    *,
+    bf16: bool = True,
 ) -> Device:
     return Device(
         name=name,
@@ -92,17 +103,18 @@ def _gpu(
         launch_seconds=LAUNCH_SECONDS,
         dollars_an_hour=price,
         bfloat16=bf16,
+        watts=watts,
     )
 
 
 TABLE: tuple[Device, ...] = (
-    _gpu("T4", 15, 65, 8.1, 320, 0.40, bf16=False),
-    _gpu("L4", 22.5, 121, 30.3, 300, 0.80),
-    _gpu("A10G", 22.5, 70, 31.2, 600, 1.00),
-    _gpu("A100-40", 40, 312, 19.5, 1555, None),
-    _gpu("A100-80", 80, 312, 19.5, 2039, 2.50),
-    _gpu("H100", 80, 989, 67, 3350, None),
-    _gpu("H200", 141 / 1.0737, 989, 67, 4800, None),
+    _gpu("T4", 15, 65, 8.1, 320, 0.40, 70, bf16=False),
+    _gpu("L4", 22.5, 121, 30.3, 300, 0.80, 72),
+    _gpu("A10G", 22.5, 70, 31.2, 600, 1.00, 300),
+    _gpu("A100-40", 40, 312, 19.5, 1555, None, 400),
+    _gpu("A100-80", 80, 312, 19.5, 2039, 2.50, 400),
+    _gpu("H100", 80, 989, 67, 3350, None, 700),
+    _gpu("H200", 141 / 1.0737, 989, 67, 4800, None, 700),
 )
 """Cards, smallest first; memory in GiB as the driver reports it."""
 HERE = "this machine"
@@ -149,6 +161,13 @@ def price_here(*, device: str = "auto") -> float | None:
     return found[1].dollars_an_hour if found and found[1] else None
 
 
+def named_gpu(name: str) -> Device | None:
+    """The table's device that a driver's name such as `NVIDIA A100-SXM4-80GB` means; None for any other."""
+    words = name.replace("-", " ").split()
+    known = [one for one in TABLE if one.name.partition("-")[0] in words]
+    return known[-1] if known else None
+
+
 def known_speed(data_dir: Path) -> Speed | None:
     """What was measured of this machine's processor; None when nothing was."""
     try:
@@ -169,9 +188,13 @@ def keep_speed(data_dir: Path, speed: Speed) -> None:
 def processor() -> str:
     """The processor's name with what it can do in half precision: machines of one name may differ in it."""
     facts = _cpu_facts()
-    model = facts.get("model name") or platform.processor() or platform.machine()
     able = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in facts.get("flags", "").split()]
-    return " ".join([model, f"{facts.get('cpu family', '')}.{facts.get('model', '')}", *able])
+    return " ".join([processor_name(), f"{facts.get('cpu family', '')}.{facts.get('model', '')}", *able])
+
+
+def processor_name() -> str:
+    """What the processor's maker calls it."""
+    return _cpu_facts().get("model name") or platform.processor() or platform.machine()
 
 
 def fast_bfloat16() -> bool:
@@ -233,6 +256,4 @@ def _gpu_known() -> tuple[int, Device | None] | None:
     name, _, mebibytes = (answer.stdout.splitlines() or [""])[0].rpartition(",")
     if answer.returncode or not mebibytes.strip().isdecimal():
         return None
-    words = name.replace("-", " ").split()
-    known = [one for one in TABLE if one.name.partition("-")[0] in words]
-    return int(int(mebibytes) * 2**20 * USABLE), known[-1] if known else None
+    return int(int(mebibytes) * 2**20 * USABLE), named_gpu(name)

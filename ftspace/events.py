@@ -70,6 +70,8 @@ class Prepared(_Event):
     trainable_parameters: int
     parameters: int
     device: str
+    hardware: str = ""
+    """The name of the GPU or processor."""
     dtype: str
     recipe: dict[str, bool | int | float | str] = {}
     """What the run chose where the config leaves it open, by the config's names."""

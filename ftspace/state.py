@@ -57,6 +57,8 @@ class RunState:
     """All that the evaluation asks, and when it began to."""
     adapter: AdapterSaved | None = None
     verdict: str | None = None
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    """Of the libraries that the newest job used, by name."""
     ended: dict[JobName, Finished] = field(default_factory=dict[JobName, Finished])
     """How each job that is over ended."""
     started_at: float | None = None
@@ -77,6 +79,7 @@ class RunState:
                     self.memory = event.memory
             case Started():
                 self.job = event.job
+                self.versions = event.versions or self.versions
                 self.ended.pop(event.job, None)
             case Preparing():
                 self.looked_at = event.rows

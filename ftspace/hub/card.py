@@ -83,27 +83,27 @@ def _body(
         at = f", commit [`{source.revision}`]({source.url}/tree/{source.revision})" if source.revision else ""
         yield f"- Source: [{source.name}]({source.url}){at}"
     else:
-        yield f"- Source: {_code(source.name)}"
+        yield f"- Source: {code(source.name)}"
     if source.terms:
-        yield f"- License: {_code(source.terms['license'])}, as the source says"
+        yield f"- License: {code(source.terms['license'])}, as the source says"
     else:
         yield "- License: unknown, since the source names none; ask who made it before you share the rows"
     if source.restricted:
         yield f"- The source is {source.restricted}: not everybody may read it"
-    mapping = ", ".join(f"{role} = {_code(column)}" for role, column in manifest.mapping.items())
-    yield f"- Read as {_code(manifest.format)}" + (f": {mapping}" if mapping else "")
-    yield from (f"- Note: {_plain(warning)}" for warning in manifest.warnings)
+    mapping = ", ".join(f"{role} = {code(column)}" for role, column in manifest.mapping.items())
+    yield f"- Read as {code(manifest.format)}" + (f": {mapping}" if mapping else "")
+    yield from (f"- Note: {plain(warning)}" for warning in manifest.warnings)
     yield "\n## Splits\n\n| split | rows | from | file |\n| --- | ---: | --- | --- |"
     for split in SPLITS:
-        origin = _plain(manifest.splits.get(split, ""))
-        yield f"| {split} | {manifest.rows[split]} | {origin} | {_code(files[split]) if split in files else 'none'} |"
+        origin = plain(manifest.splits.get(split, ""))
+        yield f"| {split} | {manifest.rows[split]} | {origin} | {code(files[split]) if split in files else 'none'} |"
     if manifest.overlap:
         yield f"\n{manifest.overlap} test rows are repeated by training rows, whole or in part."
     yield "\n## Rows left out\n"
     left_out = {**manifest.dropped, **manifest.removed}
     if manifest.unused:
         left_out[f"training rows beyond a fraction of {config.fraction:g}"] = manifest.unused
-    yield from (f"- {count}: {_plain(reason)}" for reason, count in left_out.items())
+    yield from (f"- {count}: {plain(reason)}" for reason, count in left_out.items())
     if not left_out:
         yield "None."
     yield "\n## How it was made\n"
@@ -118,13 +118,13 @@ def _body(
     yield f"```sh\npython -m ftspace run --dataset {name}{flags}\n```"
 
 
-def _code(text: object) -> str:
+def code(text: object) -> str:
     """Text as Markdown's code, whatever is in it."""
     flat = " ".join(str(text).split()).replace("|", "\\|")
     return f"`` {flat} ``" if "`" in flat else f"`{flat}`"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that may quote a dataset's cells, with nothing left that Markdown or a browser would act on."""
     flat = " ".join(text.split())
     for character in "\\`*_[]<>|":

@@ -15,14 +15,13 @@ from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
 from ftspace.hub import upload
 from ftspace.hub.card import Source
-from ftspace.hub.find import commit_of
+from ftspace.hub.find import commit_of, terms_of
 from ftspace.hub.line import Ears
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
 OURS = frozenset({"README.md", "manifest.json", *(f"{s}.{kind}" for s in SPLITS for kind in ("jsonl", "parquet"))})
 """The files of a prepared dataset: a repository that holds others is somebody's own work."""
-TERMS = ("license", "license_name", "license_link")
 MESSAGE = "Upload a dataset prepared with ftspace"
 
 
@@ -50,7 +49,7 @@ def source_of(config: DataConfig) -> Source:
     """
     path = resolve_local(config.id)
     if path is not None:
-        return Source(path.name, terms=_terms(_front_matter(path / "README.md")))
+        return Source(path.name, terms=terms_of(front_matter(path / "README.md")))
     from huggingface_hub import HfApi
 
     commit = commit_of("dataset", config.id, config.revision)
@@ -61,7 +60,7 @@ def source_of(config: DataConfig) -> Source:
         info = api.dataset_info(config.id, revision=commit)
     card = info.card_data.to_dict() if info.card_data else {}
     restricted = "private" if info.private else "gated" if info.gated else None
-    return Source(config.id, commit, f"{api.endpoint}/datasets/{config.id}", _terms(card), restricted)
+    return Source(config.id, commit, f"{api.endpoint}/datasets/{config.id}", terms_of(card), restricted)
 
 
 def check_target(repo_id: str, source: Source, *, public: bool) -> Target:
@@ -103,11 +102,7 @@ def _refuses(names: set[str]) -> str:
     return f"it holds {sorted(names - OURS or names)[0]}, which no push of ours made"
 
 
-def _terms(card: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: card[name] for name in TERMS if card.get(name)} if card.get("license") else {}
-
-
-def _front_matter(card: Path) -> Mapping[str, Any]:
+def front_matter(card: Path) -> Mapping[str, Any]:
     """The metadata of a local card; nothing for one that is missing or malformed."""
     from huggingface_hub import metadata_load
 

@@ -1,13 +1,16 @@
 """Looks a model or dataset up on the Hub, once and without retries. Knows nothing of what is done with it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
 
 Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
+TERMS = ("license", "license_name", "license_link")
+"""What a card says of a license."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,10 @@ class Repository:
 
     commit: str | None
     files: tuple[str, ...]
+    terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Its own words on its license; empty when it has none."""
+    restricted: Literal["private", "gated"] | None = None
+    """Why not everybody may read it."""
 
 
 def commit_of(kind: Kind, repo_id: str, revision: str | None = None) -> str | None:
@@ -42,7 +49,9 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
         info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
-        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []))
+        restricted = "private" if info.private else "gated" if info.gated else None
+        card = info.card_data.to_dict() if info.card_data else {}
+        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []), terms_of(card), restricted)
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
@@ -63,3 +72,8 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
             f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
             f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
         ) from error
+
+
+def terms_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card's metadata say of the license; nothing when they name none."""
+    return {name: card[name] for name in TERMS if card.get(name)} if card.get("license") else {}

@@ -105,6 +105,7 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -
         with peft_quiet():
             made: Any = _config(config, loaded, steps)
             directions = find_eva(loaded.model, made, rows) if config.lora.init == "eva" else None
+            made.revision = getattr(loaded.model.config, "_commit_hash", None)
             model = get_peft_model(loaded.model, made)
     except (PeftError, ValueError) as error:
         raise ModelError(f"lora: the adapter does not fit the model: {' '.join(str(error).split())}") from error
@@ -250,7 +251,14 @@ def _padded(weight: torch.Tensor, side: int, size: int) -> torch.Tensor:
 
 
 def _plain(config: LoraConfig, **changed: Any) -> LoraConfig:
-    names = ("task_type", "base_model_name_or_path", "target_modules", "modules_to_save", "trainable_token_indices")
+    names = (
+        "task_type",
+        "base_model_name_or_path",
+        "revision",
+        "target_modules",
+        "modules_to_save",
+        "trainable_token_indices",
+    )
     kept = {name: copy.deepcopy(getattr(config, name)) for name in (*names, "use_rslora", "lora_dropout")}
     return LoraConfig(inference_mode=True, **kept, **changed)
 

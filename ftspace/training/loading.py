@@ -9,6 +9,7 @@ from evals.errors import EvalError
 from evals.models import load_base, load_tokenizer, pick_device
 from ftspace.chat import install_template
 from ftspace.config import RunConfig
+from ftspace.devices import processor_name
 from ftspace.errors import FtspaceError, ModelError
 from ftspace.preflight import check_precision
 from ftspace.settings import resolve_local
@@ -30,6 +31,11 @@ class Loaded:
     def device(self) -> str:
         """cpu, cuda or mps."""
         return self.model.device.type
+
+    @property
+    def hardware(self) -> str:
+        """The name of the GPU or processor."""
+        return torch.cuda.get_device_name(self.model.device) if self.device == "cuda" else processor_name()
 
     @property
     def memory(self) -> int | None:

@@ -136,6 +136,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
             trainable_parameters=trainable,
             parameters=parameters,
             device=loaded.device,
+            hardware=loaded.hardware,
             dtype=str(model.dtype).removeprefix("torch."),
             recipe=asdict(recipe),
             **foreseen.told,

@@ -1,0 +1,205 @@
+"""The files of a push, made in a folder from what a run left: equal content gives equal bytes. Knows no network.
+
+What may be told to others is decided in published.py; what nobody named here is not pushed, such as checkpoints,
+optimizer states and whatever else lies in a run's folder.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.compare import asked_of
+from evals.errors import LogError
+from evals.log import RESULTS_FILE, EvalLog, Results, read_log, read_results, write_results
+from ftspace.errors import DiskError, HubError, JobError
+from ftspace.events import read_events
+from ftspace.hub.loading import Form
+from ftspace.hub.model_card import Told, model_card
+from ftspace.hub.origins import Origins, known_origins
+from ftspace.hub.published import LeftOut, Texts, own_files, published, texts_of
+from ftspace.hub.records import PushRequest, What
+from ftspace.hub.scores import LOGS, shown_results, told, write_scores
+from ftspace.hub.telling import told_events, write_curve
+from ftspace.hub.tokenizers import tokenizer_files
+from ftspace.redact import redact
+from ftspace.runs import Run
+from ftspace.state import fold
+
+CONFIG = "ftspace.yaml"
+"""The run's config; a repository that holds it was pushed by us."""
+ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_WHOLE = ("config.json", "generation_config.json")
+
+
+@dataclass(frozen=True)
+class BundledFile:
+    """One file of a push."""
+
+    path: str
+    """In the repository."""
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is pushed, and what is not."""
+
+    what: What
+    folder: Path
+    files: tuple[BundledFile, ...]
+    """By their paths' order."""
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def build_bundle(run: Run, request: PushRequest, folder: Path) -> Bundle:
+    """Makes `folder` hold exactly the files of a push; what was in it is removed.
+
+    What is known of base and dataset is what `ask_origins` kept in the run; without it no text of a row is pushed.
+
+    Raises JobError when the run has nothing to push, HubError when that cannot be pushed, DiskError without room.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", request.repo_id, re.ASCII):
+        raise HubError(f"{request.repo_id!r} is no name that the Hub takes; use letters, digits, - _ and .")
+    origins = known_origins(run)
+    texts = texts_of(run.config, origins)
+    beside = folder.with_name(f".{folder.name}.new")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        form = _weights(run, request, origins, beside)
+        left_out = _records(run, request, origins, texts, beside, form)
+        files = tuple(_measured(path, beside) for path in sorted(beside.rglob("*")) if path.is_file())
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    except OSError as error:
+        raise DiskError(
+            f"the files of the push cannot be written to {folder}: {error.strerror}; make room (ftspace runs gc)"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Bundle(request.what, folder, files, tuple(left_out))
+
+
+def _weights(run: Run, request: PushRequest, origins: Origins, folder: Path) -> Form:
+    if request.what != "adapter":
+        raise HubError(f"only the adapter can be pushed, not {request.what}; leave --what out")
+    if not run.adapter.is_dir():
+        raise JobError(f"run {run.id} has no adapter, so there is nothing to push; wait for it, or go on with the run")
+    whole = not (run.adapter / ADAPTER_CONFIG).is_file()
+    weights = sorted(run.adapter.glob("*.safetensors")) if whole else [run.adapter / ADAPTER]
+    if not weights or not weights[0].is_file():
+        raise JobError(f"run {run.id}: its adapter has no safetensors, and nothing else is pushed; train it again")
+    for path in weights:
+        _take(path, folder / path.name)
+    if whole:
+        for path in [run.adapter / name for name in _WHOLE] + sorted(run.adapter.glob("*.safetensors.index.json")):
+            if path.is_file():
+                _write_json(folder / path.name, _read_json(path))
+    named: dict[str, Any] = {}
+    if not whole:
+        named = _read_json(run.adapter / ADAPTER_CONFIG)
+        named |= {"base_model_name_or_path": origins.base.name, "revision": origins.base.revision}
+        _write_json(folder / ADAPTER_CONFIG, named)
+    own = tokenizer_files(run, origins, whole=whole)
+    for name, content in own.items():
+        (folder / name).write_bytes(content)
+    return Form(
+        own_tokenizer=bool(own),
+        token_rows=bool(named.get("trainable_token_indices")),
+        rank=named.get("r"),
+        end_ids=next((log.spec.end_ids for log in _logs(run)), ()) if run.results.is_file() else (),
+    )
+
+
+def _records(
+    run: Run, request: PushRequest, origins: Origins, texts: Texts, folder: Path, form: Form
+) -> tuple[LeftOut, ...]:
+    config, left_out = published(run.config, origins)
+    if not form.own_tokenizer:
+        left_out.append(LeftOut("tokenizer and chat template", "they are the base's own"))
+    (folder / CONFIG).write_text(redact(config.to_yaml()), encoding="utf-8")
+    events = list(told_events(read_events(run.events)[0], texts=texts.why_none is None))
+    write_curve(folder, events, texts=True)
+    results = _results(run)
+    if results:
+        write_results(folder / RESULTS_FILE, shown_results(results, texts.tasks))
+        logs = [told(log, origins.base.name, texts=log.spec.task in texts.tasks) for log in _logs(run)]
+        if logs:
+            write_scores(folder, logs)
+        left_out += _untold(run, results, texts)
+    if run.config.data.review:
+        left_out.append(LeftOut("the review's decisions", "they lie beside the dataset's rows"))
+    left_out += [
+        LeftOut(name, "the task's file is yours; only its scores are pushed") for name in own_files(run.config)
+    ]
+    left_out.append(LeftOut("the dataset's rows", "they stay where they are"))
+    left_out.append(LeftOut("checkpoints, optimizer states, logs", "they are of use on this machine only"))
+    shown = shown_results(results, texts.tasks) if results else None
+    scored = (folder / LOGS).is_file()
+    known = Told(run.id, config, origins, fold(events), shown, request, scored, tuple(left_out), form)
+    (folder / "README.md").write_text(redact(model_card(known)), encoding="utf-8")
+    return tuple(left_out)
+
+
+def _untold(run: Run, results: Results, texts: Texts) -> Iterator[LeftOut]:
+    closed = sorted({row.task for row in results.rows} - texts.tasks)
+    if texts.why_none:
+        yield LeftOut("questions and answers", texts.why_none)
+    elif closed:
+        yield LeftOut(f"questions and answers of {', '.join(closed)}", "they are not ours to show; their scores are")
+
+
+def _results(run: Run) -> Results | None:
+    try:
+        return read_results(run.results) if run.results.is_file() else None
+    except LogError as error:
+        raise JobError(f"{error}; delete it, and the run is pushed without results") from error
+
+
+def _logs(run: Run) -> Iterator[EvalLog]:
+    """The logs that the results were made of. Raises JobError."""
+    try:
+        for task, sides in asked_of(run.evals).sides.items():
+            for side in sides:
+                yield read_log(run.evals / task / f"{side}.json")
+    except LogError as error:
+        raise JobError(f"{error}; evaluate the run again, or delete its results.json") from error
+
+
+def _take(source: Path, target: Path) -> None:
+    """The same file under another name where the disk can, else a copy: weights are large."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise JobError(f"{path} is no JSON; train the run again") from error
+    return found
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    values.pop("_name_or_path", None)
+    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _measured(path: Path, folder: Path) -> BundledFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return BundledFile(str(path.relative_to(folder)), path.stat().st_size, digest)

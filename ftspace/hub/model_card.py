@@ -1,0 +1,315 @@
+"""The card of what a run made: README.md with what the Hub reads in front and what people read below.
+
+Pure text from what is known of the run: asks nobody, invents no license, and shows no figure without its interval.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.log import Results, Role, Row
+from evals.table import HEADINGS, cells, sections
+from evals.wording import change_in_words, headlines, judge_in_words
+from ftspace.config import RunConfig
+from ftspace.devices import named_gpu
+from ftspace.hub.card import code, plain
+from ftspace.hub.loading import Form, how_to_load
+from ftspace.hub.origins import Origin, Origins
+from ftspace.hub.published import LeftOut
+from ftspace.hub.records import PushRequest
+from ftspace.sections import PROMPTED
+from ftspace.state import RunState
+
+_LISTED: tuple[Role, ...] = ("gain", "forgetting")
+"""What the Hub's own table is told of."""
+_SHOWN = 3
+"""Answers side by side on a card."""
+_CELL = 200
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that a card tells of."""
+
+    run_id: str
+    config: RunConfig
+    """As it may be read by others."""
+    origins: Origins
+    state: RunState
+    results: Results | None
+    """With those answers only that may be shown; None where nothing was compared."""
+    request: PushRequest
+    scored: bool = False
+    """Whether each sample's scores are there, too."""
+    left_out: tuple[LeftOut, ...] = ()
+    form: Form = field(default_factory=Form)
+    picture: str | None = None
+    """The file with the picture of the curve."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a complete model, and no adapter."""
+        return self.config.lora.method == "full" or self.request.what != "adapter"
+
+
+def model_card(told: Told) -> str:
+    """README.md of a pushed run. No secret and no markup of a stranger's is in it; see `redact` for the former."""
+    return f"---\n{_front(told)}\n---\n\n" + "\n".join(_body(told)) + "\n"
+
+
+def _front(told: Told) -> str:
+    from huggingface_hub import ModelCardData
+
+    base, data, lora = told.origins.base, told.origins.data, told.config.lora
+    results = _eval_results(told)
+    kind = {"lora": "lora", "adalora": "lora"}.get(lora.method, lora.method.replace("_", "-"))
+    found = ModelCardData(
+        base_model=base.name if base.url else None,
+        base_model_relation=_relation(told) if base.url else None,
+        library_name="transformers" if told.whole else "peft",
+        pipeline_tag="text-generation",
+        datasets=[data.name] if data.url and data.restricted in (None, "gated") else None,
+        **(base.terms or {"license": "unknown"}),
+        tags=[kind, "sft", "trl", "ftspace"],
+        model_name=told.request.repo_id.rpartition("/")[2] if results else None,
+        eval_results=results or None,
+    )
+    return found.to_yaml(line_break="\n")
+
+
+def _relation(told: Told) -> str:
+    """The Hub's word for how it is made of its base."""
+    return {"adapter": "finetune" if told.whole else "adapter", "merged": "finetune", "gguf": "quantized"}[
+        told.request.what
+    ]
+
+
+def _eval_results(told: Told) -> list[Any]:
+    """The tuned side's score by each task's first metric, for the Hub's own table, with its interval."""
+    from huggingface_hub import EvalResult
+
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=_dataset_of(row, told.origins.data),
+            dataset_name=row.task,
+            dataset_split="test" if row.task == "heldout" else None,
+            dataset_revision=told.origins.data.revision if row.task == "heldout" else None,
+            metric_type=row.metric,
+            metric_value=round(row.tuned, 4),
+            metric_name=f"{row.metric}, {row.n} samples",
+            metric_args={
+                "base": round(row.base, 4),
+                "difference": round(row.delta, 4),
+                "difference_95_low": _rounded(row.ci_low),
+                "difference_95_high": _rounded(row.ci_high),
+                "n": row.n,
+                "verdict": row.verdict,
+            },
+        )
+        for row in _headlines(told.results)
+    ]
+
+
+def _headlines(results: Results | None) -> list[Row]:
+    rows = [row for role in _LISTED for row in headlines(results.rows if results else (), role)]
+    return [
+        row for row in rows if (row.side, row.against) == ("tuned", "base") and math.isfinite(row.tuned + row.delta)
+    ]
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _dataset_of(row: Row, data: Origin) -> str:
+    return data.name if row.task == "heldout" and data.url else row.task
+
+
+def _body(told: Told) -> Iterator[str]:
+    base, data, lora = told.origins.base, told.origins.data, told.config.lora
+    made = {
+        "lora": "A LoRA adapter for",
+        "adalora": "A LoRA adapter (its ranks found by AdaLoRA) for",
+        "prompt_tuning": "A trained prompt for",
+        "prefix_tuning": "A trained prefix for",
+        "full": "All weights, fine-tuned, of",
+    }[lora.method]
+    if told.request.what != "adapter":
+        made = f"{made}, merged into it, of".replace(" for,", ",")
+    yield f"# {told.request.repo_id.rpartition('/')[2]}\n"
+    yield f"{made} {_linked(base)}, trained on {_linked(data)} with ftspace (TRL, PEFT)."
+    yield from _verdict(told)
+    yield from _results(told)
+    yield from _not_evaluated(told)
+    yield "\n## How to load it\n"
+    yield from how_to_load(told.config, told.origins, told.request, told.form)
+    yield from _training(told)
+    yield from _data(told)
+    yield from _licenses(told)
+    yield "\n## What is in this repository\n"
+    yield "- `ftspace.yaml`: the run's config; `training.jsonl`: its curve, an event a line"
+    if told.results:
+        yield "- `results.json`: the comparison"
+    if told.scored:
+        yield "- `samples.parquet` and `evaluation.json`: every score that it is made of"
+    yield "\nNot here:\n"
+    yield from (f"- {plain(str(one))}" for one in told.left_out)
+
+
+def _linked(origin: Origin) -> str:
+    if origin.url is None:
+        return code(origin.name)
+    at = f" at commit [`{origin.revision[:12]}`]({origin.link})" if origin.revision else ", at an unknown commit"
+    return f"[{origin.name}]({origin.url}){at}"
+
+
+def _verdict(told: Told) -> Iterator[str]:
+    yield "\n## Is it better than its base?\n"
+    if told.results is None:
+        yield "Nobody looked: base and tuned model were not compared. Compare them before you rely on it."
+        return
+    yield plain(told.results.verdict[:1].upper() + told.results.verdict[1:]) + "."
+    if told.results.findings:
+        yield ""
+    yield from (f"- **{one.tone}: {one.kind}.** {plain(one.message)}" for one in told.results.findings)
+    yield "\nThe verdict holds for these tasks, these samples and greedy answers only. Base and tuned were asked the"
+    yield "same samples in the same batches; intervals are those of the paired difference, 95 %."
+
+
+def _results(told: Told) -> Iterator[str]:
+    if told.results is None:
+        return
+    yield "\n## Results"
+    for section in sections(told.results.rows):
+        heads = [{"base": section.first, "tuned": section.second}.get(one, one) for one in HEADINGS]
+        yield f"\n### {section.title}\n"
+        yield _line(heads)
+        yield _line([":---"] * 2 + ["---:"] * 6 + [":---"])
+        yield from (_line([plain(cell) for cell in cells(row)]) for row in section.rows)
+    yield "\nScores ± standard error, in points of 100 where they are shares."
+    if told.results.change:
+        yield f"\nDid anything change: {plain(change_in_words(told.results.change))}."
+    yield from (f"\nJudge: {plain(judge_in_words(one))}." for one in told.results.judges)
+    if told.results.samples:
+        yield "\n### Some answers, not chosen by their outcome\n"
+        yield _line(["task", "question", "expected", "base", "tuned"])
+        yield _line([":---"] * 5)
+        for one in told.results.samples[:_SHOWN]:
+            yield _line([plain(_cut(text)) for text in (one.task, one.prompt, one.expected, one.base, one.tuned)])
+
+
+def _line(parts: list[str]) -> str:
+    return f"| {' | '.join(parts)} |"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def _not_evaluated(told: Told) -> Iterator[str]:
+    yield "\n## What was not evaluated\n"
+    roles = {row.role for row in told.results.rows} if told.results else set[str]()
+    if "forgetting" not in roles:
+        yield "- What tuning lost: nothing was asked that the base could do before (`eval.forgetting`)"
+    if "prompting" not in roles:
+        yield "- Whether a good prompt does as well: the base was not asked with examples (`eval.shots`)"
+    if "noise" not in roles:
+        yield "- How far the base differs from itself (`eval.noise`)"
+    if "judge" not in roles:
+        yield "- What a judge or a person would say of the answers' quality"
+    yield "- Safety, bias, truthfulness, other languages, long contexts and sampled answers"
+
+
+def _training(told: Told) -> Iterator[str]:
+    yield "\n## Training\n"
+    if told.picture:
+        yield f"![Loss by step, in training and in validation]({told.picture})\n"
+    yield _line(["what", "value"])
+    yield _line([":---"] * 2)
+    yield from (_line([what, code(value)]) for what, value in _recipe(told) if value not in (None, ""))
+    yield ""
+    yield _energy(told)
+
+
+def _recipe(told: Told) -> Iterator[tuple[str, Any]]:
+    state, config = told.state, told.config
+    lora, train, prepared = config.lora, config.train, told.state.prepared
+    chosen = prepared.recipe if prepared else {}
+    yield "method", lora.method
+    if lora.method in ("lora", "adalora"):
+        targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
+        yield "rank, alpha, dropout", f"{lora.r}, {lora.alpha}, {lora.dropout:g}"
+        yield "layers", targets
+        yield "trained whole besides", ", ".join(lora.modules_to_save)
+        variants = {"rsLoRA": lora.rslora, "DoRA": lora.dora, f"start {lora.init}": lora.init != "default"}
+        variants[f"LoRA+ {lora.plus_ratio}"] = lora.plus_ratio is not None
+        yield "variants", ", ".join(name for name, used in variants.items() if used)
+    if lora.method in PROMPTED:
+        yield "virtual tokens", lora.virtual_tokens
+    for name, said in {
+        "epochs": "epochs",
+        "learning_rate": "learning rate",
+        "batch_size": "conversations a step",
+    }.items():
+        yield said, chosen.get(name, getattr(train, name))
+    yield "steps", f"{state.steps[-1].step} of {prepared.total_steps}" if prepared and state.steps else None
+    yield "schedule", f"{train.scheduler}, warm-up {train.warmup:g}"
+    yield (
+        "optimizer",
+        f"{train.optimizer}, weight decay {train.weight_decay:g}, gradients up to {train.max_grad_norm:g}",
+    )
+    yield "longest conversation", f"{train.max_length} tokens, cut {train.truncation_side}"
+    yield "loss on", train.loss_on
+    yield "NEFTune", train.neftune_alpha
+    yield "kept weights", train.keep
+    yield "chat template", config.model.chat_template
+    yield "quantization of the base", config.model.quantization
+    yield "seed", train.seed
+    if prepared:
+        yield "trained parameters", f"{prepared.trainable_parameters:,} of {prepared.parameters:,}"
+        yield "number format", prepared.dtype
+        yield "hardware", prepared.hardware or prepared.device
+    yield "tokens seen", f"{state.steps[-1].tokens:,}" if state.steps else None
+    yield "last loss", f"{state.steps[-1].loss:.4g}" if state.steps else None
+    yield "last validation loss", f"{state.validations[-1].loss:.4g}" if state.validations else None
+    for job, end in state.ended.items():
+        yield f"time to {job}", f"{end.seconds / 60:.1f} minutes"
+    yield "libraries", ", ".join(f"{name} {number}" for name, number in sorted(state.versions.items()))
+
+
+def _energy(told: Told) -> str:
+    prepared = told.state.prepared
+    hours = sum(end.seconds for end in told.state.ended.values()) / 3600
+    device = named_gpu(prepared.hardware) if prepared and prepared.device == "cuda" else None
+    if device is None or device.watts is None:
+        return "Energy was not measured, and not estimated: the power of this hardware is not known."
+    return (
+        f"Energy: about {device.watts * hours / 1000:.2g} kWh. That is an estimate and no measurement: the highest "
+        f"power of a {device.name} by its data sheet ({device.watts:g} W) times {hours:.2g} hours, without the machine "
+        "around it."
+    )
+
+
+def _data(told: Told) -> Iterator[str]:
+    data, prepared = told.origins.data, told.state.prepared
+    yield "\n## Data\n"
+    yield f"- {_linked(data)}, split `{told.config.data.split}`"
+    if data.restricted in ("private", "gated"):
+        yield f"- The dataset is {data.restricted}: not everybody may read it, and none of its rows is here"
+    if prepared:
+        rows = ", ".join(f"{count:,} for {split}" for split, count in prepared.rows.items())
+        yield f"- Rows: {rows}; read as {code(prepared.format)}"
+        yield from (f"- Left out: {count:,}, {plain(reason)}" for reason, count in prepared.dropped.items())
+
+
+def _licenses(told: Told) -> Iterator[str]:
+    yield "\n## License\n"
+    for what, origin in (("base", told.origins.base), ("dataset", told.origins.data)):
+        if origin.terms:
+            named = origin.terms.get("license_name") or origin.terms["license"]
+            yield f"- The {what} {code(origin.name)} says: {code(named)}"
+        else:
+            yield f"- The {what} {code(origin.name)} names no license that is known here; ask who made it"
+    yield "\nThis model inherits its base's license; the dataset's may ask for more."
