@@ -1,12 +1,8 @@
 """All that a report says of a run, read from its folder: a pure function of what lies there. Knows no HTML."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from evals.errors import LogError
@@ -15,6 +11,8 @@ from evals.plan import BASE
 from ftspace import __version__
 from ftspace.data.prepare import Manifest
 from ftspace.events import Started, read_events
+from ftspace.hub.origins import known_origins
+from ftspace.hub.published import published
 from ftspace.report.chart import Curve, Point
 from ftspace.report.regressions import Answers, answers
 from ftspace.report.results_view import ResultsView, results_view
@@ -23,11 +21,7 @@ from ftspace.state import RunState, fold
 from ftspace.words import STATUS_WORDS, TONES, Tone, count, duration, number, sentence, short, title, when
 
 Facts = list[tuple[str, str]]
-_PATHS = (
-    "model.id", "data.id", "data.review", "eval.tasks", "eval.forgetting", "eval.earlier", "eval.judges",
-    "eval.embedding_model",
-)  # fmt: skip
-_TEXTS = ("data.system", "data.prompt_template", "data.completion_template")
+_TEXTS = ("system", "prompt_template", "completion_template")
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ def gather(run: Run, *, texts: bool = True) -> Report:
         recipe=list(_recipe(run, state)),
         data=list(_data(run)),
         versions=list(_versions(run, [one.versions for one in events if isinstance(one, Started)])),
-        config=_shareable(config.model_dump(mode="json"), texts=texts),
+        config=_shareable(run, texts=texts),
     )
 
 
@@ -165,22 +159,13 @@ def _any_log(run: Run) -> EvalLog | None:
     return None
 
 
-def _shareable(values: dict[str, Any], *, texts: bool) -> str:
-    """The config as YAML: of what lies on this machine the last part of its path only."""
-    for name in _PATHS:
-        section, field = name.split(".")
-        given = values[section][field]
-        values[section][field] = [_bare(one) for one in given] if isinstance(given, list) else given and _bare(given)
-    for name in () if texts else _TEXTS:
-        section, field = name.split(".")
-        if values[section][field]:
-            values[section][field] = "(left out)"
-    values["hub"] = {name: value for name, value in values["hub"].items() if name == "offline"}
-    return yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False, allow_unicode=True)
-
-
-def _bare(name: str) -> str:
-    return PurePosixPath(name).name if name.startswith(("/", "~", "..")) else name
+def _shareable(run: Run, *, texts: bool) -> str:
+    """The config as YAML, without this machine's places."""
+    config, _ = published(run.config, known_origins(run))
+    if not texts:
+        blank = dict.fromkeys(_TEXTS)
+        config = config.model_copy(update={"data": config.data.model_copy(update=blank)})
+    return config.to_yaml()
 
 
 def _listed(names: str | list[str]) -> str:

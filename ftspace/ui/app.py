@@ -22,6 +22,7 @@ from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
 from ftspace.ui.guests import Door, Sharing
 from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
+from ftspace.ui.report_page import ReportPage
 from ftspace.ui.results import ResultsStep
 from ftspace.ui.tune import Tune
 from ftspace.ui.web import Gate
@@ -69,7 +70,7 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         max_file_size=MAX_UPLOAD,
         head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         num_workers=0,  # they would serve files and take uploads past the gate
-        app_kwargs={"routes": [live.route], "middleware": [gate]},
+        app_kwargs={"routes": [live.route, ReportPage(settings).route], "middleware": [gate]},
         prevent_thread_lock=True,
     )
     if page.blocks.server:
@@ -102,14 +103,15 @@ class Page:
             self.notice = gr.HTML()
             self.sharing = Sharing(desk, self.run_id)
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
-                with gr.Tab("1 Choose", id="choose"):
+                with gr.Tab("1 Choose", id="choose") as choosing:
                     self.choose = Choose(desk)
                 with gr.Tab("2 Tune", id="tune"):
                     self.tune = Tune(desk)
-                with gr.Tab("3 Compare", id="compare"):
+                with gr.Tab("3 Compare", id="compare") as comparing:
                     self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
+            self.doing = [choosing, comparing]
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(visible="hidden")
             self._wire()
@@ -119,7 +121,7 @@ class Page:
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
-        everything += [choose.opened, *self.door.outputs, *self.sharing.outputs]
+        everything += [*self.doing, choose.opened, *self.door.outputs, *self.sharing.outputs]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
@@ -170,6 +172,7 @@ class Page:
             **self.choose.show(run, origin, visitor),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
+            **{tab: gr.update(visible=visitor.may_start) for tab in self.doing},  # others would only be refused there
             self.steps: gr.Tabs(selected=self._step_of(run), visible=run is not None or visitor.may_start),
         }
 
