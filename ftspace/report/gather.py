@@ -21,7 +21,7 @@ from ftspace.state import RunState, fold
 from ftspace.words import STATUS_WORDS, TONES, Tone, count, duration, number, sentence, short, title, when
 
 Facts = list[tuple[str, str]]
-_TEXTS = ("system", "prompt_template", "completion_template")
+_TEXTS: tuple[str, ...] = ("system", "prompt_template", "completion_template")
 
 
 @dataclass(frozen=True)

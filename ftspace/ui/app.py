@@ -20,7 +20,7 @@ from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
-from ftspace.ui.guests import Door, Sharing
+from ftspace.ui.guests import Door, OwnersOnly, Sharing
 from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
 from ftspace.ui.report_page import ReportPage
 from ftspace.ui.results import ResultsStep
@@ -103,15 +103,18 @@ class Page:
             self.notice = gr.HTML()
             self.sharing = Sharing(desk, self.run_id)
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
-                with gr.Tab("1 Choose", id="choose") as choosing:
-                    self.choose = Choose(desk)
+                with gr.Tab("1 Choose", id="choose"):
+                    self.choosing = OwnersOnly()
+                    with self.choosing.step:
+                        self.choose = Choose(desk)
                 with gr.Tab("2 Tune", id="tune"):
                     self.tune = Tune(desk)
-                with gr.Tab("3 Compare", id="compare") as comparing:
-                    self.compare = Compare(desk, self.run_id)
+                with gr.Tab("3 Compare", id="compare"):
+                    self.comparing = OwnersOnly()
+                    with self.comparing.step:
+                        self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
-            self.doing = [choosing, comparing]
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(visible="hidden")
             self._wire()
@@ -121,7 +124,13 @@ class Page:
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
-        everything += [*self.doing, choose.opened, *self.door.outputs, *self.sharing.outputs]
+        everything += [
+            *self.choosing.outputs,
+            *self.comparing.outputs,
+            choose.opened,
+            *self.door.outputs,
+            *self.sharing.outputs,
+        ]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
@@ -172,9 +181,14 @@ class Page:
             **self.choose.show(run, origin, visitor),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
-            **{tab: gr.update(visible=visitor.may_start) for tab in self.doing},  # others would only be refused there
+            **self.choosing.show(self._made_from(run, visitor), visitor),
+            **self.comparing.show("Both models can be asked by those who may start runs here.", visitor),
             self.steps: gr.Tabs(selected=self._step_of(run), visible=run is not None or visitor.may_start),
         }
+
+    def _made_from(self, run: Run | None, visitor: Visitor) -> str:
+        names = self.desk.names_for(run.config, visitor) if run else {}
+        return f"Made from {names['model']} and {names['dataset']}." if names else ""
 
     def _step_of(self, run: Run | None) -> str:
         """The step that a page opens with."""
