@@ -19,6 +19,7 @@ from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
+from ftspace.hub import push_command
 from ftspace.listing import Listed, listed
 from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
 from ftspace.report.command import add_report, report
@@ -96,6 +97,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     estimated = estimation.add_estimate(parsers, where)
     merging.add_merge(parsers, where)
     add_report(parsers, where)
+    push_command.add_push(parsers, where)
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
@@ -130,6 +132,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "merge": merging.merge,
         "report": report,
+        "push": push_command.push,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": _runs,

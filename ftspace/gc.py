@@ -108,11 +108,11 @@ class Sweep:
         """What pushes that are over have built, and would build again."""
         gone: list[Path] = []
         for lock in sorted(run.path.glob("push/*/lock")):
-            if (held := take_lock(lock)) is None:
+            if (held := take_lock(lock, tries=3)) is None:
                 self.freed.passed.append(f"run {run.id}: its {lock.parent.name} is being pushed")
                 continue
-            gone += self._aside("leftovers", run, lock.parent.glob("record.new"))
-            gone += self._aside("caches", run, lock.parent.glob("bundle*"))
+            gone += self._aside("leftovers", run, (*lock.parent.glob("record.new"), *lock.parent.glob(".bundle*")))
+            gone += self._aside("caches", run, lock.parent.glob("bundle"))
             os.close(held)
         return gone
 

@@ -9,6 +9,7 @@ from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.disk import trouble
 from ftspace.errors import JobError
+from ftspace.hub import push_command
 from ftspace.queue import Waiting, waiting
 from ftspace.reasons import EXPLAINED
 from ftspace.runs import Run, RunReader, RunStore
@@ -35,8 +36,10 @@ def see_through(reader: RunReader, settings: Settings, *, as_json: bool) -> int:
     watch(reader)
     status = reader.status()
     end = reader.state.end(run.jobs)
+    pushed = push_command.watch_after(run) if status == "finished" and run.config.hub.push else None
     if as_json:
-        stdout.file.write(json.dumps(summary(run, reader), indent=2) + "\n")
+        left = {"push": push_command.as_json(pushed)} if pushed else {}
+        stdout.file.write(json.dumps({**summary(run, reader), **left}, indent=2) + "\n")
     else:
         print_results(run)
         where = "" if settings.data_dir == read_settings().data_dir else f" --data-dir {settings.data_dir}"
@@ -45,6 +48,7 @@ def see_through(reader: RunReader, settings: Settings, *, as_json: bool) -> int:
             f"or: python -m ftspace runs show {run.id}{where}",
         ]
         say += [f"the adapter: {run.adapter}"] if run.adapter.exists() else []
+        say += [f"pushed: {push_command.where_it_is(pushed.verified)}"] if pushed and pushed.verified else []
         stderr.print("\n".join(say), markup=False, highlight=False, soft_wrap=True)
     if status == "failed" and end is not None:
         stderr.print(f"error: {end.message}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -53,6 +57,8 @@ def see_through(reader: RunReader, settings: Settings, *, as_json: bool) -> int:
     if status == "interrupted":
         stderr.print("error: the run's processes are gone and did not say why; see worker.log", style="red")
         _hint(interruption(run))
+    if pushed is not None:
+        return push_command.say_pushed(run, pushed)
     return {"finished": 0, "cancelled": 130}.get(status, 1)
 
 

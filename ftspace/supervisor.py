@@ -21,6 +21,7 @@ from ftspace.attending import Means, adopt, attend, give_up
 from ftspace.callers import Callers
 from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Warned
+from ftspace.hub.pushing import push_finished
 from ftspace.launchers.local import WaitingWorker
 from ftspace.queue import Ticket
 from ftspace.redact import keep_secret
@@ -154,7 +155,7 @@ class Supervisor:
             return None
         mended = queue.mend(run, ticket)
         if mended is None:
-            self._go(report, run, self._env_of(run))
+            self._go(self._over, run, self._env_of(run))
         return mended
 
     def _locks_for(self, run: Run, free: list[Slot]) -> tuple[Slot | None, list[int]]:
@@ -206,7 +207,15 @@ class Supervisor:
             for fd in means.locks:
                 os.close(fd)
             self._leave(run)
-        report(run, means.env)
+        self._over(run, means.env)
+
+    def _over(self, run: Run, env: dict[str, str]) -> None:
+        """What comes after a run, and cannot harm it: the push that its config asks for, and the word to others."""
+        try:
+            push_finished(run, env)
+        except (FtspaceError, OSError):
+            log.exception("run %s cannot be pushed", run.id)
+        report(run, env)
 
     def _adopt(self, run: Run, ticket: Ticket) -> None:
         try:
@@ -282,7 +291,7 @@ class Supervisor:
                         self._warm_at = time.monotonic() + words["seconds"]
                 case "over":
                     run = Run(self._runs_dir / words["run"])
-                    self._go(report, run, self._envs.get(run.id) or worker_env(offline=False))
+                    self._go(self._over, run, self._envs.get(run.id) or worker_env(offline=False))
                 case _:
                     pass  # it rang: the queue is looked at now
 

@@ -6,7 +6,6 @@ own events and changes nothing else of the run. The token is its environment's, 
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import get_args
 
 from evals.errors import one_line
@@ -21,7 +21,9 @@ from ftspace.disk import causes, is_disk_full
 from ftspace.errors import FtspaceError, HubError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
 from ftspace.hub import upload
-from ftspace.hub.line import Ears
+from ftspace.hub.bundle import CONFIG, build_bundle
+from ftspace.hub.line import Ears, line
+from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import read_record
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
 from ftspace.redact import redact
@@ -29,8 +31,6 @@ from ftspace.runs import Run
 from ftspace.streams import guard
 from ftspace.workers import Stopped
 
-OURS = "ftspace.yaml"
-"""The file that marks a repository as one that was pushed to from here."""
 TELL_SECONDS = 0.5
 """How often it is told how far the push is."""
 GRACE_SECONDS = 15.0
@@ -51,6 +51,9 @@ class Teller:
         self._told = 0.0
         self.building = False
         """The work cannot look by itself whether it is to stop."""
+        self._terminated = False
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def tell(self, event: Event) -> None:
         """Appends an event. Raises OSError where that cannot be written."""
@@ -76,7 +79,7 @@ class Teller:
 
     def should_stop(self) -> bool:
         """Whether somebody asked the push to stop."""
-        return self._folder.stop_flag.exists()
+        return self._terminated or self._folder.stop_flag.exists()
 
     def watch(self) -> None:
         """Sees to it that a stop is one soon, whatever is being done; for a thread of its own."""
@@ -89,18 +92,21 @@ class Teller:
             self.tell(Finished(job="push", status="cancelled", message="stopped; nothing of the run is changed"))
         os.killpg(0, signal.SIGKILL)
 
+    def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        self._terminated = True
+
 
 def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> PushRecord:
     """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
-    from ftspace.hub.bundle import build_bundle
-
-    shutil.rmtree(folder.bundle, ignore_errors=True)
-    teller.building = True
-    build_bundle(run, request, folder.bundle)
-    teller.building = False
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
+    teller.building = True
+    with line(ears):
+        ask_origins(run)
+    bundle = build_bundle(run, request, folder.bundle)
+    teller.building = False
+    names = {file.path for file in bundle.files}
     progress = upload.Progress(sent=teller.far(Uploading), compared=teller.far(Verifying))
-    pushed = upload.push(folder.bundle, target(request, folder), ears, progress)
+    pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress)
     if request.public and pushed.private:
         teller.warn(f"{request.repo_id} was private and still is; its settings at {pushed.url}/settings make it public")
     return PushRecord(
@@ -115,40 +121,40 @@ def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> 
     )
 
 
-def target(request: PushRequest, folder: PushFolder) -> upload.Target:
-    """The repository that a push goes to, and what may be overwritten there."""
+def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.Target:
+    """The repository that files of these names go to, and what may be overwritten there."""
     earlier = read_record(folder)
     ours = set(earlier.files) if earlier and earlier.repo_id == request.repo_id else set[str]()
     return upload.Target(
         kind="model",
         repo_id=request.repo_id,
         public=request.public,
-        message=f"Upload {'an adapter' if request.what == 'adapter' else 'a model'} trained with ftspace",
-        refuses=lambda names: refuses(request.what, names),
+        message=f"Upload {_NAMES[request.what]} trained with ftspace",
+        refuses=lambda there: refuses(names, there),
         is_ours=ours.__contains__,
-        smaller="push the adapter instead of the whole model" if request.what != "adapter" else "lower train.lora_r",
+        smaller="the Hub takes no larger ones" if request.what == "adapter" else "push the adapter alone",
         made=folder.path / "made",
     )
-
-
-def refuses(what: What, names: set[str]) -> str:
-    """Why a repository with these files must not be overwritten; "" when it may."""
-    if OURS not in names:
-        return f"it holds {min(names)}, which no push of ours made"
-    there = kind_of(names)
-    return "" if there in (None, what) else f"it holds {_NAMES[there]}"
 
 
 _NAMES: dict[What, str] = {"adapter": "an adapter", "merged": "a merged model", "gguf": "a GGUF model"}
 
 
-def kind_of(names: set[str]) -> What | None:
+def refuses(names: set[str], there: set[str]) -> str:
+    """Why files of these names must not be put where others are; "" when they may."""
+    if CONFIG not in there:
+        return f"it holds {min(there)}, which no push of ours made"
+    kind = _kind_of(there)
+    return "" if kind in (None, _kind_of(names)) else f"it holds {kind}"
+
+
+def _kind_of(names: set[str]) -> str | None:
     """What a repository of ours holds, by its files."""
     if "adapter_config.json" in names:
-        return "adapter"
+        return "an adapter"
     if any(name.endswith(".gguf") for name in names):
-        return "gguf"
-    return "merged" if "config.json" in names else None
+        return "a GGUF model"
+    return "a whole model" if "config.json" in names else None
 
 
 def main(words: list[str]) -> int:

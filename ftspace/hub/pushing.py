@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, get_args
 
 from ftspace.errors import DiskError, HubError, JobError, Reason
@@ -18,6 +17,7 @@ from ftspace.events import Finished, Started, Uploading, Verifying, Warned, read
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
 from ftspace.runs import Run, is_held, take_lock
 from ftspace.settings import ROOT, worker_env
+from ftspace.state import fold
 
 WORKER = "ftspace.hub.push"
 POLL_SECONDS = 0.25
@@ -48,6 +48,11 @@ class PushState:
     def is_at_work(self) -> bool:
         """Whether a process is at it."""
         return self.status in AT_WORK
+
+    @property
+    def verified(self) -> PushRecord | None:
+        """What this push left, once it was read back and compared."""
+        return self.record if self.status == "verified" else None
 
     @property
     def can_retry(self) -> bool:
@@ -97,6 +102,18 @@ def start_push(
     threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie behind
 
 
+def push_finished(run: Run, environ: Mapping[str, str]) -> None:
+    """Starts the push that a run's config asks for, if it asks for one and the run is finished.
+
+    Raises JobError, DiskError, as `start_push`.
+    """
+    if run.config.hub.push is None:
+        return
+    end = fold(read_events(run.events)[0]).end(run.jobs)
+    if end is not None and end.status == "finished":
+        start_push(run, requested(run), environ=environ)
+
+
 def push_state(run: Run, what: What = "adapter") -> PushState:
     """What became of the push that was asked for last; `none` when there was none."""
     folder = PushFolder(run.path, what)
@@ -125,14 +142,14 @@ def push_state(run: Run, what: What = "adapter") -> PushState:
                 pass
     reason: Reason = ""
     message = ""
-    if end is not None:
+    if held:  # until its process is gone nothing can be begun anew, whatever it has told
+        status = "stopping" if folder.stop_flag.exists() else status
+    elif end is not None:
         status = "verified" if end.status == "finished" else end.status
         reason, message = end.reason, end.message
-    elif not held:
+    else:
         status, reason = "interrupted", "lost_process"
         message = _cut_off(folder, request)
-    elif folder.stop_flag.exists():
-        status = "stopping"
     return PushState(
         status,
         request,
@@ -196,11 +213,6 @@ def read_record(folder: PushFolder) -> PushRecord | None:
         return PushRecord.model_validate_json(folder.record.read_bytes())
     except (OSError, ValueError):
         return None
-
-
-def pushes(run_dir: Path) -> list[PushFolder]:
-    """The pushes that a run's folder holds something of."""
-    return [one for what in get_args(What) if (one := PushFolder(run_dir, what)).path.is_dir()]
 
 
 def _require_own_repository(run: Run, request: PushRequest) -> None:

@@ -20,7 +20,9 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Uploading,
     Validation,
+    Verifying,
     Warned,
 )
 
@@ -50,5 +52,5 @@ def _told(events: Iterable[Event], *, texts: bool) -> Iterator[Event]:
                 yield event.model_copy(update={"message": ""})
             case Prepared() | Step() | Validation() | Resumed() | AdapterSaved() | Evaluated():
                 yield event
-            case Sample() | Warned() | Checkpoint() | Preparing() | Asking() | Progress():
+            case Sample() | Warned() | Checkpoint() | Preparing() | Asking() | Progress() | Uploading() | Verifying():
                 pass  # texts of rows or of this machine, and what is of use only while the run is at work
