@@ -1,4 +1,4 @@
-"""Composes the page: four steps, one open run. Its id is in the address; everything shown is read from its folder.
+"""Composes the page: five steps, one open run. Its id is in the address; everything shown is read from its folder.
 
 Run it: `python app.py`. A reload, a second browser or a new app process show the same run, for none of them owns it.
 """
@@ -20,16 +20,20 @@ from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
-from ftspace.ui.guests import Door, OwnersOnly, Sharing
+from ftspace.ui.guests import Door, OwnersOnly
 from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
+from ftspace.ui.publish import Publish
 from ftspace.ui.report_page import ReportPage
 from ftspace.ui.results import ResultsStep
 from ftspace.ui.tune import Tune
 from ftspace.ui.web import Gate
 
 MAX_UPLOAD = "200mb"
-_FOLLOW = "id => window.ftspace.follow(id)"
-"""live.js puts the run into the address and keeps its view up to date."""
+_FOLLOW = """id => {
+  window.ftspace.follow(id);
+  return id ? new URL("?run=" + encodeURIComponent(id), location.href).href : "";
+}"""
+"""live.js puts the run into the address and keeps its view up to date; here it gives the run's link."""
 _SETTLE = """(suited, ...now) => {
   const {before, after} = JSON.parse(suited);
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -101,7 +105,6 @@ class Page:
             self.head = gr.HTML(markup.header(None))
             self.door = Door(desk)
             self.notice = gr.HTML()
-            self.sharing = Sharing(desk, self.run_id)
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
                 with gr.Tab("1 Choose", id="choose"):
                     self.choosing = OwnersOnly()
@@ -115,6 +118,8 @@ class Page:
                         self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
+                with gr.Tab("5 Publish", id="publish"):
+                    self.publish = Publish(desk, self.run_id)
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(visible="hidden")
             self._wire()
@@ -123,24 +128,27 @@ class Page:
         choose, tune = self.choose, self.tune
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
+        news += self.publish.outputs
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
         everything += [
             *self.choosing.outputs,
             *self.comparing.outputs,
             choose.opened,
             *self.door.outputs,
-            *self.sharing.outputs,
+            *self.publish.outputs,
         ]
         everything = list(dict.fromkeys(everything))
         pickers = [choose.model, choose.dataset]
 
-        self.blocks.load(self._open, None, everything, **_PRIVATE).then(None, self.run_id, None, js=_FOLLOW, **_PRIVATE)
+        self.blocks.load(self._open, None, everything, **_PRIVATE).then(
+            None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
+        )
         self.look.click(
             self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="multiple", **_PRIVATE
         )
         for button, act in tune.acts:
             button.click(act, self.run_id, tune.told, trigger_mode="once", **_PRIVATE).then(
-                None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+                None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
             )
         suited = [tune.fields[name] for name in form.SUITED]
         gr.on(
@@ -152,7 +160,7 @@ class Page:
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
         tune.preset.change(tune.pace, [tune.preset, *pickers], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
-            None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+            None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
         for name, widget in choose.lab_settings.items():
             field: Any = tune.fields[name]
@@ -177,7 +185,7 @@ class Page:
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
             **self.door.show(run, visitor),
-            **self.sharing.show(run, visitor),
+            **self.publish.show(run, visitor),
             **self.choose.show(run, origin, visitor),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
@@ -212,6 +220,7 @@ class Page:
         if run.adapter.is_dir() and not watch.answers:
             watch.answers = True
             updates |= dict(zip(self.compare.outputs, self.compare.show(run, visitor), strict=True))
+            updates |= self.publish.show(run, visitor)
         if run.results.exists() and not watch.results:
             watch.results = True
             updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))
