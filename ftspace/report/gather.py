@@ -125,8 +125,10 @@ def _data(run: Run) -> Iterator[tuple[str, str]]:
     for split, rows in found.rows.items():
         origin = found.splits.get(split, "")
         yield f"Rows to {_PURPOSES[split]}", f"{rows:,}" + (f" ({origin})" if origin else "")
-    left_out = {**found.dropped, **found.removed}
-    yield "Left out", ", ".join(f"{rows:,} for {reason}" for reason, rows in left_out.items()) or "none"
+    unusable = sum(found.dropped.values())  # the reasons may quote a row
+    left_out = [f"{unusable:,} that cannot be used"] * bool(unusable)
+    left_out += [f"{rows:,} for {reason}" for reason, rows in found.removed.items()]
+    yield "Left out", ", ".join(left_out) or "none"
     if found.unused:
         yield "Not used", f"{found.unused:,} training rows beyond a share of {data.fraction:g}"
     yield "Test rows that training repeats", f"{found.overlap:,}"

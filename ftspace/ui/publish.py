@@ -63,7 +63,7 @@ class Publish:
                 self._preview = gr.Button("Look at what is pushed", elem_id="push-look")
                 self._push = gr.Button("Push", variant="primary", elem_id="push")
                 self._stop = gr.Button("Stop the push", visible=False, elem_id="push-stop")
-            self._told = gr.HTML()
+            self._told = gr.HTML(elem_id="push-told")
             self._state = gr.HTML(elem_id="push-state")
             self._bundle = gr.HTML(elem_id="push-bundle")
         self._timer = gr.Timer(POLL_SECONDS, active=False)
@@ -187,13 +187,12 @@ class Publish:
 
 def _newest(run: Run) -> What:
     """What is being pushed, else what was asked for last."""
-    places: dict[What, Path] = {what: PushFolder(run.path, what).request for what in NAMES}
-    asked: list[What] = [what for what, place in places.items() if place.is_file()]
-    at_work = next((what for what in asked if push_state(run, what).is_at_work), None)
-    if at_work or not asked:
-        return at_work or "adapter"
-    newest: What = sorted(asked, key=lambda what: places[what].stat().st_mtime)[-1]
-    return newest
+    last: tuple[bool, float, What] = (False, 0.0, "adapter")
+    for what in NAMES:
+        place = PushFolder(run.path, what).request
+        if place.is_file():
+            last = max(last, (push_state(run, what).is_at_work, place.stat().st_mtime, what))
+    return last[2]
 
 
 def _request(what: str, repo: str, *, public: bool) -> PushRequest:

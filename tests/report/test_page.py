@@ -55,7 +55,7 @@ def test_it_says_what_a_run_came_to_and_asks_for_nothing(store: RunStore) -> Non
     page = Read(html)
     for said in (
         "base on rows", run.id, "Finished", "exact_match", "9 of 20 answers are worth less", "95 % interval", "2.13.0",
-        "1.16.0", "0.0002", "90", "1 for text reason", "ab" * 32, "3.000 → 0.500", "python -m ftspace run run.yaml",
+        "1.16.0", "0.0002", "90", "1 that cannot be used", "ab" * 32, "3.000 → 0.500", "python -m ftspace run run.yaml",
         "learning_rate: ", 'href="https://towns-ftspace.hf.space/?run=1"',
     ):  # fmt: skip
         assert said in html, said
@@ -105,7 +105,7 @@ def test_without_texts_there_are_none(store: RunStore) -> None:
     assert report_html(run).count("SECRET") > 20
     html = report_html(run, texts=False)
     assert "SECRET asked" not in html and "SECRET tuned" not in html and "SECRET right" not in html
-    assert "SECRET system" not in html
+    assert "SECRET system" not in html and "SECRET reason" not in html
     assert "9 of 20 answers are worth less" in html and "left out" in html
 
 
