@@ -23,6 +23,7 @@ from ftspace.hub import import_command, push_command
 from ftspace.listing import Listed, listed
 from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
 from ftspace.preflight.command import add_preflight, preflight
+from ftspace.report.command import add_report, report
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
 
@@ -106,6 +107,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     estimated = estimation.add_estimate(parsers, where)
     looked_ahead = add_preflight(parsers, where)
     merging.add_merge(parsers, where)
+    add_report(parsers, where)
     push_command.add_push(parsers, where)
     import_command.add_import(parsers, where)
     finding.add_find(parsers, where)
@@ -145,6 +147,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "preflight": lambda parsed, settings: preflight(parsed, overrides(looked_ahead, parsed), settings),
         "merge": merging.merge,
+        "report": report,
         "push": push_command.push,
         "import": import_command.import_adapter,
         "find": finding.find,

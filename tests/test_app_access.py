@@ -20,6 +20,8 @@ import httpx2
 import itsdangerous
 import pytest
 
+from ftspace.config import default_config
+from ftspace.runs import RunStore
 from ftspace.settings import ROOT, worker_env
 from ftspace.ui.web import SHARED_LINES, WRONG_SECONDS
 from tests.loopback_hub import LoopbackHub, serve
@@ -185,7 +187,8 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
     assert opened.count(space.ann.secret) > 5 and "NOTHING-TO-HIDE" not in opened
     files = sorted(set(re.findall(r'"path": ?"([^"]+/results-[^"]+)"', opened)))
     assert len(files) == 3 and all(space.ann.secret in ann.file(path).text for path in files)
-    assert space.ann.secret in ann.send("GET", f"/live/{space.ann.run.id}").text
+    for address in (f"/live/{space.ann.run.id}", f"/report/{space.ann.run.id}"):
+        assert space.ann.secret in ann.send("GET", address).text
 
     before = snapshot(space.data_dir)
     intruders = [space.caller(), space.caller("carl"), space.caller("ben")]
@@ -196,7 +199,8 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
             caller.send("GET", f"/file={path}")
             caller.send("GET", f"/gradio_api/file/{path}")
         caller.call(handles.call_of("news", "click"), [space.ann.run.id, None], session=ann.session)
-        caller.send("GET", f"/live/{space.ann.run.id}")
+        for address in (f"/live/{space.ann.run.id}", f"/report/{space.ann.run.id}"):
+            assert caller.send("GET", address).status_code == 404
         caller.send("GET", f"/gradio_api/deep_link?session_hash={ann.session}")
     intruders[0].call(handles.load, [], f"?run={space.ben.run.id}")
     for secret_key in ("", CLIENT_SECRET):  # even who knows the key that signs cookies is nobody
@@ -212,6 +216,7 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
         intruders.append(forged)
         forged.call(handles.load, [], f"?run={space.ann.run.id}")
         forged.send("GET", f"/live/{space.ann.run.id}")
+        forged.send("GET", f"/report/{space.ann.run.id}")
         forged.call(handles.call_of("stop", "click"), [space.ann.run.id])
     stale = space.caller("ann")
     stale_cookie = stale.cookie
@@ -252,12 +257,15 @@ def test_what_is_shown_can_be_seen_and_not_changed(space: Space) -> None:
     assert "zoe" not in nobody.call(handles.load, []) and space.shown.run.id in nobody.call(handles.load, [])
     ann.call(share, [run.id, True])
     assert seen_by_nobody() > 5 and nobody.send("GET", f"/live/{run.id}").status_code == 200
+    page = nobody.send("GET", f"/report/{run.id}")
+    assert page.status_code == 200 and space.ann.secret in page.text and "<script" not in page.text
+    assert "attachment" in nobody.send("GET", f"/report/{run.id}?download=1").headers["content-disposition"]
     nobody.call(share, [run.id, False])
     assert "only the owner" in nobody.call(stop, [run.id])
     assert "sign in first" in nobody.call(handles.call_of("send", "click"), [run.id, "Who?", 8, 0])
     assert run.access.public and not run.stop_flag.exists()
     ann.call(share, [run.id, False])
-    assert nobody.send("GET", f"/live/{run.id}").status_code == 404
+    assert {nobody.send("GET", f"/{page}/{run.id}").status_code for page in ("live", "report")} == {404}
     assert seen_by_nobody() == 0 and "There is no run" in nobody.call(handles.load, [], f"?run={run.id}")
     ann.call(stop, [run.id])
     assert run.stop_flag.exists()
@@ -296,6 +304,7 @@ def test_pages_of_other_sites_and_what_the_page_does_not_use_are_refused(space: 
 
 def test_a_password_guards_every_call(tmp_path: Path, http: httpx2.Client) -> None:
     log = tmp_path / "log"
+    run = RunStore(tmp_path / "data" / "runs").create(default_config())
     with running(tmp_path / "data", log, FTSPACE_HOST="0.0.0.0", FTSPACE_PASSWORD="a long password") as url:
         await_answer(http, url, log)
         guest, owner = Caller(url, http), Caller(url, http)
@@ -308,6 +317,8 @@ def test_a_password_guards_every_call(tmp_path: Path, http: httpx2.Client) -> No
         assert guest.send("GET", "/gradio_api/queue/data?session_hash=x").status_code == 401
         assert guest.send("POST", "/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert guest.file(str(tmp_path / "log")).status_code == 404
+        assert guest.send("GET", f"/report/{run.id}").status_code == 401
+        assert "Nothing was compared" in owner.send("GET", f"/report/{run.id}").text
         with ThreadPoolExecutor(SHARED_LINES * 2) as threads:
             tries = [threads.submit(guest.send, "POST", "/login", data=wrong) for _ in range(SHARED_LINES * 2)]
             begun = time.monotonic()

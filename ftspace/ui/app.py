@@ -1,4 +1,4 @@
-"""Composes the page: four steps, one open run. Its id is in the address; everything shown is read from its folder.
+"""Composes the page: five steps, one open run. Its id is in the address; everything shown is read from its folder.
 
 Run it: `python app.py`. A reload, a second browser or a new app process show the same run, for none of them owns it.
 """
@@ -20,15 +20,20 @@ from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.choose import Choose
 from ftspace.ui.compare import Compare
 from ftspace.ui.desk import Desk
-from ftspace.ui.guests import Door, Sharing
+from ftspace.ui.guests import Door, OwnersOnly
 from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
+from ftspace.ui.publish import Publish
+from ftspace.ui.report_page import ReportPage
 from ftspace.ui.results import ResultsStep
 from ftspace.ui.tune import Tune
 from ftspace.ui.web import Gate
 
 MAX_UPLOAD = "200mb"
-_FOLLOW = "id => window.ftspace.follow(id)"
-"""live.js puts the run into the address and keeps its view up to date."""
+_FOLLOW = """id => {
+  window.ftspace.follow(id);
+  return id ? new URL("?run=" + encodeURIComponent(id), location.href).href : "";
+}"""
+"""live.js puts the run into the address and keeps its view up to date; here it gives the run's link."""
 _SETTLE = """(suited, ...now) => {
   const {before, after} = JSON.parse(suited);
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -69,7 +74,7 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         max_file_size=MAX_UPLOAD,
         head="".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in (SCRIPT, pickers.SCRIPT)),
         num_workers=0,  # they would serve files and take uploads past the gate
-        app_kwargs={"routes": [live.route], "middleware": [gate]},
+        app_kwargs={"routes": [live.route, ReportPage(settings).route], "middleware": [gate]},
         prevent_thread_lock=True,
     )
     if page.blocks.server:
@@ -100,16 +105,21 @@ class Page:
             self.head = gr.HTML(markup.header(None))
             self.door = Door(desk)
             self.notice = gr.HTML()
-            self.sharing = Sharing(desk, self.run_id)
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
                 with gr.Tab("1 Choose", id="choose"):
-                    self.choose = Choose(desk)
+                    self.choosing = OwnersOnly()
+                    with self.choosing.step:
+                        self.choose = Choose(desk)
                 with gr.Tab("2 Tune", id="tune") as self.tune_tab:
                     self.tune = Tune(desk)
                 with gr.Tab("3 Compare", id="compare"):
-                    self.compare = Compare(desk, self.run_id)
+                    self.comparing = OwnersOnly()
+                    with self.comparing.step:
+                        self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
+                with gr.Tab("5 Publish", id="publish"):
+                    self.publish = Publish(desk, self.run_id)
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(elem_classes="ft-hidden")
             self._wire()
@@ -118,18 +128,27 @@ class Page:
         choose, tune = self.choose, self.tune
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
         news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
+        news += self.publish.outputs
         everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
-        everything += [choose.opened, *self.door.outputs, *self.sharing.outputs]
+        everything += [
+            *self.choosing.outputs,
+            *self.comparing.outputs,
+            choose.opened,
+            *self.door.outputs,
+            *self.publish.outputs,
+        ]
         everything = list(dict.fromkeys(everything))
         chosen = [choose.model, choose.dataset]
 
-        self.blocks.load(self._open, None, everything, **_PRIVATE).then(None, self.run_id, None, js=_FOLLOW, **_PRIVATE)
+        self.blocks.load(self._open, None, everything, **_PRIVATE).then(
+            None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
+        )
         self.look.click(
             self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="multiple", **_PRIVATE
         )
         for button, act in tune.acts:
             button.click(act, self.run_id, tune.told, trigger_mode="once", **_PRIVATE).then(
-                None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+                None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
             )
         suited = [tune.fields[name] for name in form.SUITED]
         gr.on(
@@ -141,7 +160,7 @@ class Page:
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
         tune.preset.change(tune.pace, [tune.preset, *chosen], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
-            None, self.run_id, None, js=_FOLLOW, **_PRIVATE
+            None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
         tune.before.wire(self.run_id, [*choose.said, *tune.inputs()], [self.tune_tab.select])
         for name, widget in choose.lab_settings.items():
@@ -167,12 +186,18 @@ class Page:
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
             **self.door.show(run, visitor),
-            **self.sharing.show(run, visitor),
+            **self.publish.show(run, visitor),
             **self.choose.show(run, origin, visitor),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
+            **self.choosing.show(self._made_from(run, visitor), visitor),
+            **self.comparing.show("Both models can be asked by those who may start runs here.", visitor),
             self.steps: gr.Tabs(selected=self._step_of(run), visible=run is not None or visitor.may_start),
         }
+
+    def _made_from(self, run: Run | None, visitor: Visitor) -> str:
+        names = self.desk.names_for(run.config, visitor) if run else {}
+        return f"Made from {names['model']} and {names['dataset']}." if names else ""
 
     def _step_of(self, run: Run | None) -> str:
         """The step that a page opens with."""
@@ -196,6 +221,7 @@ class Page:
         if run.adapter.is_dir() and not watch.answers:
             watch.answers = True
             updates |= dict(zip(self.compare.outputs, self.compare.show(run, visitor), strict=True))
+            updates |= self.publish.show(run, visitor)
         if run.results.exists() and not watch.results:
             watch.results = True
             updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))

@@ -25,6 +25,7 @@ from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
 from ftspace.listing import Damaged, look
+from ftspace.report.results_view import headline
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, Settings, resolve_local
 from ftspace.ui import uploads
@@ -32,10 +33,10 @@ from ftspace.ui.choice import NOT_THEIRS, Choice
 from ftspace.ui.following import Followers
 from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
-from ftspace.ui.results_view import headline
 from ftspace.ui.reviews import Reviews
-from ftspace.ui.views import RunLine, run_line, short
+from ftspace.ui.views import RunLine, run_line
 from ftspace.ui.visitors import scopes_of, token_of, visitor_of
+from ftspace.words import short
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from ftspace.disk import trouble
 from ftspace.errors import JobError
 from ftspace.redact import redact
+from ftspace.report.chart import Curve
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.state import TERMINAL, RunState, Status
 from ftspace.ui import markup
-from ftspace.ui.chart import Curve
 from ftspace.ui.live_view import Live, Turn, live, page_title
 
 LOOK_SECONDS = 0.9

@@ -64,6 +64,25 @@ class Door:
         return f"{said}On this Space {who} may start runs; everybody may look at those that are shown."
 
 
+class OwnersOnly:
+    """A step that only those who may start runs can use; all others read why, instead of being refused there."""
+
+    def __init__(self) -> None:
+        """Builds both where the page stands now; the step goes into `step`."""
+        self._told = gr.HTML(visible=False)
+        self.step = gr.Column()
+        self.outputs: list[Any] = [self._told, self.step]
+
+    def show(self, words: str, visitor: Visitor) -> Updates:
+        """The step, or these words for a visitor who can do nothing with it."""
+        more = "Its recipe and its data stand in its report, under Results. For runs of your own sign in, or duplicate "
+        told = markup.empty(words, f"{more}this Space.")
+        return {
+            self._told: gr.update(value=told, visible=not visitor.may_start),
+            self.step: gr.update(visible=visitor.may_start),
+        }
+
+
 class Sharing:
     """The switch with which an owner lets everybody see a run."""
 

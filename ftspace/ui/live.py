@@ -6,13 +6,11 @@ ready costs no thread, so a few hundred pages are no load. The header Next-Ms sa
 together come at most RATE times a second, and as often those of visitors without a name, who wait for each other only.
 """
 
-import inspect
 import threading
 import time
 from asyncio import get_running_loop
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +19,7 @@ from starlette.routing import Route
 from ftspace.errors import FtspaceError
 from ftspace.settings import Settings
 from ftspace.ui.following import Followers
-from ftspace.ui.visitors import visitor_of
+from ftspace.ui.visitors import knows_password, visitor_of
 
 SCRIPT = Path(__file__).with_name("live.js")
 RATE = 6.0
@@ -67,7 +65,7 @@ class LiveView:
 
     async def answer(self, request: Request) -> Response:
         """What is new of a run; 401 without the password, 404 for a run that is none or not the visitor's to see."""
-        if not await _signed_in(request):
+        if not await knows_password(request):
             return Response(status_code=401)
         try:
             follower = self._followers.of(request.path_params["run_id"])
@@ -88,15 +86,3 @@ class LiveView:
             headers |= {"content-encoding": "gzip", "vary": "accept-encoding"}
             return Response(made.zipped, headers=headers, media_type="application/json")
         return Response(made.plain, headers=headers, media_type="application/json")
-
-
-async def _signed_in(request: Request) -> bool:
-    """Whether the page's own routes would answer the request: see `get_current_user` in gradio/routes.py."""
-    app: Any = request.app
-    if app.auth_dependency is not None:
-        user = app.auth_dependency(request)
-        return (await user if inspect.isawaitable(user) else user) is not None
-    if app.auth is None:
-        return True
-    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return any(app.tokens.get(request.cookies.get(name)) is not None for name in names)

@@ -10,11 +10,11 @@ from typing import Literal
 from ftspace.answers import Answered, answered
 from ftspace.config import RunConfig
 from ftspace.reasons import EXPLAINED
+from ftspace.report.chart import Point
 from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
-from ftspace.ui.chart import Point
 from ftspace.ui.footprint import footprint
-from ftspace.ui.views import STATUS_WORDS, TONES, Tone, asked_of, count, duration, number, points, sentence, short
+from ftspace.words import STATUS_WORDS, TONES, Tone, asked_of, count, duration, number, points, sentence, short
 
 PhaseState = Literal["done", "now", "next", "bad"]
 

@@ -5,9 +5,10 @@ from html import escape
 
 from ftspace.answers import Answered
 from ftspace.redact import redact
-from ftspace.ui import chart
+from ftspace.report import chart
 from ftspace.ui.live_view import Live
-from ftspace.ui.views import RunLine, Tone
+from ftspace.ui.views import RunLine
+from ftspace.words import Tone
 
 ANSWERED = 5
 """So many sample questions are shown of a run at work."""
@@ -138,11 +139,14 @@ def _clipped(text: str) -> str:
 
 
 def _bar(view: Live) -> str:
-    if view.tone != "busy" and view.fraction is None:
-        return ""
-    if view.fraction is None:
+    return "" if view.tone != "busy" and view.fraction is None else bar(view.fraction)
+
+
+def bar(fraction: float | None) -> str:
+    """How far something is, from 0 to 1; None while that cannot be said."""
+    if fraction is None:
         return '<div class="ft-bar ft-unknown" role="progressbar" aria-label="Progress"><span></span></div>'
-    percent = round(100 * view.fraction)
+    percent = round(100 * fraction)
     return (
         f'<div class="ft-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}"><span style="width:{percent}%"></span></div>'

@@ -11,12 +11,14 @@ from evals.log import read_log, read_results
 from evals.plan import BASE, TUNED
 from evals.table import to_csv, to_markdown
 from ftspace.errors import FtspaceError, JobError
+from ftspace.report import results_markup
+from ftspace.report.pairs import Pair, pairs
+from ftspace.report.results_view import results_view
 from ftspace.runs import Run
-from ftspace.ui import markup, results_markup, samples
+from ftspace.ui import markup, samples
 from ftspace.ui.desk import Desk
-from ftspace.ui.results_view import results_view
-from ftspace.ui.views import side_name
 from ftspace.ui.web import download_name
+from ftspace.words import side_name
 
 _NOTHING = markup.empty("No results yet", "When a run has trained and answered its tasks, the verdict stands here.")
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -117,9 +119,7 @@ class ResultsStep:
                 return results_markup.answers(one.question, one.expected, given, one.prompt)
         return trouble
 
-    def _ask_for(
-        self, request: gr.Request, run_id: str, task: str, first: str, second: str
-    ) -> tuple[list[samples.Pair], str]:
+    def _ask_for(self, request: gr.Request, run_id: str, task: str, first: str, second: str) -> tuple[list[Pair], str]:
         """The pairs of a task that a page asked for, and a note when they cannot be had."""
         try:
             run = self._desk.get(run_id, self._desk.visitor(request))
@@ -132,13 +132,13 @@ class ResultsStep:
         except (FtspaceError, LogError) as error:
             return [], markup.note(str(error), "bad")
 
-    def _pairs(self, run: Run, task: str, first: str, second: str) -> list[samples.Pair]:
+    def _pairs(self, run: Run, task: str, first: str, second: str) -> list[Pair]:
         """A task's questions with two sides' answers; none when the logs are not there any more."""
         try:
             logs = {side: read_log(run.evals / task / f"{side}.json") for side in {BASE, first, second}}
         except LogError:
             return []
-        return samples.pairs(logs[BASE], logs[first], logs[second])
+        return pairs(logs[BASE], logs[first], logs[second])
 
     def _downloads(self, run: Run, found: Comparison) -> list[Path]:
         folder = self._desk.downloads / run.id

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ftspace.data.review import Decision
-from ftspace.ui.views import Tone
+from ftspace.words import Tone
 
 FILTERS = {"all": "All", "undecided": "Undecided", "dropped": "Dropped", "noted": "With a note"}
 

@@ -1,11 +1,11 @@
-"""How the page looks: gradio's default theme in system fonts, so that nothing is fetched, and one CSS file."""
-
-from pathlib import Path
+"""How the page looks: gradio's default theme in system fonts, so that nothing is fetched, and two CSS files."""
 
 from gradio.themes import Default
 from gradio.themes.utils import colors, sizes
 
-CSS = Path(__file__).with_name("style.css")
+from ftspace.settings import ROOT
+
+CSS = [ROOT / "ftspace/report/look.css", ROOT / "ftspace/ui/style.css"]
 
 THEME = Default(
     primary_hue=colors.indigo,

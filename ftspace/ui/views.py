@@ -1,48 +1,13 @@
-"""What the page says about runs in a list and about results: pure functions to words and numbers.
+"""What the page says about runs in a list: pure functions to words. Knows no gradio and no HTML.
 
-Knows no gradio and no HTML. `live_view.py` does the same for a run at work, `samples.py` for single answers.
+`live_view.py` does the same for a run at work, `samples.py` for single answers.
 """
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
-from typing import Literal
 
-from evals.plan import AGAIN, BASE, PROMPTED, TUNED
 from ftspace.config import RunConfig
 from ftspace.state import Status
-
-Tone = Literal["idle", "busy", "good", "warn", "bad"]
-STATUS_WORDS: dict[Status, str] = {
-    "queued": "Waiting",
-    "running": "Running",
-    "stopping": "Stopping",
-    "finished": "Finished",
-    "failed": "Failed",
-    "cancelled": "Stopped",
-    "interrupted": "Interrupted",
-}
-TONES: dict[Status, Tone] = {
-    "queued": "idle",
-    "running": "busy",
-    "stopping": "busy",
-    "finished": "good",
-    "failed": "bad",
-    "cancelled": "idle",
-    "interrupted": "bad",
-}
-
-
-SIDES = {
-    BASE: "Base",
-    TUNED: "Tuned",
-    AGAIN: "Base again",
-    PROMPTED: "Base with examples",
-    "reference": "Reference",
-    "judge": "Judge",
-}
-"""Names of the sides that have one for people."""
+from ftspace.words import STATUS_WORDS, TONES, Tone, title, when
 
 
 @dataclass(frozen=True)
@@ -66,71 +31,6 @@ def run_line(run_id: str, config: RunConfig | None, status: Status | None, verdi
     return RunLine(run_id, title(config), when(run_id), words, TONES[status])
 
 
-def title(config: RunConfig) -> str:
-    """A run in a few words: its model and its dataset."""
-    return f"{short(config.model.id)} on {short(config.data.id)}"
-
-
-def short(name: str) -> str:
-    """A Hub id as it is; of a path the last part, without the suffix."""
-    path = PurePosixPath(name)
-    local = name.startswith(("/", ".", "~", "assets/")) or len(path.parts) > 2
-    return path.stem if local else name
-
-
-def when(run_id: str) -> str:
-    """The date and time in a run's id, UTC."""
-    return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).strftime("%d %b %Y, %H:%M UTC")
-
-
-def side_name(side: str) -> str:
-    """Who was asked, as the head of a column."""
-    return SIDES.get(side) or (side[:1].upper() + side[1:]).replace("-", " ", 1)
-
-
-def asked_of(side: str) -> str:
-    """Who is asked, in the middle of a sentence."""
-    name = side_name(side)
-    model = " model" if side in ("tuned", "reference") else ""
-    return f"the {name[:1].lower()}{name[1:]}{model}" if side in SIDES else name
-
-
-def points(share: float, sign: str = "") -> str:
-    """A fraction in points of a hundred; a dash when there is none."""
-    return "–" if math.isnan(share) else f"{100 * share:{sign}.1f}"
-
-
-def number(value: float) -> str:
-    """A loss, short."""
-    return f"{value:.3f}" if math.isfinite(value) else "not a number"
-
-
-def count(value: int) -> str:
-    """A number of parameters, short: 3.4 M."""
-    for size, word in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.1f}{word}"
-    return str(value)
-
-
-def duration(seconds: float) -> str:
-    """A time that a person would say: 40 s, 3 min 20 s, 2 h 5 min."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 10 and rest:
-        return f"{minutes} min {rest} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def tail(text: str, lines: int = 40) -> str:
     """The last lines of a log."""
     return "\n".join(text.splitlines()[-lines:])
-
-
-def sentence(text: str) -> str:
-    """A message as a sentence of its own."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."

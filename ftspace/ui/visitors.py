@@ -5,6 +5,7 @@ in Gradio's signed cookie. So no token is stored outside of it, signing out ends
 that somebody could sign would still open nothing. A restart of the app signs everybody out.
 """
 
+import inspect
 import re
 import secrets
 import time
@@ -133,3 +134,15 @@ def scopes_of(request: gr.Request | Request) -> frozenset[str] | None:
     """What the sign-in behind a request gave the right to; None where nobody signed in, or it did not say."""
     found = signed_in(request)
     return found.scopes if found else None
+
+
+async def knows_password(request: Request) -> bool:
+    """Whether the page's own routes would answer the request: see `get_current_user` in gradio/routes.py."""
+    app: Any = request.app
+    if app.auth_dependency is not None:
+        user = app.auth_dependency(request)
+        return (await user if inspect.isawaitable(user) else user) is not None
+    if app.auth is None:
+        return True
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(app.tokens.get(request.cookies.get(name)) is not None for name in names)

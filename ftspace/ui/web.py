@@ -27,7 +27,7 @@ from ftspace.ui.visitors import SignIns, introduce, visitor_of
 
 _OURS = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/(static|assets|svelte)/.*"
-    r"|/live/[^/]+|/login/?|/login/huggingface|/login/callback|/logout"
+    r"|/(live|report)/[^/]+|/login/?|/login/huggingface|/login/callback|/logout"
     r"|/gradio_api/(queue/(join|data|status)|run/predict/?|cancel|reset/?|heartbeat/[^/]+|upload|upload_progress|file=.+"
     r"|info/?|app_id/?|user/?|login_check/?|startup-events|theme\.css)"
 )

@@ -14,10 +14,12 @@ from ftspace.data.formats import Format, Message
 from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
 from ftspace.redact import keep_secret
+from ftspace.report import results_markup
+from ftspace.report.results_view import ResultLine, ResultsView, Section, Told
 from ftspace.settings import ROOT
-from ftspace.ui import look_markup, markup, results_markup
+from ftspace.ui import look_markup, markup, publish_markup
 from ftspace.ui.live_view import Live
-from ftspace.ui.results_view import ResultLine, ResultsView, Section, Told
+from ftspace.ui.publish_view import PushView
 from ftspace.ui.views import RunLine
 
 EVIL = [
@@ -68,6 +70,10 @@ RENDERED: dict[str, Render] = {
     "markup.empty": lambda t: markup.empty(t, t),
     "markup.runs": lambda t: markup.runs([RunLine(t, t, t, t, "busy")]),
     "markup.listed": lambda t: markup.listed([RunLine(t, t, t, t, "busy")]),
+    "markup.bar": lambda t: markup.bar(0.5) + markup.bar(None),
+    "publish_markup.push": lambda t: publish_markup.push(PushView(t, t, "good", 0.5, True, "https://" + t, (t,))),
+    "publish_markup.bundle": lambda t: publish_markup.bundle([(t, t)], [(t, t)], t),
+    "publish_markup.reports": publish_markup.reports,
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "markup.live": lambda t: markup.live(_live(t)),
     "markup.shown": lambda t: markup.shown(markup.live(_live(t)), t, t),
@@ -114,7 +120,10 @@ def public(module: ModuleType) -> set[str]:
 
 
 def test_every_function_is_looked_at() -> None:
-    assert public(markup) | public(look_markup) | public(results_markup) == set(RENDERED) | NO_HTML
+    assert (
+        public(markup) | public(look_markup) | public(publish_markup) | public(results_markup)
+        == set(RENDERED) | NO_HTML
+    )
 
 
 @pytest.mark.parametrize("evil", EVIL)

@@ -5,18 +5,20 @@ import pytest
 
 from evals.log import EvalLog, EvalSpec
 from evals.log import Sample as Asked
+from ftspace import words
 from ftspace.config import default_config, parse_config
+from ftspace.report.pairs import pairs, strip_frame
 from ftspace.ui import samples, views
 
 CONFIG = default_config()
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "said"),
     [(0, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (660, "11 min"), (7500, "2 h 5 min"), (-3, "0 s")],
 )
-def test_duration(seconds: float, words: str) -> None:
-    assert views.duration(seconds) == words
+def test_duration(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
 
 
 def test_run_lines() -> None:
@@ -27,7 +29,7 @@ def test_run_lines() -> None:
     assert views.run_line(run_id, CONFIG, "interrupted", None).words == "Interrupted"
     assert views.run_line(run_id, None, None, None).tone == "bad"
     hub = parse_config({"model": {"id": "owner/model"}, "data": {"id": "squad"}})
-    assert views.title(hub) == "owner/model on squad"
+    assert words.title(hub) == "owner/model on squad"
 
 
 def log(which: Any, scores: list[float]) -> EvalLog:
@@ -45,7 +47,7 @@ def log(which: Any, scores: list[float]) -> EvalLog:
 
 def test_samples_are_paired_and_told_apart() -> None:
     base, tuned = log("base", [0, 1, 0, 1, 0]), log("tuned", [1, 0, 0, 1, math.nan])
-    found = samples.pairs(base, base, tuned)
+    found = pairs(base, base, tuned)
     assert [pair.change for pair in found] == [
         "wrong to right",
         "right to wrong",
@@ -71,7 +73,7 @@ def test_training_rows_before_a_sides_questions_are_not_shown() -> None:
     secret = tuple(one.model_copy(update={"prompt": f"a training row\n{one.prompt}"}) for one in shown.samples)
     shown = shown.model_copy(update={"samples": secret})
     for first, second in ((shown, tuned), (tuned, shown)):
-        found = samples.pairs(base, first, second)
+        found = pairs(base, first, second)
         assert [one.question for one in found] == ["What is 0?", "What is 1?"]
         assert not any("training row" in one.prompt for one in found)
     assert (found[0].first, found[0].second) == ("tuned 0", "base-prompted 0")
@@ -89,7 +91,7 @@ def test_training_rows_before_a_sides_questions_are_not_shown() -> None:
     ],
 )
 def test_sides_have_names_for_people(side: str, name: str, asked: str) -> None:
-    assert (views.side_name(side), views.asked_of(side)) == (name, asked)
+    assert (words.side_name(side), words.asked_of(side)) == (name, asked)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +105,4 @@ def test_sides_have_names_for_people(side: str, name: str, asked: str) -> None:
     ],
 )
 def test_the_frame_around_questions_is_taken_off(prompts: list[str], questions: list[str]) -> None:
-    assert samples.strip_frame(prompts) == questions
+    assert strip_frame(prompts) == questions

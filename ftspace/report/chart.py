@@ -80,7 +80,7 @@ def draw(training: Sequence[Point], validation: Sequence[Point], every: int = 1)
     losses = [loss for _, loss in (*training, *validation)]
     left, right = min(0, *steps), max(1, *steps)
     low, high = _room(min(losses), max(losses))
-    across, up = _ticks(left, right, whole=True), _ticks(low, high)
+    across, up = ticks(left, right, whole=True), ticks(low, high)
     width, height = right - left, high - low
     lines = "".join(f"M{left} {-at:.6g}h{width}" for at in up)
     names = "".join(f'<span class="ft-y" style="top:{100 * (high - at) / height:.2f}%">{at:g}</span>' for at in up)
@@ -129,7 +129,7 @@ def _room(low: float, high: float) -> tuple[float, float]:
     return (max(0.0, low - air) if low >= 0 else low - air), high + air
 
 
-def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     """Three to six round numbers from low to high."""
     rough = (high - low) / 5
     size = 10.0 ** math.floor(math.log10(rough))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from evals.log import Change, Finding, JudgeSummary, Results, Row
-from ftspace.ui.results_view import headline, results_view
+from ftspace.report.results_view import headline, results_view
 
 
 def row(task: str, delta: float, verdict: Any, **more: Any) -> Row:

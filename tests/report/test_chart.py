@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ftspace.ui.chart import MOST, Curve, draw
+from ftspace.report.chart import MOST, Curve, draw
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the page says of a comparison: a pure function from Results to words and numbers. Knows no gradio, no HTML."""
+"""What there is to say of a comparison: a pure function from Results to words and numbers. Knows no gradio, no HTML."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from evals.log import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
 from evals.log import Tone as FindingTone
 from evals.metrics import metric
-from ftspace.ui.views import Tone, points, side_name
+from ftspace.words import Tone, points, side_name
 
 _TONES: dict[FindingTone, Tone] = {"bad": "bad", "warning": "warn", "note": "idle"}
 _VERDICTS: dict[Verdict, Tone] = {"better": "good", "worse": "bad", "differs": "warn"}
@@ -70,7 +70,7 @@ class Told:
 
 @dataclass(frozen=True)
 class ResultsView:
-    """All that the page says above the single questions."""
+    """All that is said above the single questions."""
 
     verdict: str
     tone: Tone

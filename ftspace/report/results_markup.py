@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ftspace.redact import redact
-from ftspace.ui.results_view import ResultLine, ResultsView, Section, Told
+from ftspace.report.results_view import ResultLine, ResultsView, Section, Told
 
 _COLUMNS = 6
 

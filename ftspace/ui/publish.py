@@ -1,0 +1,203 @@
+"""Step 5: a run shown to others, by its link, as a report, or pushed to the Hub. A push goes on without the page."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ftspace.access import Visitor
+from ftspace.errors import FtspaceError, HubError
+from ftspace.hub.bundle import build_bundle
+from ftspace.hub.origins import ask_origins
+from ftspace.hub.pushing import push_state, requested, start_push, stop_push
+from ftspace.hub.records import PushFolder, PushRequest, What
+from ftspace.runs import Run
+from ftspace.ui import markup, publish_markup
+from ftspace.ui.desk import Desk
+from ftspace.ui.guests import Sharing
+from ftspace.ui.publish_view import NAMES, good_name, push_view, repo_id_of, size
+from ftspace.ui.visitors import token_of
+
+Updates = dict[Any, Any]
+POLL_SECONDS = 2.0
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
+_KINDS: dict[str, What] = {what: what for what in NAMES}
+_NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
+
+
+class Publish:
+    """The step's widgets."""
+
+    def __init__(self, desk: Desk, run_id: gr.Textbox) -> None:
+        """Builds the step inside the tab that is open; `run_id` holds the id of the run that is open."""
+        self._desk = desk
+        self._nothing = gr.HTML(_NOTHING)
+        with gr.Column(visible=False) as self._panel:
+            gr.HTML(markup.heading("Show it", self._who()))
+            self.link = gr.Textbox(label="Link to this run", interactive=False, buttons=["copy"], elem_id="run-link")
+            self._sharing = Sharing(desk, run_id)
+            self._reports = gr.HTML(elem_id="reports")
+        with gr.Column(visible=False, elem_id="push-form") as self._form:
+            gr.HTML(
+                markup.heading(
+                    "Push it to the Hub",
+                    "In one commit with card and results, then read back and compared. The run itself stays as it is.",
+                )
+            )
+            with gr.Row():
+                self._what = gr.Radio(
+                    [(name, what) for what, name in NAMES.items()], value="adapter", label="What", elem_id="push-what"
+                )
+                self._repo = gr.Textbox(
+                    label="Repository", placeholder="owner/name", info="It is made if it is not there.",
+                    elem_id="push-repo",
+                )  # fmt: skip
+            self._public = gr.Checkbox(
+                label="Everybody may read it",
+                info="Otherwise the new repository is private. One that is there stays as it is.",
+                elem_id="push-public",
+            )
+            with gr.Row():
+                self._preview = gr.Button("Look at what is pushed", elem_id="push-look")
+                self._push = gr.Button("Push", variant="primary", elem_id="push")
+                self._stop = gr.Button("Stop the push", visible=False, elem_id="push-stop")
+            self._told = gr.HTML(elem_id="push-told")
+            self._state = gr.HTML(elem_id="push-state")
+            self._bundle = gr.HTML(elem_id="push-bundle")
+        self._timer = gr.Timer(POLL_SECONDS, active=False)
+        self._now: list[Any] = [self._state, self._push, self._stop, self._timer]
+        self.outputs: list[Any] = [
+            self._nothing, self._panel, self._reports, self._form, self._what, self._repo, self._public, self._told,
+            self._bundle, *self._now, *self._sharing.outputs,
+        ]  # fmt: skip
+        named: list[Any] = [run_id, self._what]
+        typed: list[Any] = [*named, self._repo, self._public]
+        told: list[Any] = [self._told, *self._now]
+        self._what.input(self._choose, named, [self._repo, self._public, self._bundle, *told], **_PRIVATE)
+        self._preview.click(self._look, typed, [self._told, self._bundle], trigger_mode="once", **_PRIVATE)
+        self._push.click(self._begin, typed, told, trigger_mode="once", **_PRIVATE)
+        self._stop.click(self._end, named, told, trigger_mode="once", **_PRIVATE)
+        self._timer.tick(self._poll, named, self._now, concurrency_limit=None, **_PRIVATE)
+
+    def _who(self) -> str:
+        if self._desk.settings.sign_in:
+            return "Whoever has the link sees the run once everybody may see it, without signing in."
+        return "The link opens the run for those who can open this app. The report can be sent to anybody."
+
+    def show(self, run: Run | None, visitor: Visitor) -> Updates:
+        """The step for an open run: what everybody who sees it may take along, and for its owner the push."""
+        mine = run is not None and visitor.may_change(run.access)
+        updates: Updates = {
+            **self._sharing.show(run, visitor),
+            self._nothing: gr.update(visible=run is None),
+            self._panel: gr.update(visible=run is not None),
+            self._form: gr.update(visible=mine and run is not None and run.adapter.is_dir()),
+            self._reports: publish_markup.reports(run.id) if run else "",
+            self._told: "",
+            self._bundle: "",
+        }
+        if run is None or not mine:
+            return updates | {self._timer: gr.Timer(active=False), self._state: ""}
+        what = _newest(run)
+        return updates | {self._what: what} | self._named(run, what, visitor) | self._look_at(run, what)
+
+    def _named(self, run: Run, what: What, visitor: Visitor) -> Updates:
+        """What was asked for the last time, else a good name."""
+        try:
+            asked = requested(run, what)
+            return {self._repo: asked.repo_id, self._public: asked.public}
+        except HubError:
+            owner = visitor.name if self._desk.settings.sign_in else ""
+            name = good_name(run.config, what)
+            return {self._repo: f"{owner}/{name}" if owner else name, self._public: False}
+
+    def _look_at(self, run: Run, what: What) -> Updates:
+        """Updates for what changes while a push is at work."""
+        state = push_state(run, what)
+        again = "Try again" if state.can_retry else "Push again" if state.verified else "Push"
+        return {
+            self._state: publish_markup.push(push_view(state)),
+            self._push: gr.update(value=again, visible=not state.is_at_work),
+            self._stop: gr.update(visible=state.is_at_work, interactive=state.status != "stopping"),
+            self._timer: gr.Timer(active=state.is_at_work),
+        }
+
+    def _choose(self, request: gr.Request, run_id: str, what: str) -> Updates:
+        visitor = self._desk.visitor(request)
+        try:
+            run = self._desk.own(run_id, visitor)
+        except FtspaceError as error:
+            return {self._told: markup.note(str(error), "bad")}
+        kind = _KINDS.get(what, "adapter")
+        return {self._told: "", self._bundle: "", **self._named(run, kind, visitor), **self._look_at(run, kind)}
+
+    def _poll(self, request: gr.Request, run_id: str, what: str) -> Updates:
+        try:
+            run = self._desk.own(run_id, self._desk.visitor(request))
+        except FtspaceError:
+            return {self._timer: gr.Timer(active=False)}
+        return self._look_at(run, _KINDS.get(what, "adapter"))
+
+    def _begin(self, request: gr.Request, run_id: str, what: str, repo: str, public: bool) -> Updates:
+        """Sets a push going, with the token of whoever signed in, else this machine's."""
+        try:
+            visitor = self._desk.admit(request, "start")
+            run = self._desk.own(run_id, visitor)
+            asked = _request(what, repo, public=public)
+            start_push(run, asked, token_of(request))
+        except FtspaceError as error:
+            return {self._told: markup.note(str(error), "bad")}
+        return {self._told: "", **self._look_at(run, asked.what)}
+
+    def _end(self, request: gr.Request, run_id: str, what: str) -> Updates:
+        kind = _KINDS.get(what, "adapter")
+        try:
+            run = self._desk.own(run_id, self._desk.visitor(request))
+            stop_push(run, kind)
+        except FtspaceError as error:
+            return {self._told: markup.note(str(error), "bad")}
+        return {self._told: "", **self._look_at(run, kind)}
+
+    def _look(self, request: gr.Request, run_id: str, what: str, repo: str, public: bool) -> Updates:
+        """The files that a push would have, made beside the run's own and removed again."""
+        told = ""
+        try:
+            with self._desk.answering(request, "look") as visitor:
+                run = self._desk.own(run_id, visitor)
+                asked = _request(what, repo, public=public)
+                if asked.what != "adapter":
+                    raise HubError(f"the {NAMES[asked.what]} is made when it is pushed; card and records are as these")
+                try:
+                    ask_origins(run)
+                except HubError as error:
+                    told = markup.note(f"{error}. So no question and no answer is in what stands below.", "warn")
+                place = PushFolder(run.path).path.parent
+                place.mkdir(exist_ok=True)
+                with tempfile.TemporaryDirectory(prefix=".look-", dir=place) as beside:
+                    found = build_bundle(run, asked, Path(beside) / "bundle")
+                    card = (found.folder / "README.md").read_text(encoding="utf-8")
+        except FtspaceError as error:
+            return {self._told: markup.note(str(error), "bad"), self._bundle: ""}
+        files = [(one.path, size(one.size)) for one in found.files]
+        left_out = [(one.what, one.why) for one in found.left_out]
+        return {self._told: told, self._bundle: publish_markup.bundle(files, left_out, card)}
+
+
+def _newest(run: Run) -> What:
+    """What is being pushed, else what was asked for last."""
+    last: tuple[bool, float, What] = (False, 0.0, "adapter")
+    for what in NAMES:
+        place = PushFolder(run.path, what).request
+        if place.is_file():
+            last = max(last, (push_state(run, what).is_at_work, place.stat().st_mtime, what))
+    return last[2]
+
+
+def _request(what: str, repo: str, *, public: bool) -> PushRequest:
+    """What was asked for. Raises HubError for a name that can be none."""
+    repo_id = repo_id_of(repo or "")
+    if repo_id is None:
+        raise HubError(_NO_NAME)
+    return PushRequest(what=_KINDS.get(what, "adapter"), repo_id=repo_id, public=public is True)
