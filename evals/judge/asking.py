@@ -247,13 +247,15 @@ def _judged(slot: Slot, kept: Kept | None, result: Result | None, fresh: bool) -
         return slot.blank
     calls = result.calls if result is not None and fresh else 0
     if isinstance(result, Failure):
-        return slot.blank.model_copy(update={"missing": result.reason, "calls": calls})
+        return slot.blank.model_copy(
+            update={"missing": result.reason, "calls": calls, "tokens": result.spent if fresh else 0}
+        )
     reply = kept or result
     assert reply is not None
     known = {
         "cached": kept is not None,
         "calls": calls if isinstance(slot.judge, RemoteJudge) else 0,
-        "tokens": reply.tokens,
+        "tokens": result.spent if isinstance(result, Text) and calls else reply.tokens,
         "reply": reply.text[-_SHOWN:],
         "reply_hash": hashlib.sha256(reply.text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
     }

@@ -44,7 +44,7 @@ class Judgement(BaseModel):
     calls: int = 0
     """Tries that it took, those of a reply that was known left out."""
     tokens: int = 0
-    """Of question and reply."""
+    """Of question and reply; of all tries, where they were made now."""
     reply: str = ""
     """The end of the reply, at most 500 letters."""
     reply_hash: str = ""

@@ -115,9 +115,11 @@ def test_one_failing_call_in_five_is_tried_again_or_counted(folder: Path, at: Se
         return None if number % 5 else (later if number % 2 else PlainTextResponse("oops", 500))
 
     judge = LoopbackJudge(honest, fails=fails)
-    report = judged(folder, [at(judge)], limits=Limits(backoff=0.001, concurrency=2))
+    meter = Meter(price=2.0)
+    report = judged(folder, [at(judge)], limits=Limits(backoff=0.001, concurrency=2), budget=meter)
     assert report.summaries[0].missing == 0 and report.findings == ()
-    assert report.summaries[0].calls == len(judge.requests) > 80
+    assert report.summaries[0].calls == meter.calls == len(judge.requests) > 80
+    assert report.summaries[0].cost == pytest.approx(meter.cost_of(meter.tokens)) and meter.tokens > 80 * 100
 
     other = LoopbackJudge(honest, fails=lambda n: None if n % 5 else PlainTextResponse("oops", 500))
     endpoint = at(other)
