@@ -203,17 +203,14 @@ def _check(judges: Sequence[Judge], ways: Sequence[Way]) -> None:
 
 
 def _entries(task: str, first: EvalLog, sides: Mapping[str, EvalLog]) -> list[Entry]:
-    answers = {
-        side: {one.id: None if one.unscored is not None and not one.output else one.output for one in log.samples}
-        for side, log in sides.items()
-    }
+    samples = {side: {one.id: one for one in log.samples} for side, log in sides.items()}
     return [
         Entry(
             task=task,
             id=one.id,
             question=one.prompt,
             reference=" | ".join(one.expected),
-            answers={side: known.get(one.id) for side, known in answers.items()},
+            asked={side: known[one.id] for side, known in samples.items() if one.id in known},
             group=one.group,
             overlap=one.overlap,
         )
