@@ -1,11 +1,11 @@
 """What a person must know before they believe the table, told from rows, logs and what changed. Pure: asks no model.
 
-Each rule looks at one thing and says it with its figures and with what to do. The worst is told first.
+Each rule looks at one thing and says it with its figures and with what to do.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from evals.log import Change, EvalLog, Finding, Row, Tone
 from evals.plan import BASE, TUNED
@@ -31,7 +31,7 @@ _TONES: tuple[Tone, ...] = ("bad", "warning", "note")
 
 
 def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = None) -> tuple[Finding, ...]:
-    """Return what was found, worst first.
+    """Return what was found, one rule after the other.
 
     Args:
         rows: the table.
@@ -42,7 +42,7 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
     for log in logs:
         by_side.setdefault(log.which, {})[log.spec.task] = log
     base, tuned = by_side.get(BASE, {}), by_side.get(TUNED, {})
-    found = [
+    return (
         *_unchanged(base, tuned, change),
         *_unfollowing(base, tuned, change),
         *_contaminated(rows, tuned or base),
@@ -51,8 +51,12 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
         *_manners(rows, tuned),
         *_prompted(rows),
         *_noisy(rows, by_side),
-    ]
-    return tuple(sorted(found, key=lambda one: _TONES.index(one.tone)))
+    )
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by tone, else in the order given."""
+    return tuple(sorted(findings, key=lambda one: _TONES.index(one.tone)))
 
 
 def identical(first: Sequence[EvalLog], second: Sequence[EvalLog]) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError, Stopped
 from evals.judge.judges import Judge, LocalJudge, RemoteJudge, parse_judge
-from evals.judge.report import JudgeReport, estimate, judge_folder
+from evals.judge.report import JudgeReport, Judging, estimate, judge_folder
 from evals.log import Asked as WasAsked
 from evals.log import FindingKind, write_asked
 from evals.rows import tabulate
@@ -32,7 +32,8 @@ def at() -> Generator[Serve]:
 
 
 def judged(folder: Path, judges: Sequence[Judge], limits: Limits = QUICK, **options: Any) -> JudgeReport:
-    return judge_folder(folder, judges, limits=limits, **options)
+    stop = options.pop("should_stop", None)
+    return judge_folder(Judging(folder=folder, judges=judges, **options), limits=limits, should_stop=stop)
 
 
 def kinds(report: JudgeReport) -> set[FindingKind]:
@@ -159,7 +160,7 @@ def test_what_is_known_costs_nothing_and_a_stop_loses_nothing(folder: Path, at: 
     with pytest.raises(Stopped):
         judged(folder, [endpoint], limits=Limits(concurrency=2), should_stop=lambda: len(judge.requests) > 20)
     assert not (folder / "judgements.jsonl").exists()
-    told = estimate(folder, [endpoint], budget=Meter(5, price=10.0))
+    told = estimate(Judging(folder=folder, judges=[endpoint], budget=Meter(5, price=10.0)))
     assert 15 <= told.known <= 75 and told.calls == 80 - told.known and told.beyond == told.calls - 5
     assert told.cost == pytest.approx(told.tokens * 1e-5)
     report = judged(folder, [endpoint])
