@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evals.errors import LogError
-from evals.findings import find, worst_first
+from evals.findings import find
 from evals.log import Asked, EvalLog, EvalSpec, Results, Role, Sample, SideBySide, read_asked, read_log
 from evals.metrics import metric
 from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
 from evals.plan import BASE, TUNED
 from evals.rows import mean_of, tabulate
+from evals.shown import worst_first
 from evals.wording import in_words, sentence
 
 __all__ = ["Pairs", "alone", "asked_of", "check_alike", "compare", "compare_folder", "in_words", "pairs_of", "tabulate"]
