@@ -89,6 +89,21 @@ def _seldom(share: float, gains: float) -> Callable[[Random], tuple[Floats, Floa
     return draw
 
 
+def _few_lengths(share: float) -> Callable[[Random], tuple[Floats, Floats]]:
+    def draw(chance: Random) -> tuple[Floats, Floats]:
+        first, second = _lengths(chance)
+        return first, np.where(chance.random(POOL) < share, second, first)
+
+    return draw
+
+
+def _mostly_small(chance: Random) -> tuple[Floats, Floats]:
+    """A tenth differs, most of it by next to nothing and some by much."""
+    by = np.where(chance.random(POOL) < 0.1, chance.beta(0.2, 2, POOL), 0.0)
+    up = chance.random(POOL) < 0.75
+    return np.where(up, 0.0, by), np.where(up, by, 0.0)
+
+
 GRADED: dict[str, Callable[[Random], tuple[Floats, Floats]]] = {
     "normal": _normal,
     "heavy tails (t with 5 degrees)": _heavy,
@@ -103,6 +118,9 @@ GRADED: dict[str, Callable[[Random], tuple[Floats, Floats]]] = {
     "80 % tied, gains only": _seldom(0.2, 1.0),
     "90 % tied, 3 to 1": _seldom(0.1, 0.75),
     "95 % tied, 3 to 1": _seldom(0.05, 0.75),
+    "90 % tied, mostly small": _mostly_small,
+    "lengths, 30 % changed": _few_lengths(0.3),
+    "lengths, 10 % changed": _few_lengths(0.1),
 }
 
 

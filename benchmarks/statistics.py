@@ -4,7 +4,10 @@
 (`benchmarks.draws`), by seeds that never change.
 
     coverage            share of 95 % intervals that hold the true difference, for n = 30 to 1000
-    outside             those whose coverage is not 94 to 96 %
+    shown               the same of those that stand beside a verdict: where fewer than 10 scores differ there is none
+    told                how many samples out of all have such a verdict
+    outside             shown ones whose coverage is not 94 to 96 %
+    outside_all         the same of all
     false_alarm_table   share of tables of a model against itself in which any row says better or worse; the worst of
                         several kinds of tables
     power               share of samples in which a difference is shown, where `detectable` and `needed` say 0.8
@@ -21,10 +24,11 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.alarms import POWERED, TABLED, false_alarms, power
 from benchmarks.draws import BINARY, GRADED, GROUPED, POOL, SUMS, Floats, Random, chance_of, group_sizes, sums_of
-from evals.stats import bradley_terry, kappa, length_controlled, paired, win_rate
+from evals.stats import FEWEST_CHANGED, bradley_terry, kappa, length_controlled, paired, win_rate
 from evals.stats.means import mean_of
 from evals.stats.paired import jackknife
 from evals.stats.proportions import newcombe
@@ -33,7 +37,36 @@ SIZES = (30, 100, 300, 1000)
 REPETITIONS, TABLES, VOTES = 22_000, 6_000, 6_000
 QUICK = 40
 CHUNK = 1_500_000
-Found = dict[str, float]
+Bools = NDArray[np.bool_]
+LEAST_TOLD = 0.05
+"""Where fewer of all samples have a verdict, the coverage beside it is not measured."""
+Found = dict[str, dict[str, float | None]]
+"""Size to `coverage`, `shown`, `told`."""
+
+
+class Tally:
+    """Intervals counted, all of them and those that stand beside a verdict."""
+
+    def __init__(self) -> None:
+        self.inside = self.given = self.inside_told = self.told = 0
+
+    def add(self, low: Floats, high: Floats, true: float, told: Bools | bool = True) -> None:
+        """Count samples; one without an interval counts for nothing."""
+        given = ~np.isnan(low)
+        inside = given & (low <= true + 1e-12) & (true - 1e-12 <= high)
+        self.inside += int(inside.sum())
+        self.given += int(given.sum())
+        self.inside_told += int((inside & told).sum())
+        self.told += int((given & told).sum())
+
+    def found(self) -> dict[str, float | None]:
+        """Coverage of all, of those shown where these are enough to measure it, and how many these are."""
+        enough = self.told >= LEAST_TOLD * self.given
+        return {
+            "coverage": round(self.inside / self.given, 4),
+            "shown": round(self.inside_told / self.told, 4) if enough else None,
+            "told": round(self.told / self.given, 4),
+        }
 
 
 def main() -> int:
@@ -57,7 +90,7 @@ def measure(share: int = 1) -> dict[str, Any]:
         *(
             ("sums", f"{name}, {words}", _sums, REPETITIONS)
             for name in SUMS
-            for words in ("alike", "unlike", "10 % changed")
+            for words in ("alike", "unlike", "30 % changed", "10 % changed")
         ),
         *(("votes", name, _votes, VOTES) for name in VOTED),
         *(("tables", name, false_alarms, TABLES) for name in TABLED),
@@ -70,14 +103,13 @@ def measure(share: int = 1) -> dict[str, Any]:
             running = {(kind, name): pool.submit(one, name, many) for kind, name, one, many in work}
             done = {key: future.result() for key, future in running.items()}
     parts = {part: {name: done[part, name] for kind, name in done if kind == part} for part, _ in done}
-    coverage = {kind: parts[kind] for kind in ("0/1", "graded", "grouped", "sums", "votes")}
-    outside = [
-        f"{kind}: {name}, n = {n}: {100 * share:.1f} %"
-        for kind, rows in coverage.items()
-        for name, row in rows.items()
-        for n, share in row.items()
-        if not 0.94 <= share <= 0.96
-    ]
+    measured = {
+        what: {
+            kind: {name: {n: of[what] for n, of in row.items()} for name, row in parts[kind].items()}
+            for kind in ("0/1", "graded", "grouped", "sums", "votes")
+        }
+        for what in ("coverage", "shown", "told")
+    }
     counts = {"coverage": REPETITIONS, "votes": VOTES, "tables": TABLES, "power": VOTES}
     counts = {what: many // share for what, many in counts.items()}
     return {
@@ -86,21 +118,39 @@ def measure(share: int = 1) -> dict[str, Any]:
             what: round(1.96 * math.sqrt((0.16 if what == "power" else 0.0475) / many), 4)
             for what, many in counts.items()
         },
-        "coverage": coverage,
-        "outside": outside,
+        **measured,
+        "outside": _outside(measured["shown"]),
+        "outside_all": _outside(measured["coverage"]),
         "false_alarm_table": max(parts["tables"].values()),
         "false_alarm_tables": parts["tables"],
         "power": parts["power"],
     }
 
 
+def _outside(rows: dict[str, Any]) -> list[str]:
+    return [
+        f"{kind}: {name}, n = {n}: {100 * share:.1f} %"
+        for kind, named in rows.items()
+        for name, row in named.items()
+        for n, share in row.items()
+        if share is not None and not 0.94 <= share <= 0.96
+    ]
+
+
 def _lines(found: dict[str, Any]) -> list[str]:
+    def percent(share: float | None) -> str:
+        return "  -" if share is None else f"{100 * share:.1f}"
+
     error = 100 * found["monte_carlo_error"]["coverage"]
-    lines = [f"coverage in percent, n = {', '.join(map(str, SIZES))}; right to {error:.2f} points (95 %)"]
+    lines = [
+        f"coverage in percent, n = {', '.join(map(str, SIZES))}, right to {error:.2f} points (95 %): all; beside a "
+        "verdict; share that has one"
+    ]
     for kind, rows in found["coverage"].items():
-        for name, row in rows.items():
-            lines.append(f"  {kind}: {name}: " + "  ".join(f"{100 * share:.1f}" for share in row.values()))
-    lines += ["outside 94 to 96 %", *(f"  {one}" for one in found["outside"])]
+        for name in rows:
+            columns = [map(percent, found[what][kind][name].values()) for what in ("coverage", "shown", "told")]
+            lines.append(f"  {kind}: {name}: " + " | ".join("  ".join(column) for column in columns))
+    lines += ["outside 94 to 96 % beside a verdict", *(f"  {one}" for one in found["outside"])]
     lines += [f"tables with a false alarm: {100 * found['false_alarm_table']:.1f} % at most"]
     lines += [f"  {name}: {100 * share:.1f} %" for name, share in found["false_alarm_tables"].items()]
     lines += ["power where 80 % is foretold"]
@@ -118,34 +168,35 @@ def _binary(name: str, many: int) -> Found:
     found: Found = {}
     for n in SIZES:
         counts = chance_of(name, n).multinomial(n, shares, many)
-        low, high = newcombe(counts[:, 0], counts[:, 1], counts[:, 2], n)
-        found[str(n)] = _covered(low, high, shares[1] - shares[2])
+        tally = Tally()
+        tally.add(*newcombe(counts[:, 0], counts[:, 1], counts[:, 2], n), shares[1] - shares[2])
+        found[str(n)] = tally.found()
     return found
 
 
 def _graded(name: str, many: int) -> Found:
     first, second = GRADED[name](chance_of(name))
-    true, found = float((second - first).mean()), {}
+    true, found = float((second - first).mean()), Found()
     for n in SIZES:
-        chance, shares = chance_of(name, n), []
+        chance, tally = chance_of(name, n), Tally()
         for part in _parts(many, n):
             places = chance.integers(0, POOL, (part, n))
             a, b = first[places], second[places]
-            shares.append(part * _covered(*_limits(b - a, a, b), true))
-        found[str(n)] = round(sum(shares) / many, 4)
+            tally.add(*_limits(b - a, a, b), true, _told((a != b).sum(-1)))
+        found[str(n)] = tally.found()
     return found
 
 
 def _grouped(name: str, many: int) -> Found:
-    case, found = GROUPED[name], {}
+    case, found = GROUPED[name], Found()
     for n in SIZES:
         sizes = group_sizes(case.sizes, max(n, 50))  # ten groups at least
         labels = np.repeat(np.arange(sizes.size), sizes)
-        chance, shares = chance_of(name, n), []
+        chance, tally = chance_of(name, n), Tally()
         for part in _parts(many, n):
             one = mean_of(case.draw(chance, part, labels), labels)
-            shares.append(part * _covered(one.low, one.high, case.true))
-        found[str(labels.size)] = round(sum(shares) / many, 4)
+            tally.add(one.low, one.high, case.true, _told(one.moving))
+        found[str(labels.size)] = tally.found()
     return found
 
 
@@ -153,18 +204,17 @@ def _sums(name: str, many: int) -> Found:
     kind, _, words = name.partition(", ")
     of_sums, chance = SUMS[kind], chance_of(name)
     first, second = sums_of(kind, chance, 0.0 if words == "alike" else 0.3)
-    if words == "10 % changed":
-        second = np.where(chance.random((len(first), 1)) < 0.1, second, first)
-    true, found = float(of_sums(second.sum(0)) - of_sums(first.sum(0))), {}
+    if words.endswith("changed"):
+        second = np.where(chance.random((len(first), 1)) < float(words.split()[0]) / 100, second, first)
+    true, found = float(of_sums(second.sum(0)) - of_sums(first.sum(0))), Found()
     for n in SIZES:
-        chance, held, given = chance_of(name, n), 0, 0
+        chance, tally = chance_of(name, n), Tally()
         for part in _parts(many, n * first.shape[1]):
             places = chance.integers(0, len(first), (part, n))
             a, b = first[places], second[places]
-            one = mean_of(jackknife(a, b, of_sums), changed=(a != b).any(-1), skewed=False)
-            held += round(part * _covered(one.low, one.high, true))
-            given += int((~np.isnan(one.low)).sum())  # where no answer differs there is no interval
-        found[str(n)] = round(held / given, 4)
+            one = mean_of(jackknife(a, b, of_sums), changed=(a != b).any(-1))
+            tally.add(one.low, one.high, true, _told(one.moving))  # where no answer differs there is no interval
+        found[str(n)] = tally.found()
     return found
 
 
@@ -178,8 +228,9 @@ def _limits(difference: Floats, first: Floats, second: Floats) -> tuple[Floats, 
     return low, high
 
 
-def _covered(low: Floats, high: Floats, true: Floats | float) -> float:
-    return float(((low <= true + 1e-12) & (true - 1e-12 <= high)).mean())
+def _told(changed: NDArray[Any]) -> Bools:
+    """Whether `verdict` says more than that so many changed scores are too few."""
+    return (changed == 0) | (changed >= FEWEST_CHANGED)
 
 
 VOTED = (
@@ -196,11 +247,11 @@ VOTED = (
 def _votes(name: str, many: int) -> Found:
     found: Found = {}
     for n in SIZES[:3]:
-        chance = chance_of(name, n)
-        held = [
-            low - 1e-12 <= true <= high + 1e-12 for low, high, true in (_vote(name, chance, n) for _ in range(many))
-        ]
-        found[str(n)] = round(float(np.mean(held)), 4)
+        chance, tally = chance_of(name, n), Tally()
+        for _ in range(many):
+            low, high, true = _vote(name, chance, n)
+            tally.add(np.array(low), np.array(high), true)
+        found[str(n)] = tally.found()
     return found
 
 

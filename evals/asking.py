@@ -141,6 +141,7 @@ class Asker:
             other,
             spec.max_new_tokens,
             log.samples if log is not None else (),
+            cache=self.executor.cache,
             progress=lambda done, total: self._tell(task.name, side, done, total),
             should_stop=self.should_stop,
         )

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from evals.errors import LogError
 from evals.findings import find
-from evals.log import Asked, EvalLog, EvalSpec, Finding, Results, Role, Sample, SideBySide, read_asked, read_log
+from evals.log import Asked, EvalLog, EvalSpec, Results, Role, Sample, SideBySide, read_asked, read_log
 from evals.metrics import metric
 from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
 from evals.plan import BASE, TUNED
 from evals.rows import mean_of, tabulate
+from evals.shown import worst_first
 from evals.wording import in_words, sentence
 
 __all__ = ["Pairs", "alone", "asked_of", "check_alike", "compare", "compare_folder", "in_words", "pairs_of", "tabulate"]
 
 ASKED_FILE = "evaluation.json"
 SHOWN = 5
-_TONES = ("bad", "warning", "note")
 
 
 def compare(base_logs: Sequence[EvalLog], tuned_logs: Sequence[EvalLog]) -> Results:
@@ -136,11 +136,6 @@ def side_by_side(pairs: Sequence[tuple[EvalLog, EvalLog]], count: int = SHOWN) -
         queues.append([_beside(base.spec.task, first, one, answers[one.id]) for one in both[:count]])
     in_turn = [queue[place] for place in range(count) for queue in queues if place < len(queue)]
     return tuple(in_turn[:count])
-
-
-def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings by tone, else in the order given."""
-    return tuple(sorted(findings, key=lambda one: _TONES.index(one.tone)))
 
 
 def _told_apart(first: EvalLog, second: EvalLog) -> tuple[EvalLog, EvalLog]:

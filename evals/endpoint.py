@@ -1,7 +1,8 @@
 """Asks models behind endpoints: any that speaks OpenAI's chat completions, and Hugging Face's Inference Providers.
 
 Knows HTTP, limits and budgets; knows nothing of judges, tasks or scores. What comes of a question is a text or a
-failure with its reason. Only transport errors, 429 and 5xx are tried again, and each try counts as a call.
+failure with its reason. Only transport errors, 429 and 5xx are tried again, and each try counts as a call and costs
+what it may have cost.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from evals.providers import Dialect, Endpoint, Refused, Send, Target
 LETTERS = 4
 """Latin letters of a token, about, where a server does not say how many tokens there were."""
 _LOOK = 0.1
+_NO_ANSWER = ("error", "content_filter")
+"""Why a completion ended, where it is none: the server failed, or held back what the model wrote."""
 
 
 def about_tokens(text: str) -> int:
@@ -43,9 +46,14 @@ class Question:
     """A JSON schema that the answer is bound to, where the server can do that."""
 
     @property
+    def own_tokens(self) -> int:
+        """About how many tokens the question alone has."""
+        return sum(about_tokens(turn["content"]) for turn in self.messages)
+
+    @property
     def most_tokens(self) -> int:
         """About how many tokens question and answer have at most."""
-        return sum(about_tokens(turn["content"]) for turn in self.messages) + self.max_tokens
+        return self.own_tokens + self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Text:
     """Of question and answer, as the server counts them."""
     calls: int = 1
     """Tries that it took."""
+    spent: int = 0
+    """Tokens of all of them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ class Failure:
     """Why, in a few words."""
     calls: int = 0
     """Tries that were made."""
+    spent: int = 0
+    """Tokens that they may have cost."""
 
 
 Result = Text | Failure
@@ -186,7 +198,7 @@ def ask_reference(
     *,
     limits: Limits | None = None,
     meter: Meter | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    came: Callable[[int, Result], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Result]:
     """Let a reference model answer conversations, greedily; failures are answers that are missing.
@@ -197,7 +209,7 @@ def ask_reference(
         max_new_tokens: the longest answer.
         limits: concurrency, timeout and retries.
         meter: a budget.
-        progress: called with (done, all).
+        came: called with (place, result) as each comes, also with those that come as it is stopped.
         should_stop: True ends with `Stopped`.
 
     Returns:
@@ -212,8 +224,8 @@ def ask_reference(
     found: dict[int, Result] = {}
     for place, result in ask(jobs, meter=meter, limits=limits, should_stop=should_stop):
         found[place] = result
-        if progress is not None:
-            progress(len(found), len(jobs))
+        if came is not None:
+            came(place, result)
     return [found[place] for place in range(len(jobs))]
 
 
@@ -259,33 +271,34 @@ class _Lane:
             done((place, await self._ask(question)))
 
     async def _ask(self, question: Question) -> Result:
-        calls = tries = 0
+        calls = tries = spent = 0
         while True:
             while (left := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(left + random.uniform(0, self._limits.backoff))
             if self._closed is not None:
-                return Failure(self._closed, calls)
+                return Failure(self._closed, calls, spent)
             held = question.most_tokens
             while not self._meter.take(held):
                 if not self._meter.may_free(held):
-                    return Failure("the budget is spent", calls)
+                    return Failure("the budget is spent", calls, spent)
                 await asyncio.sleep(_LOOK / 10)
             calls += 1
             payload = self._dialect.of(question.messages, question.max_tokens, question.schema)
-            used = 0
+            used = held  # who was asked may go on after a time-out or a stop, and be paid for it
             try:
                 async with asyncio.timeout(self._limits.timeout):
-                    text, finish, counted = _read(await self._send(payload))
-                used = counted or question.most_tokens - question.max_tokens + about_tokens(text)
+                    document = await self._send(payload)
+                text, finish, used = _read(document, question)
+                spent += used
                 self._in_a_row = 0
-                return Text(text, finish, used, calls)
+                return Text(text, finish, used, calls, spent)
             except Refused as error:
-                refused = error
+                refused, used = error, question.own_tokens if error.paid else 0
             except TimeoutError:
-                used = held  # who was asked may go on, and be paid for it
                 refused = Refused(f"no answer within {self._limits.timeout:g} s", again=True)
             finally:
                 self._meter.give(held, used)
+            spent += used
             adapted = self._dialect.adapted(payload, refused)
             if adapted is not None:
                 self._dialect = adapted
@@ -293,7 +306,7 @@ class _Lane:
             if refused.wait is not None and refused.wait > self._limits.longest_wait:
                 refused = Refused(f"{refused.reason}; it asks to wait {refused.wait:.0f} s", closed=True)
             if not refused.again or tries == self._limits.retries:
-                return Failure(self._failed(refused), calls)
+                return Failure(self._failed(refused), calls, spent)
             if refused.wait is not None:
                 self._not_before = max(self._not_before, time.monotonic() + refused.wait)
             else:
@@ -309,15 +322,19 @@ class _Lane:
         return refused.reason
 
 
-def _read(document: Any) -> tuple[str, Literal["end", "length"], int]:
-    """The text of a chat completion, how it ended, and the tokens it took, 0 when that is not said."""
+def _read(document: Any, question: Question) -> tuple[str, Literal["end", "length"], int]:
+    """The text of a chat completion, how it ended, and about how many tokens it took.
+
+    An empty text is an answer: that is what the model had to say. Whether it is one is told by how it ended.
+    """
     try:
         choice = document["choices"][0]
         text, finish = choice["message"]["content"], choice.get("finish_reason")
-        used = (document.get("usage") or {}).get("total_tokens")
+        counted = (document.get("usage") or {}).get("total_tokens")
     except (LookupError, TypeError, AttributeError) as error:
-        raise Refused("what came is not a chat completion") from error
-    ended: Literal["end", "length"] = "length" if finish == "length" else "end"
-    if not isinstance(text, str) or not text.strip():
-        raise Refused("an answer without text" + (", cut off" if ended == "length" else ""))
-    return text, ended, used if isinstance(used, int) and used > 0 else 0
+        raise Refused("what came is not a chat completion", paid=True) from error
+    if finish in _NO_ANSWER or not isinstance(text, str | None):
+        raise Refused(f"no answer: it ended with {finish}", paid=True)
+    text = text or ""
+    used = counted if isinstance(counted, int) and counted > 0 else question.own_tokens + about_tokens(text)
+    return text, "length" if finish == "length" else "end", used

@@ -1,16 +1,16 @@
 """What a person must know before they believe the table, told from rows, logs and what changed. Pure: asks no model.
 
-Each rule looks at one thing and says it with its figures and with what to do. The worst is told first.
+Each rule looks at one thing and says it with its figures and with what to do.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from evals.log import Change, EvalLog, Finding, Row, Tone
+from evals.log import Change, EvalLog, Finding, Row
 from evals.plan import BASE, TUNED
 from evals.scorers.scoring import unanswered
-from evals.shown import forgetting_report, judges, key, missing, moved, score, shows_gain, size
+from evals.shown import CUT, fits, forgetting_report, judges, key, missing, moved, score, shows_gain, size
 from evals.stats import FEWEST
 
 SAME_KL = 1e-6
@@ -21,17 +21,14 @@ REPEATED = 0.05
 """A share of repeated samples that weakens a score."""
 MISSING, MOSTLY_MISSING = 0.05, 0.5
 """Shares of missing scores that weaken a task, and that take it away."""
-CUT = 0.1
-"""A share of answers cut off that weakens a score."""
 HEARD = 0.1
 """Nats by which an expected answer must be likelier after its own question, if answers are to depend on questions."""
 KEPT = 0.5
 """Of what the base's expected answers depend on their questions, the share that must be left."""
-_TONES: tuple[Tone, ...] = ("bad", "warning", "note")
 
 
 def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = None) -> tuple[Finding, ...]:
-    """Return what was found, worst first.
+    """Return what was found, one rule after the other.
 
     Args:
         rows: the table.
@@ -42,7 +39,7 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
     for log in logs:
         by_side.setdefault(log.which, {})[log.spec.task] = log
     base, tuned = by_side.get(BASE, {}), by_side.get(TUNED, {})
-    found = [
+    return (
         *_unchanged(base, tuned, change),
         *_unfollowing(base, tuned, change),
         *_contaminated(rows, tuned or base),
@@ -51,8 +48,7 @@ def find(rows: Sequence[Row], logs: Sequence[EvalLog], change: Change | None = N
         *_manners(rows, tuned),
         *_prompted(rows),
         *_noisy(rows, by_side),
-    ]
-    return tuple(sorted(found, key=lambda one: _TONES.index(one.tone)))
+    )
 
 
 def identical(first: Sequence[EvalLog], second: Sequence[EvalLog]) -> tuple[float, int]:
@@ -216,21 +212,13 @@ def _forgotten(rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _fits(log: EvalLog | None) -> bool:
-    """Whether nearly all expected answers are shorter than the longest that may be written."""
-    if log is None:
-        return True
-    lengths = [sample.stats["perplexity"][1] for sample in log.samples if "perplexity" in sample.stats]
-    return sum(length >= log.spec.max_new_tokens for length in lengths) <= CUT * len(lengths)
-
-
 def _manners(rows: Sequence[Row], tuned: dict[str, EvalLog]) -> Iterator[Finding]:
     own = [row for row in rows if row.side == TUNED and row.against == BASE and row.subset == "all"]
     for task in dict.fromkeys(row.task for row in own):
         named = {row.metric: row for row in own if row.task == task}
         cut, loops, refusals = named.get("cut_off"), named.get("repetition"), named.get("refusal")
         endless = next((row for row in (loops, cut) if row and row.verdict == "worse"), None)
-        if endless is not None and (endless is loops or _fits(tuned.get(task))):
+        if endless is not None and (endless is loops or fits(tuned.get(task))):
             what = "of the tuned answers are cut off" if endless is cut else "of the tuned answers' text repeat itself"
             yield Finding(
                 kind="never stops",

@@ -40,6 +40,7 @@ class Refused(Exception):
         again: bool = False,
         closed: bool = False,
         wait: float | None = None,
+        paid: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason, self.status = reason, status
@@ -49,6 +50,8 @@ class Refused(Exception):
         """Whether no call to this endpoint will."""
         self.wait = wait
         """Seconds that the server asks to wait."""
+        self.paid = paid
+        """Whether the question may have been worked on, and be charged."""
 
 
 class Target(Protocol):
@@ -125,7 +128,11 @@ class Endpoint:
         return [self.token] if self.token else []
 
     def _unreachable(self, error: Exception) -> Refused:
-        return Refused(f"{self.place} can't be reached: {hide(one_line(error), self._secrets)}", again=True)
+        import httpx2
+
+        said = hide(one_line(error), self._secrets)
+        connected = not isinstance(error, httpx2.ConnectError)
+        return Refused(f"{self.place} can't be reached: {said}", again=True, paid=connected)
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,8 @@ class Providers:
                     raise _refused(error.response.status_code, error.response.headers, said) from error
                 except httpx2.HTTPError as error:
                     said = hide(one_line(error), secrets)
-                    raise Refused(f"{self.place} can't be reached: {said}", again=True) from error
+                    connected = not isinstance(error, httpx2.ConnectError)
+                    raise Refused(f"{self.place} can't be reached: {said}", again=True, paid=connected) from error
                 except (ValueError, TypeError) as error:  # no token, a token that is none, or an answer that is none
                     raise Refused(hide(one_line(error), secrets)) from error
 
@@ -216,7 +224,7 @@ def _refused(status: int, headers: Mapping[str, str], said: str) -> Refused:
     reason = f"HTTP {status}: {_CLOSED.get(status) or words or 'no reason given'}"
     again = status in _AGAIN or (status >= 500 and status != 501)
     wait = _seconds(headers.get("retry-after", "")) if again else None
-    return Refused(reason, status=status, again=again, closed=status in _CLOSED, wait=wait)
+    return Refused(reason, status=status, again=again, closed=status in _CLOSED, wait=wait, paid=status >= 500)
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -235,7 +243,7 @@ def _document(read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (ValueError, RecursionError) as error:
-        raise Refused("what came is not JSON") from error
+        raise Refused("what came is not JSON", paid=True) from error
 
 
 def _loopback(host: str) -> bool:

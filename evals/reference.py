@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
+from evals.cache import AnswerCache, digest
 from evals.errors import EvalError
 from evals.log import EvalSpec, Sample
 from evals.plan import Reference
@@ -33,6 +35,7 @@ def answers(
     max_new_tokens: int,
     before: Sequence[Sample] = (),
     *,
+    cache: AnswerCache | None = None,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> tuple[Sample, ...]:
@@ -43,6 +46,7 @@ def answers(
         reference: the model and where it is.
         max_new_tokens: the longest answer.
         before: what it answered earlier; what was no answer is asked again.
+        cache: answers are kept there as they come, and those that are known are not paid for again.
         progress: called with (samples done, samples).
         should_stop: True ends with `Stopped`.
 
@@ -53,27 +57,37 @@ def answers(
         EvalError: the address is none, or not one call brought an answer.
         Stopped: `should_stop` said so.
     """
-    from evals.endpoint import Failure, ask_reference  # its HTTP client takes a while to import
+    from evals.endpoint import Failure, Result, ask_reference  # its HTTP client takes a while to import
 
     found = {int(sample.id): sample for sample in before if not unanswered(sample)}
+    prompts = [[turn.model_dump() for turn in sample.messages] for sample in task.samples]
+    keys = [digest("endpoint", reference.url, reference.model, prompt, max_new_tokens) for prompt in prompts]
+    for place, key in enumerate(keys):
+        known = None if cache is None or place in found else cache.get(key)
+        if known is not None:
+            found[place] = _answered(place, task.samples[place], *known)
     wanted = [place for place in range(len(task.samples)) if place not in found]
 
-    def on_answer(done: int, total: int) -> None:
-        if progress is not None:
-            progress(len(task.samples) - total + done, len(task.samples))
-
-    prompts = [[turn.model_dump() for turn in task.samples[place].messages] for place in wanted]
-    results = ask_reference(reference, prompts, max_new_tokens, progress=on_answer, should_stop=should_stop)
-    for place, result in zip(wanted, results, strict=True):
+    def came(number: int, result: Result) -> None:
+        place = wanted[number]
         sample = task.samples[place]
         if isinstance(result, Failure):
             found[place] = _sample(place, sample, "", result.reason)
         else:
-            answered = _sample(place, sample, result.text, None)
-            found[place] = answered.model_copy(update={"finish": result.finish})
+            found[place] = _answered(place, sample, result.text, result.finish)
+            if cache is not None:
+                cache.put({keys[place]: [result.text, result.finish]})
+        if progress is not None:
+            progress(len(found), len(task.samples))
+
+    ask_reference(reference, [prompts[place] for place in wanted], max_new_tokens, came=came, should_stop=should_stop)
     if all(map(unanswered, found.values())):
         raise EvalError(f"{reference.model} answered none of {len(found)} questions: {found[0].unscored}")
     return tuple(found[place] for place in range(len(task.samples)))
+
+
+def _answered(place: int, sample: TaskSample, text: str, finish: Literal["end", "length"]) -> Sample:
+    return _sample(place, sample, text, None).model_copy(update={"finish": finish})
 
 
 def unanswered(sample: Sample) -> bool:

@@ -86,6 +86,7 @@ def _row(one: Pairs, found: Paired, p: float) -> Row:
         test=found.test,
         n=found.n,
         groups=found.groups,
+        changed=found.changed,
         unscored=one.unscored,
         detectable=found.detectable,
         needed=found.needed,

@@ -17,7 +17,7 @@ from evals.plan import BASE, TUNED, Other, Plan
 from evals.table import write_tables
 from evals.tasks import Task
 
-__all__ = ["Progress", "evaluate", "write_results", "write_tables"]
+__all__ = ["Progress", "ask_all", "evaluate", "results_of", "write_results", "write_tables"]
 
 
 def evaluate(
@@ -27,7 +27,18 @@ def evaluate(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Results:
-    """Ask all sides all tasks, from one copy of the weights, and compare them.
+    """Ask all sides all tasks, as `ask_all` does, and compare them."""
+    return results_of(*ask_all(plan, out_dir, progress=progress, should_stop=should_stop))
+
+
+def ask_all(
+    plan: Plan,
+    out_dir: Path,
+    *,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> tuple[dict[str, dict[str, EvalLog]], Asked]:
+    """Ask all sides all tasks, from one copy of the weights: the logs by task and side, and what was seen.
 
     `out_dir/<task>/<side>.json` is written when that part is finished; a log that is there already, of the same spec,
     adapter and examples, is used instead of asking again. LightEval's own files go beside them. What was asked in all
@@ -81,7 +92,7 @@ def evaluate(
         change=None if plan.adapter is None else _change(tasks, logs, asker),
     )
     write_asked(out_dir / ASKED_FILE, asked)
-    return results_of(logs, asked)
+    return logs, asked
 
 
 def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: Callable[[], bool] | None) -> Asker:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from evals.log import Kind
+from evals.log import Kind, Sample
 
 
 class Strict(BaseModel):
@@ -26,9 +26,9 @@ def short_hash(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def answers_hash(answers: Mapping[str, str]) -> str:
-    """Return sixteen hex digits over what sides, by name, answered to a question: does an opinion of it still hold?"""
-    return short_hash(sorted(answers.items()))
+def answers_hash(answers: Mapping[str, Sample]) -> str:
+    """Return sixteen hex digits over what sides, by name, were asked and answered: does an opinion of it still hold?"""
+    return short_hash([[side, one.item_hash or one.prompt, one.output] for side, one in sorted(answers.items())])
 
 
 class Message(Strict):

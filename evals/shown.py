@@ -1,12 +1,17 @@
-"""What a row of the table shows, and its figures in words. Knows rows only."""
+"""What a row or a log shows, its figures in words, and which finding comes first. Knows records only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import median
 
-from evals.log import Row
+from evals.log import EvalLog, Finding, Row, Tone
 from evals.metrics import metric
-from evals.stats import FEWEST
+from evals.stats import FEWEST, FEWEST_CHANGED
 from evals.wording import amount
+
+CUT = 0.1
+"""A share of answers cut off that weakens a score."""
+_TONES: tuple[Tone, ...] = ("bad", "warning", "note")
 
 
 def forgetting_report(rows: Sequence[Row]) -> list[Row]:
@@ -30,6 +35,8 @@ def _gain(row: Row) -> float:
 def shows_gain(row: Row | None) -> bool:
     """Whether the row's interval alone lies on the good side; where there is none, its verdict tells."""
     if row is None or row.n < FEWEST or row.better == "neither":
+        return False
+    if row.changed is not None and row.changed < FEWEST_CHANGED:
         return False
     if math.isnan(row.ci_low):
         return row.verdict == "better"
@@ -61,3 +68,24 @@ def moved(row: Row) -> str:
 def judges(row: Row) -> bool:
     """Whether the row's metric says how good answers are, and does not only describe them."""
     return row.better != "neither" and not metric(row.metric).describes
+
+
+def fits(log: EvalLog | None) -> bool:
+    """Whether nearly all expected answers are shorter than the longest that may be written.
+
+    In tokens where the model was asked how likely they are; else in letters, against the answers that were cut off.
+    """
+    if log is None:
+        return True
+    lengths = [sample.stats["perplexity"][1] for sample in log.samples if "perplexity" in sample.stats]
+    longest = float(log.spec.max_new_tokens)
+    if not lengths and log.spec.kind == "generation":
+        cut = [len(sample.output) for sample in log.samples if sample.finish == "length"]
+        lengths = [min(map(len, sample.expected)) for sample in log.samples if sample.expected]
+        longest = median(cut) if cut else math.inf
+    return sum(length >= longest for length in lengths) <= CUT * len(lengths)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by tone, else in the order given."""
+    return tuple(sorted(findings, key=lambda one: _TONES.index(one.tone)))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from evals.log import Change, JudgeSummary, Role, Row
-from evals.stats import ALPHA
+from evals.stats import ALPHA, FEWEST, FEWEST_GROUPS
 
 _SPELLED = 3
 """So many tasks are told one by one; of more there are counts."""
@@ -29,7 +29,10 @@ def in_words(row: Row, name_metric: bool, said: str = "") -> str:
     """
     where = f"{said or row.verdict} on {row.task}" + (f" by {row.metric}" if name_metric else "")
     if row.verdict == "too few to tell":
-        return f"{where} (n = {row.n})"
+        enough = row.n >= FEWEST and (row.groups is None or row.groups >= FEWEST_GROUPS)
+        what = "samples" if row.groups is None else "groups"
+        few = f"; only {row.changed} {what} differ" if enough and row.changed is not None else ""
+        return f"{where} (n = {row.n}{few})"
     unit = " points" if row.share else ""
     low, high = amount(row.ci_low, row.share), amount(row.ci_high, row.share)
     interval = "no CI" if math.isnan(row.ci_low) else f"{100 * (1 - ALPHA):.0f}% CI {low} to {high}"

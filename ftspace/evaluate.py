@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from evals import errors as evals_errors
-from evals.run import evaluate as compare_models
-from evals.run import write_results, write_tables
+from evals.judge.report import with_judges
+from evals.run import ask_all, results_of, write_results, write_tables
 from ftspace.data.prepare import prepare, read_manifest
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import Asking, EndStatus, Evaluated, Progress, Warned
@@ -52,19 +52,21 @@ def _evaluate(job: Job, scratch: Path) -> EndStatus:
     if plan is None:
         return "finished"
     job.tell(Asking(samples=asks(plan)))
-    results = compare_models(
+    logs, asked = ask_all(
         plan,
         run.evals,
         progress=lambda task, which, done, total: job.tell(Progress(task=task, which=which, done=done, total=total)),
         should_stop=job.should_stop,
     )
-    results = judged(
+    report = judged(
         run,
-        results,
         lambda judge, done, total: job.tell(Progress(task=judge, which="judge", done=done, total=total)),
         job.should_stop,
         lambda text: job.tell(Warned(message=text)),
     )
+    results = results_of(logs, asked, report.pairs if report else ())
+    if report:
+        results = with_judges(run.evals, results, report)
     write_tables(run.path, results)
     write_results(run.results, results)
     job.tell(Evaluated(verdict=results.verdict))

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 
-from evals.arena.tally import with_proof
-from evals.compare import compare_folder, worst_first
 from evals.endpoint import Meter
 from evals.errors import EvalError as EvalProblem
 from evals.errors import Stopped
 from evals.judge.judges import Judge, parse_judges
-from evals.judge.report import judge_folder
-from evals.log import Results
+from evals.judge.report import JudgeReport, Judging, judge_folder
 from ftspace.errors import EvalError
 from ftspace.runs import Run
 from ftspace.sections import EvalConfig
@@ -26,32 +23,28 @@ def judges_of(chosen: EvalConfig) -> list[Judge]:
 
 def judged(
     run: Run,
-    results: Results,
     progress: Callable[[str, int, int], None],
     should_stop: Callable[[], bool],
     say: Callable[[str], None],
-) -> Results:
-    """The results with what the judges said; as they were, and a word on why, where none could be asked.
+) -> JudgeReport | None:
+    """What the judges said of the run's answers; None, and a word on why, where none could be asked.
 
     Args:
         run: whose answers lie in its folder.
-        results: the comparison so far.
         progress: called with (judge, done, all it is asked).
         should_stop: True ends with `Stopped`.
         say: told why there is no judgement.
     """
     chosen = run.config.eval
     if not chosen.judges:
-        return results
-    meter = Meter(chosen.judge_calls, price=chosen.judge_price)
+        return None
     try:
-        report = judge_folder(run.evals, judges_of(chosen), budget=meter, progress=progress, should_stop=should_stop)
-        again = compare_folder(run.evals, report.pairs)
+        judging = Judging(
+            folder=run.evals, judges=judges_of(chosen), budget=Meter(chosen.judge_calls, price=chosen.judge_price)
+        )
+        return judge_folder(judging, progress=progress, should_stop=should_stop)
     except Stopped:
         raise
     except (EvalProblem, EvalError) as error:
         say(f"the judges were not asked: {error}")
-        return results
-    findings = worst_first([*again.findings, *report.findings])
-    judged = again.model_copy(update={"findings": findings, "judges": report.summaries, "change": results.change})
-    return with_proof(run.evals, judged)
+        return None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evals.compare import compare_folder
+from evals.judge.report import with_judges
 from evals.log import EvalLog, EvalSpec, Sample, write_log
 from ftspace.config import parse_config
 from ftspace.judging import judged
@@ -37,16 +38,17 @@ def test_a_judges_preference_becomes_rows_and_its_cost_is_told(tmp_path: Path) -
     with serve(LoopbackJudge(honest)) as address:
         run = answered(tmp_path, f"{address}/v1#m")
         told: list[tuple[str, int, int]] = []
-        found = judged(run, compare_folder(run.evals), lambda *one: told.append(one), lambda: False, pytest.fail)
+        report = judged(run, lambda *one: told.append(one), lambda: False, pytest.fail)
+    assert report is not None
+    found = with_judges(run.evals, compare_folder(run.evals, report.pairs), report)
     (summary,) = found.judges
     assert (summary.n, summary.calls) == (ASKED, 2 * ASKED)
     assert [row.role for row in found.rows if row.metric.startswith("preferred by")] == ["judge"]
     assert told[-1][1:] == (2 * ASKED, 2 * ASKED)
 
 
-def test_judges_that_cannot_be_asked_lose_no_results(tmp_path: Path) -> None:
+def test_judges_that_cannot_be_asked_are_told_of(tmp_path: Path) -> None:
     run = answered(tmp_path, "hub:model")  # which names nobody
     said: list[str] = []
-    results = compare_folder(run.evals)
-    assert judged(run, results, lambda *_: None, lambda: False, said.append) == results
+    assert judged(run, lambda *_: None, lambda: False, said.append) is None
     assert said[0].startswith("the judges were not asked: ")

@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from evals.arena.votes import TIE, Key, Vote, answers_now, lines, ordered, read_votes
-from evals.compare import worst_first
 from evals.errors import LogError
 from evals.judge.records import FILE as JUDGEMENTS
 from evals.judge.records import Judgement
 from evals.log import Finding, Results
+from evals.shown import worst_first
 from evals.stats import bradley_terry, kappa, win_rate
 
 ENOUGH = 30

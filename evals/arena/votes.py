@@ -42,7 +42,7 @@ class Vote(BaseModel):
     second: str
     """The other one."""
     answers: str = ""
-    """A hash over both answers: the vote counts as long as the logs hold these."""
+    """A hash over question and answers: the vote counts as long as the logs hold these."""
     choice: Literal["first", "second", "tie"]
     """Which was called better."""
     voter: str = ""
@@ -79,16 +79,13 @@ class Ballot:
     second: str
     first_text: str
     second_text: str
+    answers: str
+    """A hash over question and answers."""
 
     @property
     def key(self) -> Key:
         """What is voted on."""
         return self.task, self.id, ordered(self.first, self.second)
-
-    @property
-    def answers(self) -> str:
-        """A hash over both answers."""
-        return answers_hash({self.first: self.first_text, self.second: self.second_text})
 
     def vote(self, choice: Literal["first", "second", "tie"], voter: str = "") -> Vote:
         """The vote for a choice, now."""
@@ -108,9 +105,9 @@ class Ballot:
 def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
     """What a person can still vote on of an evaluation, in an order that has nothing to do with the answers.
 
-    Samples whose answers are the same text are left out, and those on which the voter has voted, unless a side
-    answers otherwise since. With more than two sides every two are compared. Which answer stands first depends on a
-    hash.
+    Samples whose answers are the same text are left out, and those on which the voter has voted, unless the question
+    or an answer is another since. With more than two sides every two are compared. Which answer stands first depends
+    on a hash.
 
     Args:
         folder: where `run` put its logs.
@@ -144,15 +141,15 @@ def answers_now(folder: Path, keys: Iterable[Key]) -> dict[Key, str]:
         LogError: a log is missing or damaged.
     """
     asked = asked_of(folder).sides
-    texts: dict[tuple[str, str], dict[str, str]] = {}
+    samples: dict[tuple[str, str], dict[str, Sample]] = {}
     found: dict[Key, str] = {}
     for key in dict.fromkeys(keys):
         task, sample, sides = key
         for side in sides:
-            if side in asked.get(task, ()) and (task, side) not in texts:
+            if side in asked.get(task, ()) and (task, side) not in samples:
                 log = read_log(folder / task / f"{side}.json")
-                texts[task, side] = {one.id: one.output for one in log.samples}
-        answers = {side: texts[task, side][sample] for side in sides if sample in texts.get((task, side), {})}
+                samples[task, side] = {one.id: one for one in log.samples}
+        answers = {side: samples[task, side][sample] for side in sides if sample in samples.get((task, side), {})}
         if len(answers) == len(sides):
             found[key] = answers_hash(answers)
     return found
@@ -178,6 +175,7 @@ def _ballots(one: EvalLog, other: EvalLog, voter: str) -> list[Ballot]:
                 second=shown[1][0],
                 first_text=shown[0][1],
                 second_text=shown[1][1],
+                answers=answers_hash({one.which: sample, other.which: second}),
             )
         )
     return found

@@ -7,7 +7,7 @@ and all judges are asked about one before the next: where the budget ends, what 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evals.endpoint import Failure, Limits, Meter, Question, Result, Text, about_tokens, ask
@@ -17,6 +17,7 @@ from evals.judge.prompts import Material, reply_schema, to_choose, to_compare, t
 from evals.judge.records import Judgement
 from evals.judge.rubric import Rubric
 from evals.judge.verdicts import read_choice, read_rating
+from evals.log import Sample
 from evals.samples import answers_hash
 
 REPLY_TOKENS = 512
@@ -35,10 +36,18 @@ class Entry:
     id: str
     question: str
     reference: str
-    answers: dict[str, str | None]
-    """Side to answer; None where there is none."""
+    asked: Mapping[str, Sample]
+    """Side to what it was asked and answered."""
     group: str | None = None
     overlap: bool = False
+
+    @property
+    def answers(self) -> dict[str, str | None]:
+        """Side to answer; None where there is none."""
+        return {
+            side: None if one.unscored is not None and not one.output else one.output
+            for side, one in self.asked.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -197,9 +206,11 @@ def _results(
 
 
 def _to_compare(entry: Entry, judge: Judge, side: str, against: str) -> list[Slot]:
-    one, other = entry.answers.get(side), entry.answers.get(against)
+    said = entry.answers
+    one, other = said.get(side), said.get(against)
     found: list[Slot] = []
-    answers = "" if one is None or other is None else answers_hash({side: one, against: other})
+    whole = one is not None and other is not None
+    answers = answers_hash({name: entry.asked[name] for name in (side, against)}) if whole else ""
     for first in (side, against):
         blank = Judgement(
             task=entry.task,
@@ -247,13 +258,15 @@ def _judged(slot: Slot, kept: Kept | None, result: Result | None, fresh: bool) -
         return slot.blank
     calls = result.calls if result is not None and fresh else 0
     if isinstance(result, Failure):
-        return slot.blank.model_copy(update={"missing": result.reason, "calls": calls})
+        return slot.blank.model_copy(
+            update={"missing": result.reason, "calls": calls, "tokens": result.spent if fresh else 0}
+        )
     reply = kept or result
     assert reply is not None
     known = {
         "cached": kept is not None,
         "calls": calls if isinstance(slot.judge, RemoteJudge) else 0,
-        "tokens": reply.tokens,
+        "tokens": result.spent if isinstance(result, Text) and calls else reply.tokens,
         "reply": reply.text[-_SHOWN:],
         "reply_hash": hashlib.sha256(reply.text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
     }

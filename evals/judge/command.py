@@ -51,18 +51,21 @@ def judge(options: argparse.Namespace) -> "Results | None":
     """Carry out the command; None for a dry run. Raises EvalError."""
     from evals.endpoint import Limits, Meter
     from evals.judge.judges import parse_judges
-    from evals.judge.report import estimate, judge_folder
+    from evals.judge.report import Judging, estimate, judge_folder
     from evals.judge.rubric import load_rubric
 
     if options.calls < 1 or options.concurrency < 1 or options.timeout <= 0:
         raise TaskError("--calls, --concurrency and --timeout must be above 0")
-    judges = parse_judges(options.judge, os.environ)
-    meter = Meter(options.calls, money=options.money, price=options.price)
-    rubric = load_rubric(options.rubric)
-    tasks = [name for name in options.tasks.split(",") if name] if options.tasks else None
-    sides = tuple(name for name in options.sides.split(",") if name)
-    ways = _WAYS[options.ask]
-    told = estimate(options.folder, judges, tasks=tasks, sides=sides, ways=ways, rubric=rubric, budget=meter)
+    judging = Judging(
+        folder=options.folder,
+        judges=parse_judges(options.judge, os.environ),
+        tasks=[name for name in options.tasks.split(",") if name] if options.tasks else None,
+        sides=tuple(name for name in options.sides.split(",") if name),
+        ways=_WAYS[options.ask],
+        rubric=load_rubric(options.rubric),
+        budget=Meter(options.calls, money=options.money, price=options.price),
+    )
+    told = estimate(judging)
     sys.stderr.write(in_words(told, options.calls, options.money) + "\n")
     if options.dry_run:
         return None
@@ -77,17 +80,8 @@ def judge(options: argparse.Namespace) -> "Results | None":
                 bars[name] = shown.add_task(name, total=total)
             shown.update(bars[name], completed=done)
 
-        report = judge_folder(
-            options.folder,
-            judges,
-            tasks=tasks,
-            sides=sides,
-            ways=ways,
-            rubric=rubric,
-            budget=meter,
-            limits=Limits(concurrency=options.concurrency, timeout=options.timeout),
-            progress=progress,
-        )
+        limits = Limits(concurrency=options.concurrency, timeout=options.timeout)
+        report = judge_folder(judging, limits=limits, progress=progress)
     return into_results(options.folder, report)
 
 
@@ -96,23 +90,17 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
 
     Raises LogError.
     """
-    from evals.arena.tally import with_proof
-    from evals.compare import compare_folder, worst_first
+    from evals.compare import compare_folder
+    from evals.judge.report import with_judges
     from evals.log import RESULTS_FILE, read_results, write_results
     from evals.table import write_tables
 
     path = folder / RESULTS_FILE
     results = compare_folder(folder, report.pairs)
-    before = read_results(path) if path.exists() else results
-    others = [one for one in before.findings if not one.kind.startswith("judge")]
-    results = results.model_copy(
-        update={
-            "findings": worst_first([*others, *report.findings]),
-            "judges": report.summaries,
-            "change": before.change,
-        }
-    )
-    results = with_proof(folder, results)
+    if path.exists():
+        before = read_results(path)
+        results = results.model_copy(update={"findings": before.findings, "change": before.change})
+    results = with_judges(folder, results, report)
     write_results(path, results)
     write_tables(folder, results)
     return results

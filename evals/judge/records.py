@@ -30,7 +30,7 @@ class Judgement(BaseModel):
     first: str | None = None
     """The side whose answer stood first; None for a rating."""
     answers: str = ""
-    """A hash over both answers, as a vote has it; empty for a rating."""
+    """A hash over question and answers, as a vote has it; empty for a rating."""
     verdict: str | None = None
     """The side that was called better, or tie; None for a rating, and when there is none."""
     score: float = float("nan")
@@ -44,7 +44,7 @@ class Judgement(BaseModel):
     calls: int = 0
     """Tries that it took, those of a reply that was known left out."""
     tokens: int = 0
-    """Of question and reply."""
+    """Of question and reply; of all tries, where they were made now."""
     reply: str = ""
     """The end of the reply, at most 500 letters."""
     reply_hash: str = ""

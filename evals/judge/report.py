@@ -4,21 +4,23 @@ Knows the folder; knows nothing of models or statistics. Written there: `judgeme
 `judge.sqlite`, the replies as they come.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from evals.arena.tally import with_proof
 from evals.compare import Pairs, asked_of, check_alike
 from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError
 from evals.judge import leanings
-from evals.judge.asking import Entry, Estimate, Progress, carry_out, plan
-from evals.judge.cache import opened
+from evals.judge.asking import Entry, Estimate, Progress, Work, carry_out, plan
+from evals.judge.cache import Cache, opened
 from evals.judge.judges import Judge, LocalJudge, Way, named
 from evals.judge.outcomes import Outcome, outcomes, preferred, rated, rating_summary, ratings, summary_of
 from evals.judge.records import Judgement, write_judgements
 from evals.judge.rubric import Rubric, load_rubric
-from evals.log import EvalLog, EvalSpec, Finding, JudgeSummary, read_log
+from evals.log import EvalLog, EvalSpec, Finding, JudgeSummary, Results, read_log
 from evals.pairs import ASKED, role_of
 from evals.plan import BASE, TUNED
 
@@ -51,18 +53,34 @@ class Answers:
     """Side to what answered: a model's name or folder."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What is judged of a folder, by whom and how."""
+
+    folder: Path
+    """With `<task>/<side>.json`."""
+    judges: Sequence[Judge]
+    """Who is asked; those that are loaded here compare only."""
+    tasks: Sequence[str] | None = None
+    """Names of tasks; None takes all with written answers."""
+    sides: Sequence[str] = (TUNED,)
+    """Each is compared with `against`."""
+    against: str = BASE
+    """The side that the others are compared with."""
+    ways: Sequence[Way] = ("pairwise",)
+    """Compare two answers, rate each from 1 to 10, or both."""
+    rubric: Rubric | None = None
+    """What to look for; None takes the default one."""
+    budget: Meter = field(default_factory=Meter)
+    """Calls and money of all judges together; what is beyond it is missing."""
+    cache: Path | None = None
+    """Where replies are kept; None keeps them in the folder."""
+
+
 def judge_folder(
-    folder: Path,
-    judges: Sequence[Judge],
+    judging: Judging,
     *,
-    tasks: Sequence[str] | None = None,
-    sides: Sequence[str] = (TUNED,),
-    against: str = BASE,
-    ways: Sequence[Way] = ("pairwise",),
-    rubric: Rubric | None = None,
-    budget: Meter | None = None,
     limits: Limits | None = None,
-    cache: Path | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> JudgeReport:
@@ -71,50 +89,50 @@ def judge_folder(
     Replies are kept as they come: judging that was stopped goes on where it was, and what is known costs nothing.
 
     Args:
-        folder: with `<task>/<side>.json`.
-        judges: who is asked; those that are loaded here compare only.
-        tasks: names of tasks; None takes all with written answers.
-        sides: each is compared with `against`.
-        against: the side that the others are compared with.
-        ways: compare two answers, rate each from 1 to 10, or both.
-        rubric: what to look for; None takes the default one.
-        budget: calls and money of all judges together; what is beyond it is missing.
+        judging: what is judged, by whom and how.
         limits: concurrency, timeout and retries.
-        cache: where replies are kept; None keeps them in the folder.
         progress: called with (judge, done, all it is asked).
         should_stop: True ends with `Stopped`.
 
     Raises:
         EvalError: in one line, for whatever a person can put right.
     """
-    judges, found = named(judges), read_answers(folder, tasks, sides, against)
-    _check(judges, ways)
-    meter = budget or Meter()
-    with opened(cache or folder / CACHE_FILE) as replies:
-        work = plan(found.entries, judges, found.sides, against, ways, rubric or load_rubric(), replies)
-        judgements = carry_out(work, replies, meter, limits or Limits(), progress, should_stop)
-    write_judgements(folder, judgements)
-    return report_of(found, judges, judgements, ways, meter.cost_of)
+    with _planned(judging) as (found, judges, work, replies):
+        judgements = carry_out(work, replies, judging.budget, limits or Limits(), progress, should_stop)
+    write_judgements(judging.folder, judgements)
+    return report_of(found, judges, judgements, judging.ways, judging.budget.cost_of)
 
 
-def estimate(
-    folder: Path,
-    judges: Sequence[Judge],
-    *,
-    tasks: Sequence[str] | None = None,
-    sides: Sequence[str] = (TUNED,),
-    against: str = BASE,
-    ways: Sequence[Way] = ("pairwise",),
-    rubric: Rubric | None = None,
-    budget: Meter | None = None,
-    cache: Path | None = None,
-) -> Estimate:
-    """What `judge_folder` with the same arguments would take; asks nobody. Raises EvalError."""
-    judges, found = named(judges), read_answers(folder, tasks, sides, against)
-    _check(judges, ways)
-    with opened(cache or folder / CACHE_FILE) as replies:
-        work = plan(found.entries, judges, found.sides, against, ways, rubric or load_rubric(), replies)
-    return work.estimate(budget or Meter())
+def estimate(judging: Judging) -> Estimate:
+    """What `judge_folder` would take; asks nobody. Raises EvalError."""
+    with _planned(judging) as (_, _, work, _):
+        return work.estimate(judging.budget)
+
+
+def with_judges(folder: Path, results: Results, report: JudgeReport) -> Results:
+    """A comparison that has the judges' rows, with what else they said in place of what earlier ones did.
+
+    Raises LogError when the folder's votes are damaged.
+    """
+    others = [one for one in results.findings if not one.kind.startswith("judge")]
+    judged = results.model_copy(update={"findings": (*others, *report.findings), "judges": report.summaries})
+    return with_proof(folder, judged)
+
+
+@contextmanager
+def _planned(judging: Judging) -> Generator[tuple[Answers, list[Judge], Work, Cache]]:
+    """The folder's answers, the judges by name, what is to be asked, and the open cache."""
+    judges = named(judging.judges)
+    found = read_answers(judging.folder, judging.tasks, judging.sides, judging.against)
+    _check(judges, judging.ways)
+    rubric = judging.rubric or load_rubric()
+    with opened(judging.cache or judging.folder / CACHE_FILE) as replies:
+        yield (
+            found,
+            judges,
+            plan(found.entries, judges, found.sides, found.against, judging.ways, rubric, replies),
+            replies,
+        )
 
 
 def read_answers(folder: Path, tasks: Sequence[str] | None, sides: Sequence[str], against: str) -> Answers:
@@ -203,17 +221,14 @@ def _check(judges: Sequence[Judge], ways: Sequence[Way]) -> None:
 
 
 def _entries(task: str, first: EvalLog, sides: Mapping[str, EvalLog]) -> list[Entry]:
-    answers = {
-        side: {one.id: None if one.unscored is not None and not one.output else one.output for one in log.samples}
-        for side, log in sides.items()
-    }
+    samples = {side: {one.id: one for one in log.samples} for side, log in sides.items()}
     return [
         Entry(
             task=task,
             id=one.id,
             question=one.prompt,
             reference=" | ".join(one.expected),
-            answers={side: known.get(one.id) for side, known in answers.items()},
+            asked={side: known[one.id] for side, known in samples.items() if one.id in known},
             group=one.group,
             overlap=one.overlap,
         )

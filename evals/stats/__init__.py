@@ -6,13 +6,14 @@ and what they keep is in docs/design/0024-statistics.md; `python -m benchmarks.s
 
 from evals.stats.paired import Paired, paired, paired_sums
 from evals.stats.proportions import mcnemar_mid_p, newcombe, wilson
-from evals.stats.shared import ALPHA, FEWEST, FEWEST_GROUPS, POWER, Floats, mean_stderr
+from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS, POWER, Floats, mean_stderr
 from evals.stats.verdicts import holm, verdict
 from evals.stats.votes import Agreement, Strength, bradley_terry, kappa, length_controlled, win_rate
 
 __all__ = [
     "ALPHA",
     "FEWEST",
+    "FEWEST_CHANGED",
     "FEWEST_GROUPS",
     "POWER",
     "Agreement",

@@ -1,6 +1,6 @@
 """The mean of differences: its 95 % interval and test, for skewed, tied and grouped ones.
 
-A t interval with three corrections, each of which vanishes where it isn't needed:
+A t interval with four corrections, each of which vanishes where it isn't needed:
 
 - groups: the variance is cluster-robust (CR2) and the degrees of freedom are Satterthwaite's, with the correlation
   inside groups estimated (Bell and McCaffrey, Survey Methodology 28 (2002) 169-181; Imbens and Kolesár, Rev. Econ.
@@ -8,7 +8,9 @@ A t interval with three corrections, each of which vanishes where it isn't neede
 - ties at zero: a pair that gains and one that loses are imagined besides, weighted by the share of pairs that do not
   differ. For 0/1 scores that seldom differ this is the interval of Bonett and Price (Stat. Med. 31 (2012) 479-488);
 - skewness: Hall's cubic transformation of the t statistic (J. R. Stat. Soc. B 54 (1992) 221-228), with the skewness
-  shrunk where its own error is large.
+  shrunk where its own error is large;
+- heavy tails, such as a few large differences among many small ones: the standard error is itself uncertain, and the
+  degrees of freedom become those of a variance with such a fourth moment.
 
 All functions take samples in the last axis and any number of axes before it, and answer for each sample.
 """
@@ -37,13 +39,15 @@ class Mean:
     """The standard error."""
     freedom: Floats
     """Degrees of freedom."""
+    moving: Floats
+    """Pairs that differ, or groups that hold one."""
 
 
 def mean_of(
     difference: Floats,
     labels: NDArray[np.intp] | None = None,
     changed: NDArray[np.bool_] | None = None,
-    skewed: bool = True,
+    corrected: bool = True,
 ) -> Mean:
     """Return interval and test of the mean of differences.
 
@@ -51,7 +55,7 @@ def mean_of(
         difference: shape (..., n), at least two.
         labels: the group of each, 0 to G - 1, all used; None: each stands for itself.
         changed: which pairs differ; None: those whose difference isn't 0.
-        skewed: correct for skewness.
+        corrected: correct for skewness and heavy tails.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -74,19 +78,22 @@ def mean_of(
 
     stderr = np.sqrt((parts * parts).sum(-1) + idle * (imagined[0] ** 2 + imagined[1] ** 2))
     stderr = np.where(stderr > TINY * np.maximum(abs(mean), jump / size), stderr, np.nan)
-    skew = np.zeros(mean.shape)
-    if skewed:
-        cubes = parts * parts * parts
+    skew, freedom = np.zeros(mean.shape), freedom_of(sizes, inside) + 2 * idle
+    if corrected:
+        squares = parts * parts
+        fourth = (squares * squares).sum(-1) + idle * (imagined[0] ** 4 + imagined[1] ** 4)
+        excess = np.maximum(fourth / stderr**4 - 3 / (freedom + 1), 0)
+        freedom = 2 * freedom / (2 + freedom * excess)
+        cubes = squares * parts
         third = cubes.sum(-1) + idle * (imagined[0] ** 3 + imagined[1] ** 3)
         sixth = (cubes * cubes).sum(-1) + idle * (imagined[0] ** 6 + imagined[1] ** 6)
         skew = np.sqrt(count) * third / stderr**3
         skew = skew**3 / (skew**2 + count * sixth / stderr**6 + TINY)
-    freedom = freedom_of(sizes, inside) + 2 * idle
     quantile = np.asarray(stdtrit(freedom, 1 - ALPHA / 2))
     low = mean - stderr * _unbent(quantile, skew, count)
     high = mean - stderr * _unbent(-quantile, skew, count)
     p = 2 * np.asarray(stdtr(freedom, -abs(_bent(mean / stderr, skew, count))))
-    return Mean(low, high, p, stderr, freedom)
+    return Mean(low, high, p, stderr, freedom, moving)
 
 
 def freedom_of(sizes: Floats, inside: Floats) -> Floats:

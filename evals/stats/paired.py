@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evals.stats.means import TINY, Mean, detectable_mean, mean_of, needed_sample
 from evals.stats.proportions import detectable_difference, mcnemar_mid_p, needed_pairs, newcombe
-from evals.stats.shared import ALPHA, FEWEST, FEWEST_GROUPS, Floats
+from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS, Floats
 
 Groups = Sequence[str | None]
 
@@ -39,14 +39,17 @@ class Paired:
     """Groups of dependent pairs, where there are any."""
     needed: int | None = None
     """Pairs it would take to show this difference in 80 % of cases; None when there is none."""
+    changed: int | None = None
+    """Pairs that differ, or groups that hold one, where the interval is made of how they differ; None where it isn't:
+    for 0/1 scores, which are counted, and where all pairs are alike."""
 
 
 def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, groups: Groups | None = None) -> Paired:
     """Compare two scores of each sample.
 
     0/1 scores get Newcombe's interval for paired proportions and mid-p McNemar, others a t interval and test corrected
-    for skewness and ties; where samples have groups, either gets a cluster-robust t. For scores that all differ by the
-    same amount, so that a t interval would be a point, see `_constant`.
+    for skewness, heavy tails and ties; where samples have groups, either gets a cluster-robust t. For scores that all
+    differ by the same amount, so that a t interval would be a point, see `_constant`.
 
     Args:
         first: scores of n samples, none of them NaN.
@@ -82,7 +85,11 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
         )
     difference = np.where(abs(difference) > TINY, difference, 0.0)
     found = mean_of(difference, labels)
-    test = "t test and interval" if labels is not None else "t test and interval, corrected for skewness and ties"
+    test = (
+        "t test and interval"
+        if labels is not None
+        else "t test and interval, corrected for skewness, heavy tails and ties"
+    )
     return _of_mean(delta, found, difference, labels, test)
 
 
@@ -115,7 +122,7 @@ def paired_sums(
     if n < 2:
         return Paired(delta, math.nan, math.nan, 1.0, n, math.nan)
     parts = jackknife(a, b, of_sums)
-    found = mean_of(parts, labels, changed=(a != b).any(-1), skewed=False)
+    found = mean_of(parts, labels, changed=(a != b).any(-1))
     return _of_mean(delta, found, parts, labels, "jackknife t test and interval")
 
 
@@ -165,6 +172,9 @@ def _of_mean(delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] 
         test += f", cluster-robust (CR2, {freedom:.1f} degrees of freedom)" if known else ", cluster-robust"
     if groups is not None:
         needed = max(needed, FEWEST_GROUPS * n / groups)
+    changed = int(found.moving) if known else None
+    if changed:
+        needed = max(needed, FEWEST_CHANGED * n / changed)
     return Paired(
         delta=delta,
         low=float(found.low) if known else math.nan,
@@ -175,6 +185,7 @@ def _of_mean(delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] 
         test=test,
         groups=groups,
         needed=_whole(needed),
+        changed=changed,
     )
 
 

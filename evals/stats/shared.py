@@ -13,6 +13,8 @@ FEWEST = 30
 """Fewer pairs than these are too few to tell."""
 FEWEST_GROUPS = 10
 """And so are pairs in fewer groups than these."""
+FEWEST_CHANGED = 10
+"""And so are scores that are not 0 or 1, of which fewer differ than these: any one of them may decide."""
 Floats = NDArray[np.float64]
 
 Z_ALPHA = NormalDist().inv_cdf(1 - ALPHA / 2)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from evals.log import Better, Verdict
 from evals.stats.paired import Paired
-from evals.stats.shared import ALPHA, FEWEST, FEWEST_GROUPS
+from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -23,14 +23,18 @@ def verdict(comparison: Paired, adjusted_p: float, better: Better = "higher") ->
 
     A difference needs both an adjusted p value of at most 0.05 and an interval without 0, so that what a table says in
     words never contradicts the interval beside it. Where all differences are alike there may be no interval: then p and
-    the difference's sign decide. Fewer than 30 pairs, or pairs in fewer than 10 groups, are too few.
+    the difference's sign decide. Fewer than 30 pairs are too few, or pairs in fewer than 10 groups; and so are fewer
+    than 10 that differ, unless none does, or scores are 0 or 1.
 
     Args:
         comparison: what was found.
         adjusted_p: its p value, adjusted for the others of the table.
         better: which way the metric is good. Where it is neither, a difference shown is just that: it "differs".
     """
-    if comparison.n < FEWEST or (comparison.groups is not None and comparison.groups < FEWEST_GROUPS):
+    groups, changed = comparison.groups, comparison.changed
+    if comparison.n < FEWEST or (groups is not None and groups < FEWEST_GROUPS):
+        return "too few to tell"
+    if changed is not None and changed < FEWEST_CHANGED:
         return "too few to tell"
     low, high = comparison.low, comparison.high
     if math.isnan(low) or math.isnan(high):

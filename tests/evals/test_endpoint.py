@@ -12,6 +12,11 @@ from evals.providers import Endpoint, Providers, Target
 from tests.loopback_hub import serve
 from tests.loopback_judge import TOKEN, LoopbackJudge
 
+
+def said(text: str | None, finish: str) -> JSONResponse:
+    return JSONResponse({"choices": [{"message": {"content": text}, "finish_reason": finish}]})
+
+
 QUICK = Limits(backoff=0.01, timeout=5)
 
 
@@ -25,11 +30,11 @@ def test_a_reference_answers_in_order_greedily_and_with_its_token() -> None:
     judge = LoopbackJudge()
     with serve(judge) as address:
         reference = Reference(f"{address}/v1", "big", TOKEN)
-        seen: list[tuple[int, int]] = []
+        seen: list[int] = []
         prompts = [[{"role": "user", "content": f"say {n}"}] for n in range(20)]
-        found = ask_reference(reference, prompts, 7, progress=lambda *step: seen.append(step))
+        found = ask_reference(reference, prompts, 7, came=lambda place, _: seen.append(place))
     assert [one.text for one in found if isinstance(one, Text)] == [f"say {n}" for n in range(20)]
-    assert seen[-1] == (20, 20) and judge.tokens == {f"Bearer {TOKEN}"}
+    assert sorted(seen) == list(range(20)) and judge.tokens == {f"Bearer {TOKEN}"}
     assert {(one["model"], one["temperature"], one["max_tokens"]) for one in judge.requests} == {("big", 0, 7)}
 
 
@@ -44,7 +49,8 @@ def test_a_reference_answers_in_order_greedily_and_with_its_token() -> None:
         (lambda: PlainTextResponse("", 401), 1, "the token is missing or wrong"),
         (lambda: PlainTextResponse("hello"), 1, "not JSON"),
         (lambda: JSONResponse({"choices": []}), 1, "not a chat completion"),
-        (lambda: JSONResponse({"choices": [{"message": {"content": None}}]}), 1, "an answer without text"),
+        (lambda: said("", "error"), 1, "no answer: it ended with error"),
+        (lambda: said("I", "content_filter"), 1, "no answer: it ended with content_filter"),
     ],
 )
 def test_only_what_may_pass_is_tried_again(answer: Any, calls: int, reason: str) -> None:
@@ -53,6 +59,29 @@ def test_only_what_may_pass_is_tried_again(answer: Any, calls: int, reason: str)
         (found,) = asked(Endpoint(f"{address}/v1", "m", TOKEN), 1, Limits(backoff=0.01, retries=2))
     assert isinstance(found, Failure) and reason in found.reason and TOKEN not in found.reason
     assert found.calls == len(judge.requests) == calls
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "ended"), [("", "stop", "end"), (None, "stop", "end"), ("", "length", "length")]
+)
+def test_an_empty_answer_is_an_answer(text: str | None, finish: str, ended: str) -> None:
+    with serve(LoopbackJudge(fails=lambda _: said(text, finish))) as address:
+        (found,) = asked(Endpoint(f"{address}/v1", "m"), 1)
+    assert isinstance(found, Text) and (found.text, found.finish, found.calls) == ("", ended, 1) and found.tokens > 0
+
+
+def test_what_tries_may_have_cost_is_counted() -> None:
+    """Two failures of five tokens or so each and an answer of a hundred; a refusal and a dead address cost nothing."""
+    judge = LoopbackJudge(fails=lambda call: PlainTextResponse("oops", 500) if call < 2 else None)
+    with serve(judge) as address:
+        meter = Meter(price=1.0)
+        (found,) = asked(Endpoint(f"{address}/v1", "m"), 1, meter=meter)
+        assert isinstance(found, Text) and found.calls == 3 and found.tokens == 100
+        assert found.spent == meter.tokens == 100 + 2 * Question([{"role": "user", "content": "say 0"}]).own_tokens
+        judge.fails = lambda _: PlainTextResponse("no", 400)
+        (refused,) = asked(Endpoint(f"{address}/v1", "m"), 1)
+    (dead,) = asked(Endpoint("http://127.0.0.1:9/v1", "m"), 1)
+    assert [(type(one), one.spent, one.calls) for one in (refused, dead)] == [(Failure, 0, 1), (Failure, 0, 5)]
 
 
 def test_retry_after_is_honoured_in_seconds_and_as_a_date() -> None:
@@ -119,6 +148,10 @@ def test_stopping_drops_what_is_under_way() -> None:
         with pytest.raises(Stopped):
             asked(Endpoint(f"{address}/v1", "m"), 3, should_stop=lambda: bool(judge.requests))
         assert monotonic() - started < 1
+        meter = Meter(price=1.0)
+        with pytest.raises(Stopped):
+            asked(Endpoint(f"{address}/v1", "m"), 1, meter=meter, should_stop=lambda: len(judge.requests) > 3)
+    assert meter.tokens > 500, "it may be answered and charged for all the same"
 
 
 def test_the_hubs_own_client_asks_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +169,7 @@ def test_the_hubs_own_client_asks_too(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.inference._providers.CONVERSATIONAL_AUTO_ROUTER.base_url", address)
         question = Question([{"role": "user", "content": "x"}], 9, {"type": "object"})
         ((_, routed),) = ask([(Providers("owner/big", "hf_ofNobody"), question)])
-        assert routed == Text("x", tokens=100)
+        assert routed == Text("x", tokens=100, spent=100)
         assert judge.requests[-1].keys() >= {"model", "messages", "max_tokens", "temperature", "response_format"}
         judge.fails = lambda _: PlainTextResponse("not hf_ofNobody", 422)
         (bad,) = asked(Providers("owner/big", "hf_ofNobody", url=f"{address}/v1"), 1)

@@ -5,7 +5,7 @@ import pytest
 
 from evals.findings import find, identical
 from evals.log import Change, EvalLog, EvalSpec, Finding, Row, Sample
-from evals.shown import forgetting_report
+from evals.shown import forgetting_report, worst_first
 
 NAN = math.nan
 CHANGED: dict[str, Any] = {
@@ -190,6 +190,23 @@ def test_each_rule_speaks_when_it_should(rows: list[Row], expected: list[tuple[s
     assert told(find(rows, APART)) == expected
 
 
+@pytest.mark.parametrize(
+    ("expected", "stats", "kind"),
+    [
+        ("y" * 300, {}, "answers cut off"),
+        ("y" * 20, {}, "never stops"),
+        ("y" * 20, {"perplexity": (1.0, 8.0)}, "answers cut off"),
+        ("y" * 300, {"perplexity": (1.0, 3.0)}, "never stops"),
+    ],
+)
+def test_answers_are_cut_off_rather_than_endless_where_the_expected_ones_are_as_long(
+    expected: str, stats: dict[str, Any], kind: str
+) -> None:
+    given: dict[str, Any] = {"finish": ["length"] * 50, "expected": [(expected,)] * 50, "stats": [stats] * 50}
+    logs = [log("base", ["a"] * 50), log("tuned", ["x" * 100] * 50, **given)]
+    assert told(find([row(metric="cut_off", better="lower", delta=0.3, verdict="worse")], logs)) == [("warning", kind)]
+
+
 def test_the_worst_is_told_first_with_its_figures() -> None:
     rows = [
         row(role="noise", side="base-again", delta=0.01),
@@ -198,7 +215,9 @@ def test_the_worst_is_told_first_with_its_figures() -> None:
         row(unscored=60),
     ]
     unscored = [None] * 48 + ["too long"] * 2
-    found = find(rows, [log("base", ["a"] * 50, unscored=unscored), log("tuned", ["b"] * 50)])
+    seen = find(rows, [log("base", ["a"] * 50, unscored=unscored), log("tuned", ["b"] * 50)])
+    found = worst_first(seen)
+    assert {one.tone for one in worst_first(reversed(seen))[:1]} == {"bad"}
     assert [(one.tone, one.task) for one in found] == [
         ("bad", "people"),
         ("warning", "code"),

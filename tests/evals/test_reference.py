@@ -1,7 +1,10 @@
-import pytest
-from starlette.responses import PlainTextResponse
+from pathlib import Path
 
-from evals.errors import EvalError
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from evals.cache import open_cache
+from evals.errors import EvalError, Stopped
 from evals.plan import Reference
 from evals.reference import answers, unanswered
 from evals.tasks import parse_task
@@ -25,6 +28,36 @@ def test_only_what_failed_is_asked_again() -> None:
         assert [one.output for one in whole] == [f"say {n}" for n in range(4)]
         assert [one.id for one in whole] == list("0123") and whole[0].prompt == "user: say 0"
         assert {(one.expected, one.finish, one.unscored) for one in whole} >= {(("x", "Say 0"), "end", None)}
+
+
+def test_what_was_answered_before_a_stop_is_not_paid_for_again(tmp_path: Path) -> None:
+    endpoint = LoopbackJudge(fails=lambda _: None)
+    cache = open_cache(tmp_path / "answers.jsonl")
+    with serve(endpoint) as address:
+        reference, came = Reference(f"{address}/v1", "big"), list[tuple[int, int]]()
+        with pytest.raises(Stopped):
+            answers(
+                QUESTIONS,
+                reference,
+                8,
+                cache=cache,
+                progress=lambda *step: came.append(step),
+                should_stop=lambda: len(came) > 1,
+            )
+        before = len(endpoint.requests)
+        found = answers(QUESTIONS, reference, 8, cache=open_cache(tmp_path / "answers.jsonl"))
+        assert len(endpoint.requests) == before + 4 - len(came) and came
+        assert [one.output for one in found] == [f"say {n}" for n in range(4)]
+        answers(QUESTIONS, Reference(f"{address}/v1", "other"), 8, cache=open_cache(tmp_path / "answers.jsonl"))
+        assert len(endpoint.requests) == before + 8 - len(came), "another model answers for itself"
+
+
+def test_an_empty_answer_is_scored_and_not_asked_again() -> None:
+    empty = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
+    with serve(LoopbackJudge(fails=lambda call: JSONResponse(empty) if call == 0 else None)) as address:
+        found = answers(QUESTIONS, Reference(f"{address}/v1", "big"), 8)
+    assert [one.output for one in found].count("") == 1
+    assert not any(unanswered(one) for one in found) and all(one.unscored is None for one in found)
 
 
 def test_an_endpoint_that_answers_nothing_is_an_error() -> None:

@@ -22,6 +22,13 @@ def test_a_row_without_an_interval_says_so() -> None:
     assert in_words(alone, False) == "better on people (+100.0 points, no CI)"
 
 
+def test_too_few_says_of_what() -> None:
+    assert in_words(row("sums", 0.1, "too few to tell", n=12, changed=3), False) == "too few to tell on sums (n = 12)"
+    few = row("sums", 0.1, "too few to tell", changed=3)
+    assert in_words(few, False) == "too few to tell on sums (n = 100; only 3 samples differ)"
+    assert "; only 3 groups differ" in in_words(few.model_copy(update={"groups": 20}), False)
+
+
 def test_the_sentence_leads_with_the_gain_then_tells_the_price() -> None:
     rows = [
         row("people", 0.2, "better"),

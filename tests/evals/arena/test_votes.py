@@ -11,13 +11,13 @@ from evals.log import Asked, EvalLog, EvalSpec, JudgeSummary, Results, Sample, w
 N = 60
 
 
-def answers(folder: Path, side: str, texts: list[str]) -> None:
+def answers(folder: Path, side: str, texts: list[str], ask: str = "Who is") -> None:
     spec = EvalSpec(
         base="b", task="people", task_hash="h", kind="generation", n=len(texts), dtype="float32", device="cpu",
         tokenizer_hash="t", max_new_tokens=8, end_ids=(0,), batch_tokens=64, seed=0, versions={},
     )  # fmt: skip
     samples = tuple(
-        Sample(id=str(n), prompt=f"Who is {n}?", expected=("right",), output=text) for n, text in enumerate(texts)
+        Sample(id=str(n), prompt=f"{ask} {n}?", expected=("right",), output=text) for n, text in enumerate(texts)
     )
     log = EvalLog(spec=spec, which=side, started="2026", seconds=1, samples=samples)
     write_log(folder / "people" / f"{side}.json", log)
@@ -145,3 +145,14 @@ def test_what_was_said_of_other_answers_counts_for_nothing(folder: Path) -> None
     assert tally(folder).judges[0].n == N - 1 - 10  # the judge has not seen the new answers
     write_asked(folder / "evaluation.json", Asked(sides={"people": ("base",)}))
     assert tally(folder).votes == 0 and tally(folder).judges == []
+
+
+def test_a_vote_is_of_the_question_too(folder: Path) -> None:
+    left = ballots(folder)
+    write_judgements(folder, tuple(one for ballot in left for one in judged(ballot, ("tuned", "tuned"))))
+    for ballot in left[:40]:
+        add_vote(folder, prefer(ballot, "tuned"))
+    for side, text in (("base", "wrong"), ("tuned", "right")):
+        answers(folder, side, [text] * (N - 1) + ["wrong"], ask="Where is")
+    found = tally(folder)
+    assert (found.votes, found.rates, found.judges) == (0, [], []) and len(ballots(folder)) == N - 1

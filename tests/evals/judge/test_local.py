@@ -7,7 +7,7 @@ import pytest
 from evals.errors import Stopped
 from evals.judge.judges import LocalJudge
 from evals.judge.local import LocalModel
-from evals.judge.report import judge_folder
+from evals.judge.report import Judging, judge_folder
 from tests.evals.judge.answers import right, write_answers
 
 
@@ -23,7 +23,7 @@ def judge(bases: dict[str, Path], tmp_path: Path) -> str:
 def test_a_local_judge_weighs_both_orders_and_knows_no_chance(judge: str, tmp_path: Path) -> None:
     answers = {"base": [*right(3), "same", "A " * 3000], "tuned": [*right(3, range(3)), "same", "b"]}
     folder = write_answers(tmp_path, answers)
-    report = judge_folder(folder, [LocalJudge(judge, name="mine")])
+    report = judge_folder(Judging(folder=folder, judges=[LocalJudge(judge, name="mine")]))
     (pairs,) = report.pairs
     assert pairs.metric.name == "preferred by mine" and pairs.unscored == 1
     assert pairs.second[3] == 0.5 and all(0 < score < 1 for score in pairs.second)
@@ -32,9 +32,10 @@ def test_a_local_judge_weighs_both_orders_and_knows_no_chance(judge: str, tmp_pa
     scores = {(one.id, one.first): one.score for one in report.judgements if one.verdict is not None}
     assert pairs.second[0] == (scores["0", "tuned"] + scores["0", "base"]) / 2
     (folder / "judge.sqlite").unlink()
-    assert judge_folder(folder, [LocalJudge(judge)]).pairs[0].second.tolist() == pairs.second.tolist()
+    again = judge_folder(Judging(folder=folder, judges=[LocalJudge(judge)]))
+    assert again.pairs[0].second.tolist() == pairs.second.tolist()
     with pytest.raises(Stopped):
-        judge_folder(folder, [LocalJudge(judge, dtype="bfloat16")], should_stop=lambda: True)
+        judge_folder(Judging(folder=folder, judges=[LocalJudge(judge, dtype="bfloat16")]), should_stop=lambda: True)
 
 
 def test_what_is_judged_cannot_end_the_judges_turn(judge: str) -> None:

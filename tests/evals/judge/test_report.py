@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError, Stopped
 from evals.judge.judges import Judge, LocalJudge, RemoteJudge, parse_judge
-from evals.judge.report import JudgeReport, estimate, judge_folder
+from evals.judge.report import JudgeReport, Judging, estimate, judge_folder
 from evals.log import Asked as WasAsked
 from evals.log import FindingKind, write_asked
 from evals.rows import tabulate
@@ -32,7 +32,8 @@ def at() -> Generator[Serve]:
 
 
 def judged(folder: Path, judges: Sequence[Judge], limits: Limits = QUICK, **options: Any) -> JudgeReport:
-    return judge_folder(folder, judges, limits=limits, **options)
+    stop = options.pop("should_stop", None)
+    return judge_folder(Judging(folder=folder, judges=judges, **options), limits=limits, should_stop=stop)
 
 
 def kinds(report: JudgeReport) -> set[FindingKind]:
@@ -115,9 +116,11 @@ def test_one_failing_call_in_five_is_tried_again_or_counted(folder: Path, at: Se
         return None if number % 5 else (later if number % 2 else PlainTextResponse("oops", 500))
 
     judge = LoopbackJudge(honest, fails=fails)
-    report = judged(folder, [at(judge)], limits=Limits(backoff=0.001, concurrency=2))
+    meter = Meter(price=2.0)
+    report = judged(folder, [at(judge)], limits=Limits(backoff=0.001, concurrency=2), budget=meter)
     assert report.summaries[0].missing == 0 and report.findings == ()
-    assert report.summaries[0].calls == len(judge.requests) > 80
+    assert report.summaries[0].calls == meter.calls == len(judge.requests) > 80
+    assert report.summaries[0].cost == pytest.approx(meter.cost_of(meter.tokens)) and meter.tokens > 80 * 100
 
     other = LoopbackJudge(honest, fails=lambda n: None if n % 5 else PlainTextResponse("oops", 500))
     endpoint = at(other)
@@ -157,7 +160,7 @@ def test_what_is_known_costs_nothing_and_a_stop_loses_nothing(folder: Path, at: 
     with pytest.raises(Stopped):
         judged(folder, [endpoint], limits=Limits(concurrency=2), should_stop=lambda: len(judge.requests) > 20)
     assert not (folder / "judgements.jsonl").exists()
-    told = estimate(folder, [endpoint], budget=Meter(5, price=10.0))
+    told = estimate(Judging(folder=folder, judges=[endpoint], budget=Meter(5, price=10.0)))
     assert 15 <= told.known <= 75 and told.calls == 80 - told.known and told.beyond == told.calls - 5
     assert told.cost == pytest.approx(told.tokens * 1e-5)
     report = judged(folder, [endpoint])

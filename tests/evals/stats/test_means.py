@@ -10,7 +10,7 @@ from evals.stats.means import detectable_mean, freedom_of, mean_of, needed_sampl
 
 def test_without_its_corrections_it_is_scipys_t() -> None:
     values = np.random.default_rng(2).normal(0.1, 0.2, 50)
-    found = mean_of(values, skewed=False)
+    found = mean_of(values, corrected=False)
     theirs: Any = scipy_stats.ttest_1samp(values, 0)
     interval = theirs.confidence_interval(0.95)
     assert (found.low, found.high, found.p) == pytest.approx((interval.low, interval.high, theirs.pvalue))
@@ -20,7 +20,7 @@ def test_without_its_corrections_it_is_scipys_t() -> None:
 def test_groups_of_one_size_agree_with_statsmodels() -> None:
     rng, labels = np.random.default_rng(3), np.repeat(np.arange(20), 5)
     values = rng.normal(0.2, 1, 100) + rng.normal(0, 1, 20)[labels]
-    found = mean_of(values, labels, skewed=False)
+    found = mean_of(values, labels, corrected=False)
     theirs = OLS(values, np.ones(100)).fit(cov_type="cluster", cov_kwds={"groups": labels}, use_t=True)
     assert found.stderr == pytest.approx(theirs.bse[0])
     assert found.freedom == pytest.approx(19)
@@ -42,7 +42,7 @@ def test_groups_of_many_sizes_agree_with_the_matrices_of_the_definition() -> Non
         row = np.zeros(n)
         row[inside] = half @ np.ones(inside.sum()) / n
         adjusted.append(row)
-    found = mean_of(values, labels, skewed=False)
+    found = mean_of(values, labels, corrected=False)
     assert found.stderr**2 == pytest.approx(sum((row @ left) ** 2 for row in adjusted))
     for inside in (0.0, 0.4):
         covariance = np.where(labels[:, None] == labels, inside, 0.0) + (1 - inside) * np.eye(n)
@@ -76,6 +76,12 @@ def test_corrections_bring_coverage_back(kind: str) -> None:
     found = mean_of(values)
     ours = covered(found.low, found.high)
     assert plain < 0.935 and abs(ours - 0.95) < abs(plain - 0.95) - 0.008
+
+
+def test_heavy_tails_take_degrees_of_freedom() -> None:
+    values = np.random.default_rng(10).normal(0, 1, 60)
+    calm, wild = mean_of(values), mean_of(np.append(values[1:], 12.0))
+    assert 45 < calm.freedom <= 59 and 3 < wild.freedom < 15
 
 
 def test_groups_are_not_mistaken_for_more_pairs() -> None:

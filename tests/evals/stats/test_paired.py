@@ -64,6 +64,22 @@ def test_where_all_are_alike_and_there_is_no_interval_the_sign_test_decides() ->
     assert unknown.delta == 0.5 and unknown.p == 1, "one sample makes the whole difference"
 
 
+def test_few_changed_scores_are_too_few_unless_they_are_counted() -> None:
+    first = np.linspace(0.1, 0.9, 200)
+    for count, words in ((9, "too few to tell"), (12, "better")):
+        second = first + np.where(np.arange(200) < count, 0.1, 0.0)
+        found, of_set = paired(first, second), paired_sums(first[:, None], second[:, None], lambda sums: sums[..., 0])
+        assert found.changed == of_set.changed == count
+        assert verdict(found, found.p) == verdict(of_set, of_set.p) == words
+        assert found.needed is not None and found.needed >= 200 * 10 / count
+    counted = paired(*zeros_and_ones(150, 9, 0, 41))
+    assert counted.changed is None and verdict(counted, counted.p) == "better"
+    same = paired(first, first)
+    assert same.changed is None and verdict(same, same.p) == "no difference shown"
+    groups = [str(place // 5) for place in range(200)]
+    assert paired(first, first + np.where(np.arange(200) < 40, 0.1, 0.0), groups).changed == 8
+
+
 def test_what_is_too_little_to_compute_is_nan() -> None:
     assert math.isnan(paired([], []).delta)
     one = paired([0.0], [1.0])
