@@ -33,7 +33,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the client would have waited between its tries; it waits for nothing."""
     waited: list[float] = []
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=waited.append, time=time.time))
+    for module in ("utils._http", "file_download"):
+        clock = SimpleNamespace(sleep=waited.append, time=time.time)
+        monkeypatch.setattr(f"huggingface_hub.{module}.time", clock)
     return waited
 
 

@@ -77,3 +77,19 @@ def test_a_recorded_push_is_replayed_with_each_request_failing(
         assert [one.key for one in hub.requests if one.fault] == [key]
         assert push() == api.model_info("me/model").sha
         assert names(api, "me/model") == {".gitattributes", *(path.name for path in folder.iterdir())}
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(
+    hub: LoopbackHub, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50_000)  # it keeps whole blocks only
+    api = HfApi()
+    api.create_repo("me/model")
+    content = bytes(range(256)) * 2000
+    api.upload_file(repo_id="me/model", path_in_repo="w.bin", path_or_fileobj=content)
+    hub.forget()
+    status = Fault("status", "GET", "/resolve/", status=429, nth=3)
+    hub.faults = [Fault("short", "GET", "/resolve/", after=100_000, times=2), status]
+    assert Path(api.hf_hub_download("me/model", "w.bin")).read_bytes() == content
+    read = [(one.status, one.fault) for one in hub.requests if one.method == "GET"]
+    assert read == [(200, "short"), (206, "short"), (429, "status"), (206, None)]

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.loopback_hub.accounts import Accounts
 from tests.loopback_hub.answers import Refused, error
 from tests.loopback_hub.desk import Desk
-from tests.loopback_hub.faults import Asked, Fault, befall
+from tests.loopback_hub.faults import Asked, Fault, befall, first_due
 from tests.loopback_hub.finding import Finding
 from tests.loopback_hub.owning import Owning
 from tests.loopback_hub.pages import Pages
@@ -58,10 +58,10 @@ class LoopbackHub(Desk):
                 asked.status = message["status"]
             await send(message)
 
-        fitting = [fault for fault in list(self.faults) if fault.befalls(asked.method, asked.path)]
-        if fitting:
-            asked.fault = fitting[0].kind
-            await befall(fitting[0], self._routes, scope, receive, noting)
+        fault = first_due(list(self.faults), asked.method, asked.path)
+        if fault:
+            asked.fault = fault.kind
+            await befall(fault, self._routes, scope, receive, noting)
         else:
             await self._routes(scope, receive, noting)
 

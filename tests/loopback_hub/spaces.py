@@ -174,7 +174,7 @@ class Spaces:
     async def _logs(self, request: Request) -> Response:
         repo = self._desk.repo(request, "write")
         lines = settings(repo).get("logs", {}).get(request.path_params["which"], [])
-        events = [json.dumps({"data": line, "timestamp": now()}) for line in lines]
+        events = [json.dumps({"data": line, "timestamp": repo.head.date}) for line in lines]
         return Response("".join(f"data: {event}\n\n" for event in events), media_type="text/event-stream")
 
 

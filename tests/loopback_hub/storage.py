@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,9 +183,10 @@ class Repo:
         """Says what comes of a user's wish to read it."""
         self.tell(access=self.access() | {user: state})
 
-    def used(self) -> int:
-        """Bytes that its commits hold, each content once."""
-        return sum({file.oid: file.size for commit in self.history() for file in commit.files.values()}.values())
+    def used(self, more: Iterable[File | None] = ()) -> int:
+        """Bytes that its commits hold, and these would hold too, each content once."""
+        held = [file for commit in self.history() for file in commit.files.values()]
+        return sum({file.oid: file.size for file in (*held, *more) if file}.values())
 
     def create(self, author: str, files: Mapping[str, bytes], **facts: Any) -> None:
         """Makes the repository with its first commit."""

@@ -136,7 +136,7 @@ class Writing:
                     raise Refused(404, "EntryNotFound", f"A file with this name doesn't exist: {path}")
                 changes |= dict.fromkeys(gone)
         left = self._desk.room_left(repo.owner) if repo.private else None
-        if left is not None and sum(file.size for file in changes.values() if file) > left:
+        if left is not None and repo.used(changes.values()) - repo.used() > left:
             raise Refused(403, "", FULL)
         for content, file in contents.values():
             self._desk.store.keep(content, file)
