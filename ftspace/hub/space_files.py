@@ -180,7 +180,7 @@ def _odd(front: Mapping[str, Any], name: str) -> bool:
 
 def _ours() -> list[str]:
     """The app's files: those that git tracks where this is a checkout, else all that are no hidden or compiled ones."""
-    names = _tracked()
+    names = _git()
     if names is None:
         found = [path for one in _OF_THE_APP for path in (ROOT / one, *(ROOT / one).rglob("*"))]
         names = [str(path.relative_to(ROOT)) for path in found]
@@ -192,12 +192,19 @@ def _ours() -> list[str]:
     )
 
 
-def _tracked() -> list[str] | None:
+def _git(*options: str) -> list[str] | None:
+    """What git lists of the app's files; None where this is no checkout."""
     git = shutil.which("git") if (ROOT / ".git").exists() else None
     if git is None:
         return None
-    done = subprocess.run([git, "ls-files", "-z", "--", *_OF_THE_APP], cwd=ROOT, capture_output=True, check=False)
+    words = [git, "ls-files", "-z", *options, "--", *_OF_THE_APP]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     return None if done.returncode else done.stdout.decode().rstrip("\0").split("\0")
+
+
+def left_out() -> list[str]:
+    """Files that lie among the app's, that git neither tracks nor ignores: they are not sent."""
+    return [name for name in _git("--others", "--exclude-standard") or () if name]
 
 
 def _adapter_config(run: Run) -> dict[str, Any]:
