@@ -244,6 +244,7 @@ def test_waiting_ends_when_it_runs_or_says_why_it_does_not(
     from huggingface_hub import HfApi
 
     monkeypatch.setattr("ftspace.hub.space.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("ftspace.hub.space.GRACE_SECONDS", 0.03)
     assert deploy("--private") == 0
     space(hub, stages=["RUNNING", "BUILDING", "APP_STARTING", "RUNNING"], logs={"build": ["no such torch"]})
     assert deploy("--public", "--wait") == 0
