@@ -146,7 +146,7 @@ def _name(text: str) -> str:
 
 def _ask(made: deploying.Plan) -> None:
     if not sys.stdin.isatty():
-        raise ConfigError(f"{made.hardware} costs money; say --yes if that is what you want, or --dry-run to look only")
+        raise ConfigError(f"this costs money: {made.hardware}; say --yes if you want it, or --dry-run to look only")
     stderr.print(f"{made.hardware}. Go on? [y/N] ", end="", markup=False, highlight=False, soft_wrap=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ConfigError("nothing was done")

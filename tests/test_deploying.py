@@ -170,7 +170,7 @@ def test_a_space_of_somebody_else_is_not_touched(
         ([SPACE, "--hardware", "h900"], {}, "known are cpu-basic, cpu-upgrade"),
         ([SPACE, "--hardware", "zero-a10g"], {}, "cannot train"),
         ([SPACE, "--hardware", "t4-small"], {}, "$0.40 an hour, $292 a month if it never sleeps; the Hub's price now"),
-        ([SPACE, "--hardware", "t4-small"], {}, "costs money; say --yes"),
+        ([SPACE, "--hardware", "t4-small"], {}, "this costs money: t4-small"),
         ([SPACE, "--secret", "NOT_SET"], {}, "there is no variable NOT_SET"),
         ([SPACE, "--secret", "hf_abc="], {}, "is no name of a variable"),
         ([SPACE, "--variable", "A"], {}, "give a name and a value"),
@@ -287,7 +287,7 @@ def test_a_demo_asks_the_base_and_the_adapter_that_were_pushed(
     folder = hub.root / "spaces" / SPACE
     about = json.loads((folder / "demo.json").read_text())
     assert (about["base"], about["adapter"], about["adapter_revision"]) == ("towns/base", "me/towns-lora", "c" * 40)
-    assert about["tokenizer_of_adapter"] is False
+    assert about["tokenizer_of_adapter"] is False and about["base_revision"] == "b" * 40
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "models:\n- towns/base\n- me/towns-lora\ndatasets:\n- towns/sums\n" in readme
     assert "torch==" in (folder / "requirements.txt").read_text()
@@ -318,3 +318,5 @@ def _record(path: Path) -> None:
     folder = PushFolder(path)
     folder.path.mkdir(parents=True)
     folder.record.write_text(record.model_dump_json())
+    folder.bundle.mkdir()
+    (folder.bundle / "adapter_config.json").write_text(json.dumps({"revision": "b" * 40}))

@@ -78,10 +78,9 @@ def demo_files(run: Run) -> dict[str, bytes]:
             f"run {run.id} was trained with {config.lora.method}; a demo switches an adapter in the base: lora, adalora"
         )
     title = f"{record.repo_id.partition('/')[2]}: before and after"
-    base_revision = config.model.revision or _adapter_config(run).get("revision")
     about = {
         "base": config.model.id,
-        "base_revision": base_revision,
+        "base_revision": _base_revision(run),
         "adapter": record.repo_id,
         "adapter_revision": record.commit,
         "tokenizer_of_adapter": "tokenizer_config.json" in record.files,
@@ -207,11 +206,16 @@ def left_out() -> list[str]:
     return [name for name in _git("--others", "--exclude-standard") or () if name]
 
 
-def _adapter_config(run: Run) -> dict[str, Any]:
-    try:
-        return json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def _base_revision(run: Run) -> str | None:
+    """The commit of the base that the adapter which was pushed names, if it names one."""
+    for folder in (PushFolder(run.path).bundle, run.adapter):
+        try:
+            found = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("revision")
+        except (OSError, ValueError):
+            continue
+        if found:
+            return str(found)
+    return run.config.model.revision
 
 
 def _readme(front: Mapping[str, Any], body: str) -> bytes:
