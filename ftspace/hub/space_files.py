@@ -5,7 +5,6 @@ Equal content gives equal bytes: a Space that has them already needs no commit.
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,13 +191,19 @@ def _ours() -> list[str]:
 
 
 def _git(*options: str) -> list[str] | None:
-    """What git lists of the app's files; None where this is no checkout."""
-    git = shutil.which("git") if (ROOT / ".git").exists() else None
-    if git is None:
+    """What git lists of the app's files; None where this is no checkout. Raises ConfigError when git cannot tell."""
+    if not (ROOT / ".git").exists():
         return None
-    words = [git, "ls-files", "-z", *options, "--", *_OF_THE_APP]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
-    return None if done.returncode else done.stdout.decode().rstrip("\0").split("\0")
+    words = ["git", "ls-files", "-z", *options, "--", *_OF_THE_APP]
+    try:
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else str(error)
+        raise ConfigError(
+            f"git cannot say which files of {ROOT} are the project's ({' '.join(why.split())}); mend that, or deploy "
+            "from a copy that is no checkout"
+        ) from error
+    return done.stdout.decode().rstrip("\0").split("\0")
 
 
 def left_out() -> list[str]:
