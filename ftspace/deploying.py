@@ -16,7 +16,8 @@ from ftspace.errors import ConfigError
 from ftspace.hub import deploy as deploying
 from ftspace.hub.hardware import HOURS_A_MONTH, hardware_named, offered
 from ftspace.hub.space import look, watch
-from ftspace.hub.space_files import app_files, demo_files
+from ftspace.hub.space_files import app_files, demo_files, left_out, pushed
+from ftspace.hub.wanted import MOUNT, Wanted, check_variables
 from ftspace.redact import keep_secret
 from ftspace.runs import RunStore
 from ftspace.settings import Settings, secret_named
@@ -94,7 +95,11 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
     files = demo_files(run) if run else app_files(wanted.hardware)
     there = look(api, parsed.space)
     deploying.check_token(parsed.space, there)
-    made = deploying.plan(wanted, files, there, known)
+    needs_token = deploying.closed(run.config.model.id, pushed(run).repo_id) if run else []
+    made = deploying.plan(wanted, files, there, known, needs_token)
+    if wanted.kind == "app" and (others := left_out()):
+        said = f"warning: git does not track {', '.join(others)}; not sent"
+        stderr.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not parsed.json:
         stdout.print(to_rich(made))
     if parsed.dry_run:
@@ -107,7 +112,7 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
     return _done(parsed, made, commit, api)
 
 
-def _wanted(parsed: argparse.Namespace) -> deploying.Wanted:
+def _wanted(parsed: argparse.Namespace) -> Wanted:
     if parsed.space.count("/") != 1 or not all(parsed.space.split("/")):
         raise ConfigError(f"{parsed.space} is no name of a Space; give it as user/space")
     for flag, count in (("--sleep", parsed.sleep), ("--wait", parsed.wait)):
@@ -119,10 +124,10 @@ def _wanted(parsed: argparse.Namespace) -> deploying.Wanted:
     pairs = [one.partition("=") for one in parsed.variable]
     if odd := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"--variable {odd[0]}: give a name and a value, as in FTSPACE_MAX_MINUTES=240")
-    kept = {"FTSPACE_KEEP": deploying.MOUNT} if parsed.storage else {}
+    kept = {"FTSPACE_KEEP": MOUNT} if parsed.storage else {}
     variables = {**kept, **{_name(name): value for name, _, value in pairs}}
-    deploying.check_variables(variables, secrets)
-    return deploying.Wanted(
+    check_variables(variables, secrets)
+    return Wanted(
         repo_id=parsed.space,
         kind="demo" if parsed.demo else "app",
         private=parsed.private,
@@ -141,7 +146,7 @@ def _name(text: str) -> str:
 
 def _ask(made: deploying.Plan) -> None:
     if not sys.stdin.isatty():
-        raise ConfigError(f"{made.hardware} costs money; say --yes if that is what you want, or --dry-run to look only")
+        raise ConfigError(f"this costs money: {made.hardware}; say --yes if you want it, or --dry-run to look only")
     stderr.print(f"{made.hardware}. Go on? [y/N] ", end="", markup=False, highlight=False, soft_wrap=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ConfigError("nothing was done")
@@ -198,7 +203,7 @@ def to_rich(made: deploying.Plan) -> RenderableType:
         "hardware": str(made.hardware),
         "secrets": ", ".join(wanted.secrets),
         "variables": ", ".join(f"{name}={value}" for name, value in wanted.variables.items()),
-        "bucket": f"{wanted.bucket} at {deploying.MOUNT}" if wanted.storage else "",
+        "bucket": f"{wanted.bucket} at {MOUNT}" if wanted.storage else "",
     }
     for what, found in rows.items():
         if found:

@@ -16,9 +16,9 @@ from ftspace.hub.records import PushFolder, PushRecord
 from ftspace.hub.space import watch
 from ftspace.hub.space_files import MARK, app_files
 from ftspace.runs import RunStore
-from tests.hub.spaces import SpacesHub
-from tests.loopback_hub import READER_TOKEN, WRITER_TOKEN, Fault, serve
+from tests.loopback_hub import READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 from tests.loopback_hub.faults import Kind
+from tests.loopback_hub.spaces import settings
 
 # huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -33,9 +33,9 @@ def parsers() -> Any:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsers: Any) -> Iterator[SpacesHub]:
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsers: Any) -> Iterator[LoopbackHub]:
     """An empty Hub, asked by this process with the writer's token."""
-    loopback = SpacesHub(tmp_path / "hub")
+    loopback = LoopbackHub(tmp_path / "hub")
     with serve(loopback) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         files = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
@@ -74,47 +74,53 @@ def said(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
     return (json.loads(out.out) if out.out.startswith("{") else {}), out.out + out.err
 
 
-def changes(hub: SpacesHub) -> list[str]:
+def space(hub: LoopbackHub, **given: Any) -> dict[str, Any]:
+    """What is set of the Space, after setting what is given."""
+    told = settings(hub.store.repo("spaces", *SPACE.split("/")), **given)
+    named = {what: sorted(told.get(what, {})) for what in ("variables", "secrets")}
+    return {name: told.get(name) for name in ("volumes", "hardware", "sleep")} | named
+
+
+def changes(hub: LoopbackHub) -> list[str]:
     """The requests that changed something, by their keys."""
     harmless = re.compile("/preupload/|/validate-yaml|/paths-info")
     return [one.key for one in hub.requests if one.method not in ("GET", "HEAD") and not harmless.search(one.path)]
 
 
-def on_disk(hub: SpacesHub) -> set[str]:
+def on_disk(hub: LoopbackHub) -> set[str]:
     folder = hub.root / "spaces" / SPACE
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_whole_app_becomes_a_space(hub: SpacesHub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_app_becomes_a_space(hub: LoopbackHub, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--hardware", "t4-small", "--sleep", "30", "--secret", "HOUSE_TOKEN", "--variable", "FTSPACE_USERS=*"]
     words += ["--private", "--storage", "--json"]
     assert deploy(*words, "--dry-run") == 0
     plan, told = said(capsys)
-    assert not hub.spaces and not (hub.root / "spaces").exists() and SECRET not in told
-    assert plan["new"] and plan["dry_run"] and plan["dollars_an_hour"] == pytest.approx(0.6)
-    assert plan["dollars_a_month"] == pytest.approx(438) and plan["secrets"] == ["HOUSE_TOKEN"]
-    assert deploy(*words) == 2
-    assert "--yes" in said(capsys)[1] and not hub.spaces
+    assert not (hub.root / "spaces").exists() and SECRET not in told
+    assert plan["new"] and plan["dry_run"] and plan["dollars_an_hour"] == pytest.approx(0.4)
+    assert plan["dollars_a_month"] == pytest.approx(292) and plan["secrets"] == ["HOUSE_TOKEN"]
     assert deploy(*words, "--yes") == 0
     document, told = said(capsys)
     assert SECRET not in told
     assert document["steps"] == plan["steps"] and document["files"] == plan["files"] > 200
     volume = {"type": "bucket", "source": "me/lab-data", "mountPath": "/kept"}
-    assert hub.spaces[SPACE] == {
-        "variables": {"FTSPACE_KEEP": "/kept", "FTSPACE_USERS": "*"},
-        "secrets": {"HOUSE_TOKEN": SECRET},
+    assert space(hub) == {
+        "variables": ["FTSPACE_KEEP", "FTSPACE_USERS"],
+        "secrets": ["HOUSE_TOKEN"],
         "volumes": [volume],
         "hardware": "t4-small",
         "sleep": 1800,
     }
-    assert hub.buckets == {"me/lab-data": "private"} and (hub.root / "spaces" / SPACE / ".private").exists()
+    assert hub.secrets[SPACE] == {"HOUSE_TOKEN": SECRET}
+    assert all((hub.root / one / ".private").exists() for one in ("buckets/me/lab-data", f"spaces/{SPACE}"))
     assert on_disk(hub) == {*app_files(), ".gitattributes", ".private"}
     readme = (hub.root / "spaces" / SPACE / "README.md").read_text(encoding="utf-8")
     assert "suggested_hardware: t4-small" in readme and "contribute-repos" in readme
 
 
 def test_the_same_again_changes_nothing_and_what_is_gone_is_removed(
-    hub: SpacesHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     small["old.py"] = b"old = 1\n"
     assert deploy("--json") == 0
@@ -136,11 +142,11 @@ def test_the_same_again_changes_nothing_and_what_is_gone_is_removed(
     assert deploy("--private", "--sleep", "9") == 2
     assert deploy("--private", "--variable", "FTSPACE_MAX_MINUTES=240") == 0
     assert "hide it" in said(capsys)[1] and (hub.root / "spaces" / SPACE / ".private").exists()
-    assert hub.spaces[SPACE]["variables"] == {"FTSPACE_MAX_MINUTES": "240"}
+    assert space(hub)["variables"] == ["FTSPACE_MAX_MINUTES"]
 
 
 def test_a_space_of_somebody_else_is_not_touched(
-    hub: SpacesHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = hub.root / "spaces" / SPACE
     folder.mkdir(parents=True)
@@ -161,8 +167,10 @@ def test_a_space_of_somebody_else_is_not_touched(
         ([SPACE], {"HF_TOKEN": READER_TOKEN}, "me is neither reader"),
         ([SPACE], {"HF_TOKEN": ""}, "hf auth login"),
         ([SPACE], {"HF_TOKEN": "hf_unknown"}, "refuses the token"),
-        ([SPACE, "--hardware", "h900"], {}, "known are cpu-basic, t4-small"),
+        ([SPACE, "--hardware", "h900"], {}, "known are cpu-basic, cpu-upgrade"),
         ([SPACE, "--hardware", "zero-a10g"], {}, "cannot train"),
+        ([SPACE, "--hardware", "t4-small"], {}, "$0.40 an hour, $292 a month if it never sleeps; the Hub's price now"),
+        ([SPACE, "--hardware", "t4-small"], {}, "this costs money: t4-small"),
         ([SPACE, "--secret", "NOT_SET"], {}, "there is no variable NOT_SET"),
         ([SPACE, "--secret", "hf_abc="], {}, "is no name of a variable"),
         ([SPACE, "--variable", "A"], {}, "give a name and a value"),
@@ -174,7 +182,7 @@ def test_a_space_of_somebody_else_is_not_touched(
     ],
 )
 def test_what_cannot_be_deployed_is_refused_before_anything_is_made(
-    hub: SpacesHub,
+    hub: LoopbackHub,
     small: dict[str, bytes],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -191,11 +199,11 @@ def test_what_cannot_be_deployed_is_refused_before_anything_is_made(
 
 
 def test_each_change_may_fail_and_the_same_command_goes_on(
-    hub: SpacesHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--hardware", "t4-small", "--secret", "HOUSE_TOKEN", "--storage", "--yes"]
     assert deploy(*words) == 0
-    state, keys = dict(hub.spaces[SPACE]), changes(hub)
+    state, keys = space(hub), changes(hub)
     assert [key.split()[1].rpartition("/")[2] for key in keys] == ["lab-data", "create", "main", "hardware"]
     faults: list[tuple[str, Kind]] = [*((key, "lost") for key in keys), (keys[2], "status")]
     for key, kind in faults:
@@ -207,65 +215,79 @@ def test_each_change_may_fail_and_the_same_command_goes_on(
         assert "The same command goes on from here" in " ".join(told.split()) and SECRET not in told, told
         assert deploy(*words) == 0, f"{key} {kind}: {said(capsys)[1]}"
         capsys.readouterr()
-        assert hub.spaces[SPACE] == state, f"{key} {kind}"
+        assert space(hub) == state, f"{key} {kind}"
         assert on_disk(hub) == {*small, MARK, ".gitattributes"}, f"{key} {kind}"
 
 
-def _forget_space(hub: SpacesHub) -> None:
-    hub.store.repo("spaces", *SPACE.split("/")).delete()
-    hub.spaces.clear()
-    hub.buckets.clear()
+def _forget_space(hub: LoopbackHub) -> None:
+    for repo in hub.store.repos("spaces") + hub.store.repos("buckets"):
+        repo.delete()
+    hub.secrets.clear()
 
 
 def test_without_a_subscription_it_is_made_on_what_is_paid(
-    hub: SpacesHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hub.subscribed = False
+    refused = Fault("status", "POST", "/api/repos/create", status=402, message="Subscribe to PRO for cpu-basic")
+    hub.faults = [refused]
     assert deploy() == 2
     told = " ".join(said(capsys)[1].split())
     assert "paid for" in told and "Done: nothing. Not done: make the public Space me/lab; send 4 files" in told
+    refused.befell = 0
     assert deploy("--hardware", "t4-small", "--yes") == 0
-    assert hub.spaces[SPACE]["hardware"] == "t4-small" and "send 4 files" in said(capsys)[1]
+    assert refused.befell == 1 and space(hub)["hardware"] == "t4-small" and "send 4 files" in said(capsys)[1]
 
 
 def test_waiting_ends_when_it_runs_or_says_why_it_does_not(
-    hub: SpacesHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import HfApi
 
     monkeypatch.setattr("ftspace.hub.space.POLL_SECONDS", 0.01)
-    hub.stages = ["BUILDING", "APP_STARTING"]
-    assert deploy("--wait") == 0
+    monkeypatch.setattr("ftspace.hub.space.GRACE_SECONDS", 0.03)
+    assert deploy("--private") == 0
+    space(hub, stages=["RUNNING", "BUILDING", "APP_STARTING", "RUNNING"], logs={"build": ["no such torch"]})
+    assert deploy("--public", "--wait") == 0
     told = said(capsys)[1]
     assert "building" in told and "app starting" in told and "/spaces/me/lab runs" in told
     api, head = HfApi(), HfApi().space_info(SPACE).sha or ""
+    body = {"stage": "RUNNING", "sha": "the commit before"}
+    hub.faults = [old := Fault("status", "GET", "/runtime", status=200, body=body, times=2)]
+    watch(api, SPACE, head, 5)
+    assert old.befell == 2
     for stages, expected in {
-        ("BUILDING", "BUILD_ERROR"): "packages could not be installed; read .*logs=build.*\n.*\nbuild line 0",
+        ("BUILDING", "BUILD_ERROR"): "packages could not be installed; read .*logs=build.*\n.*\nno such torch",
         ("RUNTIME_ERROR",): "the app ended; read .*logs=container",
         ("CONFIG_ERROR",): "front matter",
         ("PAUSED",): "paused; restart it",
         ("BUILDING",) * 9: "still building; the Hub goes on",
     }.items():
-        hub.stages = list(stages)
+        space(hub, stages=list(stages))
         with pytest.raises(HubError, match=expected):
             watch(api, SPACE, head, 0.05)
 
 
 def test_a_demo_asks_the_base_and_the_adapter_that_were_pushed(
-    hub: SpacesHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = RunStore(tmp_path / "data" / "runs")
     run = _run(store, "towns/base")
     assert deploy("--demo", run.id) == 2
     assert "push it first" in said(capsys)[1]
     _record(run.path)
-    assert deploy("--demo", run.id, "--json") == 0
+    for name in ("towns/base", "me/towns-lora"):
+        (hub.root / "models" / name).mkdir(parents=True)
+        (hub.root / "models" / name / "config.json").write_text("{}")
+    (hub.root / "models" / "me" / "towns-lora" / ".private").touch()
+    assert deploy("--demo", run.id) == 2
+    assert "read me/towns-lora: give the Space a token that may, with --secret HF_TOKEN" in said(capsys)[1]
+    assert deploy("--demo", run.id, "--secret", "HF_TOKEN", "--json") == 0
     document = said(capsys)[0]
     assert document["kind"] == "demo" and document["files"] == 5
     folder = hub.root / "spaces" / SPACE
     about = json.loads((folder / "demo.json").read_text())
     assert (about["base"], about["adapter"], about["adapter_revision"]) == ("towns/base", "me/towns-lora", "c" * 40)
-    assert about["tokenizer_of_adapter"] is False
+    assert about["tokenizer_of_adapter"] is False and about["base_revision"] == "b" * 40
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "models:\n- towns/base\n- me/towns-lora\ndatasets:\n- towns/sums\n" in readme
     assert "torch==" in (folder / "requirements.txt").read_text()
@@ -296,3 +318,5 @@ def _record(path: Path) -> None:
     folder = PushFolder(path)
     folder.path.mkdir(parents=True)
     folder.record.write_text(record.model_dump_json())
+    folder.bundle.mkdir()
+    (folder.bundle / "adapter_config.json").write_text(json.dumps({"revision": "b" * 40}))

@@ -11,45 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftspace.errors import ConfigError, HubError
+from ftspace.hub.find import look_up
 from ftspace.hub.hardware import FREE, Hardware
 from ftspace.hub.space import SLEEPS, There, explained
-from ftspace.hub.space_files import Kind, check_front
+from ftspace.hub.space_files import check_front
 from ftspace.hub.token import ask_token
+from ftspace.hub.wanted import MOUNT, Wanted
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, Volume
 
-MOUNT = "/kept"
-"""Where a Space has its bucket. No run is at work there: a bucket's files are written whole, and know no lock."""
 PAID = 402
+TOKEN = "HF_TOKEN"
+"""The secret with which a demo reads what not everybody may."""
 _NO_WRITING = "see the token's permissions at https://huggingface.co/settings/tokens"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What somebody wants to have deployed."""
-
-    repo_id: str
-    kind: Kind
-    hardware: Hardware | None = None
-    """None: what it has; the free one for a new Space."""
-    private: bool | None = None
-    """None: as it is; a new one everybody can see."""
-    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    sleep_minutes: int | None = None
-    """Without a visitor, until it sleeps; None: as it is, and on paid hardware never for a new one."""
-    storage: bool = False
-    """Mount a bucket where the runs lie."""
-
-    @property
-    def bucket(self) -> str:
-        """The bucket of that Space."""
-        return f"{self.repo_id}-data"
-
-    def on(self, hardware: Hardware) -> "Wanted":
-        """The same, on that hardware."""
-        return replace(self, hardware=hardware)
 
 
 @dataclass(frozen=True)
@@ -103,9 +78,29 @@ def check_token(repo_id: str, there: There | None) -> str:
     return asked.record.name
 
 
-def plan(wanted: Wanted, files: Mapping[str, bytes], there: There | None, known: Sequence[Hardware]) -> Plan:
-    """What has to be done to bring a Space from what is there to what is wanted. Raises HubError or ConfigError."""
+def closed(*models: str) -> list[str]:
+    """Those of some models that not everybody may read. Raises ModelError for one that is not on the Hub."""
+    found = {one: look_up("model", one) for one in models}
+    return [one for one, repository in found.items() if repository and repository.restricted]
+
+
+def plan(
+    wanted: Wanted,
+    files: Mapping[str, bytes],
+    there: There | None,
+    known: Sequence[Hardware],
+    needs_token: Sequence[str] = (),
+) -> Plan:
+    """What has to be done to bring a Space from what is there to what is wanted. Raises HubError or ConfigError.
+
+    `needs_token` are models that it reads and that not everybody may.
+    """
     front = check_front(files, wanted.kind)
+    if needs_token and TOKEN not in {*wanted.secrets, *(there.secrets if there else ())}:
+        raise ConfigError(
+            f"not everybody may read {' and '.join(needs_token)}: give the Space a token that may, with "
+            f"--secret {TOKEN}"
+        )
     if there is not None and there.kind not in (None, wanted.kind):
         raise HubError(f"the Space {wanted.repo_id} is a {there.kind}, not a {wanted.kind}; choose another name")
     held = there.files if there else {}
@@ -279,14 +274,3 @@ def _digests(content: bytes) -> set[str]:
     git = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
     git.update(content)
     return {git.hexdigest(), hashlib.sha256(content).hexdigest()}
-
-
-def check_variables(variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-    """Raises ConfigError for a variable, which everybody can read, that holds a secret, or is named as one."""
-    from ftspace.redact import redact
-
-    for name, value in variables.items():
-        if name in secrets:
-            raise ConfigError(f"{name} is given as --secret and as --variable; keep one")
-        if redact(value) != value or any(word in name.upper() for word in ("TOKEN", "SECRET", "PASSWORD")):
-            raise ConfigError(f"--variable {name}: everybody can read a Space's variables; give it as --secret {name}")

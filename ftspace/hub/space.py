@@ -23,6 +23,8 @@ SLEEPS = ("PAUSED", "STOPPED", "SLEEPING")
 """Stages in which nothing is built or run until somebody wakes it."""
 LOG_LINES = 20
 POLL_SECONDS = 5.0
+GRACE_SECONDS = 30.0
+"""How long the Hub may take to notice a commit."""
 
 
 @dataclass(frozen=True)
@@ -99,27 +101,29 @@ def watch(
 
     The Hub goes on whether somebody waits or not.
     """
-    end, last = time.monotonic() + seconds, ""
+    begun, last = time.monotonic(), ""
+    sure = False  # at first the Hub may still tell of the commit before
     while True:
         with explained(repo_id):
             runtime = api.get_space_runtime(repo_id)
         stage, built = _stage(runtime), runtime.raw.get("sha")
+        sure = sure or last not in ("", stage) or time.monotonic() >= begun + GRACE_SECONDS
         if stage != last:
             tell(stage.lower().replace("_", " "))
             last = stage
-        old = built is not None and built != commit
-        if stage == RUNNING and not old:
+        if stage == RUNNING and (built == commit or (built is None and sure)):
             return
-        if stage in SLEEPS:
-            raise HubError(f"the Space {repo_id} is {stage.lower()}; restart it on its page: {_page(api, repo_id)}")
-        if not old and (stage.endswith("_ERROR") or stage in ("NO_APP_FILE", "DELETING")):
-            raise HubError(_failed(api, repo_id, stage, runtime))
-        if time.monotonic() >= end:
+        if built == commit or sure:
+            if stage in SLEEPS:
+                raise HubError(f"the Space {repo_id} is {stage.lower()}; restart it on its page: {_page(api, repo_id)}")
+            if stage.endswith("_ERROR") or stage in ("NO_APP_FILE", "DELETING"):
+                raise HubError(_failed(api, repo_id, stage, runtime))
+        if time.monotonic() >= begun + seconds:
             raise HubError(
                 f"after {seconds / 60:.0f} minutes the Space {repo_id} is still {last.lower().replace('_', ' ')}; the "
                 f"Hub goes on: watch it on {_page(api, repo_id)}, or give the same command again to wait on"
             )
-        time.sleep(min(POLL_SECONDS, max(0.01, end - time.monotonic())))
+        time.sleep(min(POLL_SECONDS, max(0.01, begun + seconds - time.monotonic())))
 
 
 def log_lines(api: "HfApi", repo_id: str, *, build: bool) -> list[str]:

@@ -5,7 +5,6 @@ Equal content gives equal bytes: a Space that has them already needs no commit.
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,10 +77,9 @@ def demo_files(run: Run) -> dict[str, bytes]:
             f"run {run.id} was trained with {config.lora.method}; a demo switches an adapter in the base: lora, adalora"
         )
     title = f"{record.repo_id.partition('/')[2]}: before and after"
-    base_revision = config.model.revision or _adapter_config(run).get("revision")
     about = {
         "base": config.model.id,
-        "base_revision": base_revision,
+        "base_revision": _base_revision(run),
         "adapter": record.repo_id,
         "adapter_revision": record.commit,
         "tokenizer_of_adapter": "tokenizer_config.json" in record.files,
@@ -180,7 +178,7 @@ def _odd(front: Mapping[str, Any], name: str) -> bool:
 
 def _ours() -> list[str]:
     """The app's files: those that git tracks where this is a checkout, else all that are no hidden or compiled ones."""
-    names = _tracked()
+    names = _git()
     if names is None:
         found = [path for one in _OF_THE_APP for path in (ROOT / one, *(ROOT / one).rglob("*"))]
         names = [str(path.relative_to(ROOT)) for path in found]
@@ -192,19 +190,37 @@ def _ours() -> list[str]:
     )
 
 
-def _tracked() -> list[str] | None:
-    git = shutil.which("git") if (ROOT / ".git").exists() else None
-    if git is None:
+def _git(*options: str) -> list[str] | None:
+    """What git lists of the app's files; None where this is no checkout. Raises ConfigError when git cannot tell."""
+    if not (ROOT / ".git").exists():
         return None
-    done = subprocess.run([git, "ls-files", "-z", "--", *_OF_THE_APP], cwd=ROOT, capture_output=True, check=False)
-    return None if done.returncode else done.stdout.decode().rstrip("\0").split("\0")
-
-
-def _adapter_config(run: Run) -> dict[str, Any]:
+    words = ["git", "ls-files", "-z", *options, "--", *_OF_THE_APP]
     try:
-        return json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = error.stderr.decode(errors="replace") if isinstance(error, subprocess.CalledProcessError) else str(error)
+        raise ConfigError(
+            f"git cannot say which files of {ROOT} are the project's ({' '.join(why.split())}); mend that, or deploy "
+            "from a copy that is no checkout"
+        ) from error
+    return done.stdout.decode().rstrip("\0").split("\0")
+
+
+def left_out() -> list[str]:
+    """Files that lie among the app's, that git neither tracks nor ignores: they are not sent."""
+    return [name for name in _git("--others", "--exclude-standard") or () if name]
+
+
+def _base_revision(run: Run) -> str | None:
+    """The commit of the base that the adapter which was pushed names, if it names one."""
+    for folder in (PushFolder(run.path).bundle, run.adapter):
+        try:
+            found = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("revision")
+        except (OSError, ValueError):
+            continue
+        if found:
+            return str(found)
+    return run.config.model.revision
 
 
 def _readme(front: Mapping[str, Any], body: str) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 
 from ftspace.devices import TABLE as CARDS
 from ftspace.errors import ConfigError
+from ftspace.hub import space_files
 from ftspace.hub.hardware import TABLE, hardware_named
 from ftspace.hub.space_files import app_files, check_front, front_matter, pins
 from ftspace.settings import ROOT
@@ -42,6 +43,31 @@ def test_it_holds_what_runs_and_nothing_else(files: dict[str, bytes]) -> None:
     assert not [name for name in files if "__pycache__" in name or "screenshots" in name]
     assert sum(map(len, files.values())) < 20_000_000
     assert app_files() == files
+
+
+def test_only_what_git_tracks_is_sent_and_a_copy_sends_the_same(
+    files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.setattr(space_files, "ROOT", tmp_path)
+    assert app_files().keys() == files.keys() and space_files.left_out() == []
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "add", "app.py", "ftspace", "requirements.txt"], cwd=tmp_path, check=True)
+    (tmp_path / "ftspace" / "rows.jsonl").write_text("{}")
+    assert {name.partition("/")[0] for name in app_files()} == {
+        "app.py",
+        "ftspace",
+        "requirements.txt",
+        "README.md",
+        space_files.MARK,
+    }
+    assert "ftspace/rows.jsonl" not in app_files() and "ftspace/rows.jsonl" in space_files.left_out()
+    (tmp_path / ".git" / "HEAD").unlink()
+    with pytest.raises(ConfigError, match="git cannot say which files"):
+        app_files()
 
 
 def test_it_starts_from_a_folder_of_its_own(files: dict[str, bytes], tmp_path: Path) -> None:
