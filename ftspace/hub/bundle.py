@@ -17,23 +17,28 @@ from typing import Any
 from evals.compare import asked_of
 from evals.errors import LogError
 from evals.log import RESULTS_FILE, EvalLog, Results, read_log, read_results, write_results
+from ftspace.config import RunConfig
+from ftspace.data.prepare import read_manifest
 from ftspace.errors import DiskError, HubError, JobError
 from ftspace.events import read_events
 from ftspace.hub.loading import Form
 from ftspace.hub.model_card import Told, model_card
 from ftspace.hub.origins import Origins, known_origins
+from ftspace.hub.picture import loss_curve
 from ftspace.hub.published import LeftOut, Texts, own_files, published, texts_of
 from ftspace.hub.records import PushRequest, What
+from ftspace.hub.reproduce import REQUIREMENTS, ROWS, SCRIPT, requirements_of, row_hashes, script_of
 from ftspace.hub.scores import LOGS, shown_results, told, write_scores
 from ftspace.hub.telling import told_events, write_curve
 from ftspace.hub.tokenizers import tokenizer_files
 from ftspace.redact import redact
 from ftspace.runs import Run
-from ftspace.state import fold
+from ftspace.state import RunState, fold
 
 CONFIG = "ftspace.yaml"
 """The run's config; a repository that holds it was pushed by us."""
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+PICTURE = "training.png"
 _WHOLE = ("config.json", "generation_config.json")
 
 
@@ -147,10 +152,25 @@ def _records(
     left_out.append(LeftOut("the dataset's rows", "they stay where they are"))
     left_out.append(LeftOut("checkpoints, optimizer states, logs", "they are of use on this machine only"))
     shown = shown_results(results, texts.tasks) if results else None
-    scored = (folder / LOGS).is_file()
-    known = Told(run.id, config, origins, fold(events), shown, request, scored, tuple(left_out), form)
+    state = fold(events)
+    _write_script(run, config, origins, state, texts, folder)
+    scored, picture = (folder / LOGS).is_file(), loss_curve(state)
+    if picture:
+        (folder / PICTURE).write_bytes(picture)
+    known = Told(
+        run.id, config, origins, state, shown, request, scored, tuple(left_out), form, PICTURE if picture else None
+    )
     (folder / "README.md").write_text(redact(model_card(known)), encoding="utf-8")
     return tuple(left_out)
+
+
+def _write_script(run: Run, config: RunConfig, origins: Origins, state: RunState, texts: Texts, folder: Path) -> None:
+    named = _read_json(folder / ADAPTER_CONFIG) if (folder / ADAPTER_CONFIG).is_file() else {}
+    manifest = read_manifest(run.data)
+    (folder / SCRIPT).write_text(redact(script_of(config, origins, state, manifest, named)), encoding="utf-8")
+    (folder / REQUIREMENTS).write_text(requirements_of(config, state), encoding="utf-8")
+    if manifest and texts.why_none is None:
+        (folder / ROWS).write_text("".join(f"{one}\n" for one in row_hashes(run.data)), encoding="utf-8")
 
 
 def _untold(run: Run, results: Results, texts: Texts) -> Iterator[LeftOut]:

@@ -150,6 +150,7 @@ def _body(told: Told) -> Iterator[str]:
     yield from _licenses(told)
     yield "\n## What is in this repository\n"
     yield "- `ftspace.yaml`: the run's config; `training.jsonl`: its curve, an event a line"
+    yield "- `reproduce.py` trains it again with public packages alone (`requirements.txt`) and says what is not equal"
     if told.results:
         yield "- `results.json`: the comparison"
     if told.scored:
