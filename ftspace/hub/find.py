@@ -13,8 +13,6 @@ from ftspace.hub.names import Kind
 TIMEOUT_SECONDS = 10.0
 TERMS = ("license", "license_name", "license_link")
 """What a card says of a license."""
-_OPEN_TO_ALL = (".gitattributes", "README.md")
-"""Files of a gated repository that everybody may read."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
         return None
     found = _repository(info)
     with _worded(kind, repo_id, revision):
-        if found.restricted == "gated" and not _may_read(kind, repo_id, found):
+        if found.restricted == "gated" and not _may_read(kind, repo_id):
             raise _wrong(kind)(gated_words(kind, repo_id))
     return found
 
@@ -124,17 +122,16 @@ def address_of(kind: Kind, repo_id: str) -> str:
     return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
 
 
-def _may_read(kind: Kind, repo_id: str, found: Repository) -> bool:
+def _may_read(kind: Kind, repo_id: str) -> bool:
     """Whether the asker was let into a gated repository: everybody may know of it, only its files are closed."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-    name = next((one for one in found.files if one not in _OPEN_TO_ALL), None)
-    if name is None:
-        return True
-    address = hf_hub_url(repo_id, name, repo_type=kind, revision=found.commit)
-    try:
-        get_hf_file_metadata(address, token=hub_token(), timeout=TIMEOUT_SECONDS)
+    address = f"{constants.ENDPOINT}/api/{kind}s/{repo_id}/auth-check"
+    try:  # HfApi.auth_check would wait without end
+        asked = get_session().get(address, headers=build_hf_headers(token=hub_token()), timeout=TIMEOUT_SECONDS)
+        hf_raise_for_status(asked)
     except HfHubHTTPError as error:
         if error.response.status_code not in (401, 403, 404):
             raise

@@ -18,7 +18,7 @@ from typing import get_args
 
 from evals.errors import one_line
 from ftspace.disk import causes, is_disk_full
-from ftspace.errors import FtspaceError, HubError, Reason
+from ftspace.errors import DiskError, FtspaceError, HubError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
 from ftspace.hub import upload
 from ftspace.hub.bundle import CONFIG, build_bundle
@@ -56,9 +56,9 @@ class Teller:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def tell(self, event: Event) -> None:
-        """Appends an event. Raises OSError where that cannot be written."""
+        """Appends an event. Raises DiskError where that cannot be written."""
         with self._lock:
-            self._events.append(event)
+            self._append(event)
 
     def warn(self, said: str) -> None:
         """Tells a line to a person."""
@@ -73,7 +73,7 @@ class Teller:
                 if done not in (0, total) and now - self._told < TELL_SECONDS:
                     return
                 self._told = now
-                self._events.append(event(done=done, total=total))
+                self._append(event(done=done, total=total))
 
         return tell
 
@@ -88,9 +88,16 @@ class Teller:
         if self.building:
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(GRACE_SECONDS)
-        with suppress(OSError):
+        with suppress(DiskError):
             self.tell(Finished(job="push", status="cancelled", message="stopped; nothing of the run is changed"))
         os.killpg(0, signal.SIGKILL)
+
+    def _append(self, event: Event) -> None:
+        try:
+            self._events.append(event)
+        except OSError as error:
+            said = f"events cannot be written ({error.strerror}) at {self._folder.path}"
+            raise DiskError(f"{said}; make room there (ftspace runs gc) and push again") from error
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         self._terminated = True
@@ -192,7 +199,7 @@ def main(words: list[str]) -> int:
         teller = Teller(folder)
         teller.tell(Started(job="push", pid=os.getpid()))
         request = PushRequest.model_validate_json(folder.request.read_bytes())
-    except (OSError, ValueError):
+    except (DiskError, OSError, ValueError):
         log.exception("the push cannot begin in %s", folder.path)
         return code
     threading.Thread(target=teller.watch, daemon=True).start()
@@ -218,7 +225,7 @@ def main(words: list[str]) -> int:
     try:
         end = Finished(job="push", status=status, reason=reason, message=message, seconds=time.monotonic() - began)
         teller.tell(end)
-    except OSError:
+    except DiskError:
         log.exception("the push %s, which cannot be written: %s", status, redact(message))
         return code or 1
     return code

@@ -216,9 +216,13 @@ def read_record(folder: PushFolder) -> PushRecord | None:
 
 
 def _require_own_repository(run: Run, request: PushRequest) -> None:
+    """Raises JobError where another kind of push went, or is on its way, to the repository."""
     for what in get_args(What):
-        other = read_request(PushFolder(run.path, what))
-        if what != request.what and other is not None and other.repo_id == request.repo_id:
+        if what == request.what:
+            continue
+        folder = PushFolder(run.path, what)
+        other = read_request(folder) if is_held(folder.lock) else read_record(folder)
+        if other is not None and other.repo_id == request.repo_id:
             raise JobError(
                 f"the {what} of run {run.id} goes to {request.repo_id}; name another repository for its {request.what}"
             )

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from evals.errors import one_line
 from ftspace.disk import causes
-from ftspace.errors import HubCause, HubError
+from ftspace.errors import DiskError, FtspaceError, HubCause, HubError
 from ftspace.hub.asker import hub_token
 from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.workers import Stopped
@@ -147,7 +147,7 @@ def push(
         try:
             with line(replace(ears, sent=tally.add), patience), explained(target):
                 return _push(folder, target, ears, tally)
-        except (HubError, Stopped) as error:
+        except (FtspaceError, Stopped) as error:
             left = _tidy(target, ears, patience.hasty())
             if left and isinstance(error, HubError):
                 raise HubError(f"{error}. {left}", error.cause) from error
@@ -357,15 +357,19 @@ def _pieces(api: "HfApi", target: Target, commit: str, name: str, size: int) -> 
 
 
 def _read(path: Path, ears: Ears) -> _Local:
-    """The names of a file's content."""
-    size, git, sha256 = path.stat().st_size, hashlib.sha1(usedforsecurity=False), hashlib.sha256()
-    git.update(b"blob %d\0" % size)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            if ears.should_stop():
-                raise Stopped
-            git.update(block)
-            sha256.update(block)
+    """The names of a file's content. Raises DiskError."""
+    git, sha256 = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        git.update(b"blob %d\0" % size)
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                if ears.should_stop():
+                    raise Stopped
+                git.update(block)
+                sha256.update(block)
+    except OSError as error:
+        raise DiskError(f"{path} cannot be read: {error.strerror}; push again") from error
     return _Local(path, size, sha256.hexdigest(), git.hexdigest())
 
 
@@ -381,7 +385,7 @@ def explained(target: "Target | str") -> Generator[None]:
     repo_id = target if isinstance(target, str) else target.repo_id
     try:
         yield
-    except (HubError, Stopped):
+    except (FtspaceError, Stopped):
         raise
     except LocalTokenNotFoundError as error:
         raise HubError("there is no token to push with; set HF_TOKEN, or run: hf auth login", "token") from error
@@ -392,8 +396,10 @@ def explained(target: "Target | str") -> Generator[None]:
         raise HubError(f"{repo_id} is no name that the Hub takes; use letters, digits, - _ and .") from error
     except (HTTPError, OSError, RuntimeError, ValueError, LookupError) as error:
         for cause in causes(error):
-            if isinstance(cause, HubError | Stopped):
+            if isinstance(cause, FtspaceError | Stopped):
                 raise cause from error
+        if isinstance(error, OSError) and error.filename:
+            raise DiskError(f"{error.filename} cannot be read: {error.strerror}; push again") from error
         raise _explanation(error, repo_id, "" if isinstance(target, str) else target.smaller) from error
 
 

@@ -19,6 +19,7 @@ _ROLES = {
 }
 _ADD = re.compile(r"add [a-z_ ]+ to data\.filters")
 """What a report advises, which is a switch here."""
+_WEB = re.compile(r"(https?://[^\s<>\"',;()]*[^\s<>\"',;().])")
 _LONGEST = 6000
 """Characters of one turn that are shown."""
 
@@ -166,11 +167,20 @@ def checks(found: Sequence[Check]) -> str:
 
 def _check(check: Check) -> str:
     mark, tone = _MARKS[check.level]
-    fix = f'<p class="ft-fix">To do: {escape(check.fix)}.</p>' if check.fix else ""
+    fix = f'<p class="ft-fix">To do: {_linked(check.fix)}.</p>' if check.fix else ""
     level = f'<span class="ft-chip ft-{tone}"><span aria-hidden="true">{mark}</span> {check.level}</span>'
     detail = check.detail[:1].upper() + check.detail[1:]
     said = f"<strong>{escape(check.what.capitalize())}</strong><p>{escape(detail)}.</p>{fix}"
     return f'<li class="ft-{tone}">{level}<div>{said}</div></li>'
+
+
+def _linked(text: str) -> str:
+    """Text whose web addresses are links."""
+    parts = _WEB.split(text)
+    return "".join(
+        f'<a class="ft-link" href="{escape(part)}">{escape(part)}</a>' if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def _token(token: LabToken, place: int, *, as_id: bool) -> str:

@@ -1,6 +1,7 @@
 """What stands in the way of Start, as one list: looked at when the step opens, and when asked. Start does not wait."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from ftspace.access import Visitor
 from ftspace.checks import Check
 from ftspace.config import RunConfig
 from ftspace.errors import FtspaceError
+from ftspace.redact import redact
 from ftspace.ui import look_markup, markup
 from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.desk import Desk
@@ -55,7 +57,8 @@ class Before:
 
 
 def html(found: Sequence[Check]) -> str:
-    """The list: what stops or warns first and open, what is well behind a line that opens it."""
+    """The list, no secret in it: what stops or warns is open, what is well stands behind a line that opens it."""
+    found = [replace(one, detail=redact(one.detail), fix=redact(one.fix)) for one in found]
     due = [one for one in found if one.level != "ok"]
     well = [one for one in found if one.level == "ok"]
     stops = sum(one.level == "stop" for one in due)

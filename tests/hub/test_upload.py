@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ftspace.errors import HubCause, HubError
+from ftspace.errors import DiskError, HubCause, HubError
 from ftspace.hub.line import Ears, Patience
 from ftspace.hub.push import refuses
 from ftspace.hub.upload import Progress, Pushed, Target, push
@@ -213,6 +213,20 @@ def test_a_push_that_hangs_is_told_of_and_stops_at_once(hub: LoopbackHub, folder
         send(folder, ears=Ears(warn=hear, should_stop=stop.is_set))
     assert time.monotonic() - began < 3.0 and "silent" in warned[0]
     assert not (hub.root / "models" / "me" / "tuned").exists()
+
+
+def test_trouble_of_this_machine_is_not_called_the_hubs(hub: LoopbackHub, folder: Path) -> None:
+    def full(done: int, total: int) -> None:
+        raise DiskError("no room")
+
+    with pytest.raises(DiskError, match="no room"):
+        send(folder, progress=Progress(sent=full))
+    assert not (hub.root / "models" / "me" / "tuned").exists()
+    (folder / LARGE).unlink()
+    (folder / LARGE).symlink_to("nowhere")
+    (folder / "closed").symlink_to("/proc/self/mem")
+    with pytest.raises(DiskError, match="cannot be read"):
+        send(folder)
 
 
 def test_a_hub_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

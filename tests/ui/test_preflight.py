@@ -22,3 +22,9 @@ def test_what_is_due_is_open_and_what_is_well_is_behind_a_line(
     shown, _, behind = html(found).partition("<details>")
     assert head in shown and all(line.casefold() in shown.casefold() for line in open_lines)
     assert "1 thing is well" in behind and "enough &lt;is&gt; free" in behind.casefold() and "disk" not in shown
+
+
+def test_where_to_ask_is_a_link_and_nothing_else_is() -> None:
+    shown = html([Check("stop", "base access", "closed", 'ask at http://hub/a?b&c, (or https://x.org)."<b>')])
+    assert '<a class="ft-link" href="http://hub/a?b&amp;c">http://hub/a?b&amp;c</a>, (or ' in shown
+    assert 'href="https://x.org">https://x.org</a>).&quot;&lt;b&gt;.' in shown

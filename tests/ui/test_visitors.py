@@ -12,7 +12,7 @@ from ftspace.access import NOBODY, OWNER, Visitor
 from ftspace.settings import Settings, read_settings
 from ftspace.ui.app import build_app
 from ftspace.ui.limits import MOST, OWNER_TIMES, RATES, Limits, TooOftenError
-from ftspace.ui.visitors import SignIns, introduce, signed_in, token_of, visitor_of
+from ftspace.ui.visitors import SignIns, introduce, scopes_of, signed_in, token_of, visitor_of
 
 SPACE = {
     "SYSTEM": "spaces",
@@ -157,3 +157,16 @@ def test_too_much_is_refused_until_it_is_not() -> None:
     for number in range(MOST):
         limits.take("look", f"visitor {number}")
     limits.take("start", "ann")  # long forgotten
+
+
+@pytest.mark.parametrize(
+    ("scope", "found"),
+    [("openid contribute-repos", {"openid", "contribute-repos"}), ("", None), (None, None), (["openid"], None)],
+)
+def test_what_a_sign_in_gave_the_right_to_is_known_where_the_provider_says_it(
+    scope: object, found: set[str] | None
+) -> None:
+    sign_ins, session = SignIns(), {"oauth_info": said() | {"scope": scope}}
+    sign_ins.take_in(session)
+    asked = request(sign_ins, session)
+    assert scopes_of(asked) == found and "scope" not in session["oauth_info"]
