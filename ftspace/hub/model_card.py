@@ -93,7 +93,6 @@ def _eval_results(told: Told) -> list[Any]:
             task_type="text-generation",
             dataset_type=_dataset_of(row, told.origins.data),
             dataset_name=row.task,
-            dataset_split="test" if row.task == "heldout" else None,
             dataset_revision=told.origins.data.revision if row.task == "heldout" else None,
             metric_type=row.metric,
             metric_value=round(row.tuned, 4),
