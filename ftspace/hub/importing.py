@@ -26,7 +26,7 @@ from ftspace.hub.fetch import Held, fetch, held_files
 from ftspace.hub.find import look_up
 from ftspace.hub.origins import is_bundled
 from ftspace.preflight import CHECKPOINT, HELDOUT
-from ftspace.runs import Run, RunStore
+from ftspace.runs import NEW, Run, RunStore
 from ftspace.sections import DataConfig, HubConfig, ModelConfig
 from ftspace.settings import resolve_local
 
@@ -91,7 +91,7 @@ def import_run(
         DiskError: there is no room.
     """
     repository = _ask(repo_id, revision)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=_place(store)) as beside:
+    with tempfile.TemporaryDirectory(prefix=f"{NEW}import-", dir=_place(store)) as beside:
         folder = Path(beside)
         for name in sorted(_wanted(repository)):
             _download(repository, name, folder)

@@ -4,6 +4,7 @@ Together they are the logs again (`read_scores`), without the texts that may not
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,21 @@ from ftspace.errors import EvalError
 SAMPLES = "samples.parquet"
 LOGS = "evaluation.json"
 """The heads of the logs: all but the samples."""
+_PLACE = re.compile(r"https?://[^\s;,)]+|(?<![\w.:/])/(?:[^\s/;,]+/)+[^\s/;,]+")
 
 
 def told(log: EvalLog, base: str, *, texts: bool) -> EvalLog:
     """The log without this machine's places, and without its texts where they may not be shown."""
-    samples = log.samples if texts else tuple(_bare(sample) for sample in log.samples)
+    samples = tuple(_placeless(sample) if texts else _bare(sample) for sample in log.samples)
     adapter = log.adapter and ("adapter" if log.which == TUNED else log.which)
     spec = log.spec.model_copy(update={"base": base})
     return log.model_copy(update={"spec": spec, "adapter": adapter, "samples": samples})
+
+
+def _placeless(sample: Sample) -> Sample:
+    if sample.unscored is None:
+        return sample
+    return sample.model_copy(update={"unscored": _PLACE.sub("(an address)", sample.unscored)})
 
 
 def _bare(sample: Sample) -> Sample:
@@ -33,8 +41,12 @@ def _bare(sample: Sample) -> Sample:
 
 
 def shown_results(results: Results, tasks: frozenset[str]) -> Results:
-    """The comparison with the answers to these tasks only."""
-    return results.model_copy(update={"samples": tuple(one for one in results.samples if one.task in tasks)})
+    """The comparison with the answers to these tasks only, and without addresses and paths of this machine."""
+    samples = tuple(one for one in results.samples if one.task in tasks)
+    findings = tuple(
+        one.model_copy(update={"message": _PLACE.sub("(an address)", one.message)}) for one in results.findings
+    )
+    return results.model_copy(update={"samples": samples, "findings": findings})
 
 
 def write_scores(folder: Path, logs: Iterable[EvalLog]) -> None:

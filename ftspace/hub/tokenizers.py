@@ -26,7 +26,6 @@ _FILES = (
     "vocab.txt",
     "merges.txt",
     "*.model",
-    "additional_chat_templates/*.jinja",
 )
 _ENDS = ("bos_token", "eos_token", "unk_token")
 _OF_THIS_MACHINE = ("name_or_path", "is_local", "local_files_only")
@@ -37,8 +36,13 @@ def tokenizer_files(run: Run, origins: Origins, *, whole: bool) -> dict[str, byt
     own = run.adapter
     if not (own / CONFIG).is_file() or not (whole or _changed(own, run, origins)):
         return {}
-    found = {str(path.relative_to(own)): path.read_bytes() for name in _FILES for path in sorted(own.glob(name))}
-    config = {name: value for name, value in _json(own / CONFIG).items() if name not in _OF_THIS_MACHINE}
+    return cleaned(own)
+
+
+def cleaned(folder: Path) -> dict[str, bytes]:
+    """The files of the tokenizer in a folder by name, without what they say of this machine."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for name in _FILES for path in sorted(folder.glob(name))}
+    config = {name: value for name, value in _json(folder / CONFIG).items() if name not in _OF_THIS_MACHINE}
     found[CONFIG] = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evals.log import read_results
+from evals.log import Finding, read_results, write_results
 from ftspace.config import load_config
 from ftspace.errors import HubError, JobError
 from ftspace.events import read_events
@@ -85,6 +85,9 @@ def test_a_local_dataset_and_a_file_of_tasks_are_names_and_nothing_of_this_machi
         },
         hub={"push": "me/tuned"},
     )
+    seen = f"reference: http://10.0.0.7:8000/v1 is gone; adapter {tmp_path}/x is not there"
+    found = Finding(kind="side not asked", tone="warning", message=seen)
+    write_results(run.results, read_results(run.results).model_copy(update={"findings": (found,)}))
     made = bundle(run)
     said = everything(made)
     for secret in (str(tmp_path), str(ROOT), "10.0.0.7", "4711", SECRET, "hf_abcdefghijklmnopqrstuvwxyz"):
