@@ -13,10 +13,11 @@ import yaml
 
 from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
-from ftspace.hub import upload
+from ftspace.hub import repository, upload
 from ftspace.hub.card import Source
 from ftspace.hub.find import commit_of, terms_of
 from ftspace.hub.line import PATIENCE, Ears, Patience
+from ftspace.hub.refusals import explained
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
@@ -56,7 +57,7 @@ def source_of(config: DataConfig) -> Source:
     if commit is None:
         return Source(config.id, config.revision)
     api = HfApi()
-    with upload.explained(config.id):
+    with explained(config.id):
         info = api.dataset_info(config.id, revision=commit)
     card = info.card_data.to_dict() if info.card_data else {}
     restricted = "private" if info.private else "gated" if info.gated else None
@@ -89,8 +90,8 @@ def push(
     return Pushed(done.url, done.commit, done.private)
 
 
-def _repository(target: Target) -> upload.Target:
-    return upload.Target(
+def _repository(target: Target) -> repository.Target:
+    return repository.Target(
         kind="dataset",
         repo_id=target.repo_id,
         public=target.public,

@@ -26,6 +26,7 @@ from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import read_record
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
+from ftspace.hub.repository import Target
 from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.streams import guard
@@ -145,11 +146,11 @@ def _ask_origins(run: Run, ears: Ears, patience: Patience) -> None:
         raise HubError(f"{said} ({status}); push again", error.cause) from error
 
 
-def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.Target:
+def target(request: PushRequest, folder: PushFolder, names: set[str]) -> Target:
     """The repository that files of these names go to, and what may be overwritten there."""
     earlier = read_record(folder)
     ours = set(earlier.files) if earlier and earlier.repo_id == request.repo_id else set[str]()
-    return upload.Target(
+    return Target(
         kind="model",
         repo_id=request.repo_id,
         public=request.public,

@@ -11,7 +11,8 @@ import pytest
 from ftspace.errors import DiskError, HubCause, HubError
 from ftspace.hub.line import Ears, Patience
 from ftspace.hub.push import refuses
-from ftspace.hub.upload import Progress, Pushed, Target, push
+from ftspace.hub.repository import Target
+from ftspace.hub.upload import Progress, Pushed, push
 from ftspace.workers import Stopped
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
