@@ -4,13 +4,13 @@ Looks at the very tokens that would be trained; no check is made of names alone.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ftspace.chat import Template, end_of_turn, template_of
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation, Message
-from ftspace.errors import ModelError
+from ftspace.errors import FtspaceError, ModelError
 from ftspace.supervision import Encoded, Tally, cut, encode, end_tokens
 from ftspace.tokenizer import Origin
 
@@ -36,9 +36,17 @@ class Check:
     detail: str
     fix: str = ""
     """What to do about it; "" when all is well."""
+    error: FtspaceError | None = field(default=None, compare=False, repr=False)
+    """What a run would end with, where a stop was found by raising it."""
 
     def __str__(self) -> str:
         return f"{self.detail}; {self.fix}" if self.fix else self.detail
+
+    @classmethod
+    def stop(cls, what: str, error: FtspaceError) -> "Check":
+        """The line of an error; what stands behind its last semicolon is what to do."""
+        said, _, fix = str(error).rpartition("; ")
+        return cls("stop", what, said or fix, fix if said else "", error)
 
 
 def check_rows(tokenizer: Any, conversations: Sequence[Conversation], config: RunConfig, origin: Origin) -> list[Check]:

@@ -22,6 +22,7 @@ from ftspace.gc import add_gc, gc
 from ftspace.hub import push_command
 from ftspace.listing import Listed, listed
 from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
+from ftspace.preflight.command import add_preflight, preflight
 from ftspace.report.command import add_report, report
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
@@ -30,7 +31,16 @@ from ftspace.settings import Settings, go_offline, read_settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["run"], ["inspect"], ["prepare"], ["curve"], ["estimate"], ["recipe"], ["lr-find"]):
+    if words[:1] in (
+        ["run"],
+        ["preflight"],
+        ["inspect"],
+        ["prepare"],
+        ["curve"],
+        ["estimate"],
+        ["recipe"],
+        ["lr-find"],
+    ):
         words = spell_out(words)
     parser, functions = build_parser()
     parsed, unknown = parser.parse_known_args(words)
@@ -95,6 +105,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     prepared = commands.add_prepare(parsers)
     curve = commands.add_curve(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
+    looked_ahead = add_preflight(parsers, where)
     merging.add_merge(parsers, where)
     add_report(parsers, where)
     push_command.add_push(parsers, where)
@@ -130,6 +141,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "prepare": lambda parsed, _: commands.prepare(parsed, overrides(prepared, parsed)),
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
+        "preflight": lambda parsed, settings: preflight(parsed, overrides(looked_ahead, parsed), settings),
         "merge": merging.merge,
         "report": report,
         "push": push_command.push,

@@ -64,7 +64,7 @@ def test_an_adapter_in_float16_is_refused(tmp_path: Path, dtype: str, method: st
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftspace.preflight.find_spec", lambda name: None if name == "wandb" else object())
+    monkeypatch.setattr("ftspace.preflight.asking.find_spec", lambda name: None if name == "wandb" else object())
     with pytest.raises(ConfigError, match="wandb is not installed; pip install wandb"):
         check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard", "wandb"]}}))
     check_trackers(RunConfig.model_validate({"train": {"report_to": ["tensorboard"]}}))

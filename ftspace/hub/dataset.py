@@ -16,7 +16,7 @@ from ftspace.errors import HubError
 from ftspace.hub import upload
 from ftspace.hub.card import Source
 from ftspace.hub.find import commit_of, terms_of
-from ftspace.hub.line import Ears
+from ftspace.hub.line import PATIENCE, Ears, Patience
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 
@@ -63,7 +63,7 @@ def source_of(config: DataConfig) -> Source:
     return Source(config.id, commit, f"{api.endpoint}/datasets/{config.id}", terms_of(card), restricted)
 
 
-def check_target(repo_id: str, source: Source, *, public: bool) -> Target:
+def check_target(repo_id: str, source: Source, *, public: bool, patience: Patience = PATIENCE) -> Target:
     """Asks before any work whether the push could be done. Raises HubError with what to do."""
     if public and source.restricted:
         raise HubError(
@@ -71,16 +71,21 @@ def check_target(repo_id: str, source: Source, *, public: bool) -> Target:
             "them; leave --public out"
         )
     target = Target(repo_id, public)
-    upload.check(_repository(target))
+    upload.check(_repository(target), patience)
     return target
 
 
-def push(folder: Path, target: Target, ears: Ears = Ears()) -> Pushed:  # noqa: B008  (frozen)
+def push(
+    folder: Path,
+    target: Target,
+    ears: Ears = Ears(),  # noqa: B008  (frozen)
+    patience: Patience = PATIENCE,
+) -> Pushed:
     """Makes the files of `folder` the repository's files, in one commit, and compares what the Hub then holds.
 
     Raises HubError with what to do; nothing local is changed by it.
     """
-    done = upload.push(folder, _repository(target), ears)
+    done = upload.push(folder, _repository(target), ears, patience=patience)
     return Pushed(done.url, done.commit, done.private)
 
 

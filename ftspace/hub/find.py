@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from evals.errors import one_line
 from ftspace.errors import DatasetError, FtspaceError, HubError, ModelError
 from ftspace.hub.asker import hub_token
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import DatasetInfo, ModelInfo
 
 Kind = Literal["model", "dataset"]
 TIMEOUT_SECONDS = 10.0
 TERMS = ("license", "license_name", "license_link")
 """What a card says of a license."""
+_OPEN_TO_ALL = (".gitattributes", "README.md")
+"""Files of a gated repository that everybody may read."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +55,16 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     ask = api.model_info if kind == "model" else api.dataset_info
     try:
         info = ask(repo_id, revision=revision, timeout=TIMEOUT_SECONDS)
-        restricted = "private" if info.private else "gated" if info.gated else None
-        card = info.card_data.to_dict() if info.card_data else {}
-        return Repository(info.sha, tuple(one.rfilename for one in info.siblings or []), terms_of(card), restricted)
+        found = _repository(info)
+        if found.restricted == "gated" and not _may_read(kind, repo_id, found):
+            raise wrong(gated_words(kind, repo_id))
+        return found
     except HFValidationError as error:
         raise wrong(
             f"there is no file or folder {repo_id}, and it is no Hub id either; check the {kind}'s name"
         ) from error
     except GatedRepoError as error:
-        message = f"the {kind} {repo_id} is gated: ask for access at {api.endpoint}/{repo_id} and set HF_TOKEN"
-        raise wrong(message) from error
+        raise wrong(gated_words(kind, repo_id)) from error
     except RevisionNotFoundError as error:
         raise wrong(f"the {kind} {repo_id} has no revision {revision}; check {kind}'s revision") from error
     except RepositoryNotFoundError as error:
@@ -68,10 +74,57 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
     except OfflineModeIsEnabled:
         return None
     except (HfHubHTTPError, HTTPError, OSError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise HubError(
+                f"the Hub refuses the token, which is wrong or has expired; make a new one at {api.endpoint}"
+                "/settings/tokens and set HF_TOKEN, or run: hf auth login"
+            ) from error
         raise HubError(
-            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: {error}; "
-            f"check the {kind}'s name and the network, or set hub.offline to use what is in the cache"
+            f"there is no file or folder {repo_id} here, and the Hub ({api.endpoint}) cannot be asked: "
+            f"{one_line(error)}; check the {kind}'s name and the network, or set hub.offline to use what is in the "
+            "cache"
         ) from error
+
+
+def gated_words(kind: Kind, repo_id: str) -> str:
+    """What to do about a repository that its owner lets people into one by one."""
+    return f"the {kind} {repo_id} is gated: ask for access at {address_of(kind, repo_id)} and set HF_TOKEN"
+
+
+def address_of(kind: Kind, repo_id: str) -> str:
+    """A repository's page."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+
+
+def _may_read(kind: Kind, repo_id: str, found: Repository) -> bool:
+    """Whether the asker was let into a gated repository: everybody may know of it, only its files are closed."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    name = next((one for one in found.files if one not in _OPEN_TO_ALL), None)
+    if name is None:
+        return True
+    address = hf_hub_url(repo_id, name, repo_type=kind, revision=found.commit)
+    try:
+        get_hf_file_metadata(address, token=hub_token(), timeout=TIMEOUT_SECONDS)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403, 404):
+            raise
+        return False
+    return True
+
+
+def _repository(info: "ModelInfo | DatasetInfo") -> Repository:
+    card: dict[str, Any] = info.card_data.to_dict() if info.card_data else {}
+    tagged = [tag.removeprefix("license:") for tag in info.tags or [] if tag.startswith("license:")]
+    return Repository(
+        info.sha,
+        tuple(one.rfilename for one in info.siblings or []),
+        terms_of(card) or ({"license": tagged[0]} if tagged else {}),
+        "private" if info.private else "gated" if info.gated else None,
+    )
 
 
 def terms_of(card: Mapping[str, Any]) -> dict[str, Any]:

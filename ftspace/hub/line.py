@@ -45,10 +45,12 @@ class Patience:
     word: float = 15.0
     """Without a byte, until that is told."""
 
+    def hasty(self) -> "Patience":
+        """For what is tidied up behind a push that has failed already."""
+        return replace(self, tries=min(2, self.tries), longest=0.0, silence=min(10.0, self.silence))
+
 
 PATIENCE = Patience()
-HASTE = Patience(tries=2, pause=0.5, longest=0.0, silence=10.0)
-"""For what is tidied up behind a push that has failed already."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Ears:
 
 
 @contextmanager
-def line(ears: Ears, patience: Patience | None = None) -> Generator[None]:
+def line(ears: Ears, patience: Patience = PATIENCE) -> Generator[None]:
     """Until it is left, the Hub's client speaks through here, in all threads; it raises HubError, or Stopped.
 
     Large files are sent by this process itself: the client's other way, Xet, has a connection that nobody can watch.
@@ -72,7 +74,7 @@ def line(ears: Ears, patience: Patience | None = None) -> Generator[None]:
     from huggingface_hub import constants, set_client_factory
 
     hooks, xet = _hooks(), constants.HF_HUB_DISABLE_XET
-    set_client_factory(lambda: _Line(ears, patience or PATIENCE, hooks))
+    set_client_factory(lambda: _Line(ears, patience, hooks))
     constants.HF_HUB_DISABLE_XET = True
     try:
         yield
@@ -265,8 +267,3 @@ def _asked(response: httpx2.Response | None) -> float | None:
     if said.isdecimal():
         return float(said)
     return float(limit.reset_in_seconds) if limit is not None and limit.remaining == 0 else None
-
-
-def hasty(ears: Ears) -> Ears:
-    """The same ears for what has to be done after a stop, too."""
-    return replace(ears, should_stop=lambda: False)

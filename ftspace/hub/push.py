@@ -22,7 +22,7 @@ from ftspace.errors import FtspaceError, HubError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
 from ftspace.hub import upload
 from ftspace.hub.bundle import CONFIG, build_bundle
-from ftspace.hub.line import Ears, line
+from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import read_record
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
@@ -96,17 +96,18 @@ class Teller:
         self._terminated = True
 
 
-def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> PushRecord:
+def work(
+    run: Run, request: PushRequest, folder: PushFolder, teller: Teller, patience: Patience = PATIENCE
+) -> PushRecord:
     """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
     teller.building = True
-    with line(ears):
-        ask_origins(run)
+    _ask_origins(run, ears, patience)
     bundle = build_bundle(run, request, folder.bundle)
     teller.building = False
     names = {file.path for file in bundle.files}
     progress = upload.Progress(sent=teller.far(Uploading), compared=teller.far(Verifying))
-    pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress)
+    pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress, patience)
     if request.public and pushed.private:
         teller.warn(f"{request.repo_id} was private and still is; its settings at {pushed.url}/settings make it public")
     return PushRecord(
@@ -121,6 +122,22 @@ def work(run: Run, request: PushRequest, folder: PushFolder, teller: Teller) -> 
     )
 
 
+def _ask_origins(run: Run, ears: Ears, patience: Patience) -> None:
+    """Learns what may be told of base and dataset; a push that told less would be another one. Raises HubError."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        with line(ears, patience):
+            ask_origins(run)
+    except HubError as error:
+        why = error.__cause__
+        if why is None:
+            raise
+        status = f"status {why.response.status_code}" if isinstance(why, HfHubHTTPError) else one_line(why)
+        said = "the Hub does not say what may be told of the run's base and dataset"
+        raise HubError(f"{said} ({status}); push again", error.cause) from error
+
+
 def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.Target:
     """The repository that files of these names go to, and what may be overwritten there."""
     earlier = read_record(folder)
@@ -132,7 +149,7 @@ def target(request: PushRequest, folder: PushFolder, names: set[str]) -> upload.
         message=f"Upload {_NAMES[request.what]} trained with ftspace",
         refuses=lambda there: refuses(names, there),
         is_ours=ours.__contains__,
-        smaller="the Hub takes no larger ones" if request.what == "adapter" else "push the adapter alone",
+        smaller="push again with " + ("one of a lower rank" if request.what == "adapter" else "the adapter alone"),
         made=folder.path / "made",
     )
 

@@ -7,6 +7,7 @@ and equal content makes no commit. Nothing local is changed. Every way to fail i
 import hashlib
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from evals.errors import one_line
 from ftspace.disk import causes
 from ftspace.errors import HubCause, HubError
 from ftspace.hub.asker import hub_token
-from ftspace.hub.line import HASTE, Ears, Patience, hasty, line
+from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.workers import Stopped
 
 if TYPE_CHECKING:
@@ -122,9 +123,9 @@ class _Local:
     git: str
 
 
-def check(target: Target) -> None:
+def check(target: Target, patience: Patience = PATIENCE) -> None:
     """Asks before any work whether a push could be done. Raises HubError with what to do."""
-    with line(Ears()), explained(target):
+    with line(Ears(), patience), explained(target):
         _check_asker(_api(), target)
         _check(_api(), target)
 
@@ -134,7 +135,7 @@ def push(
     target: Target,
     ears: Ears = Ears(),  # noqa: B008  (frozen)
     progress: Progress = Progress(),
-    patience: Patience | None = None,
+    patience: Patience = PATIENCE,
 ) -> Pushed:
     """Makes the files below `folder` the repository's, and compares what the Hub then holds. Raises HubError, Stopped.
 
@@ -147,7 +148,7 @@ def push(
             with line(replace(ears, sent=tally.add), patience), explained(target):
                 return _push(folder, target, ears, tally)
         except (HubError, Stopped) as error:
-            left = _tidy(target, ears)
+            left = _tidy(target, ears, patience.hasty())
             if left and isinstance(error, HubError):
                 raise HubError(f"{error}. {left}", error.cause) from error
             if left:
@@ -252,13 +253,13 @@ def _make(api: "HfApi", target: Target) -> Found:
     return found
 
 
-def _tidy(target: Target, ears: Ears) -> str:
+def _tidy(target: Target, ears: Ears, patience: Patience) -> str:
     """Removes a repository that a push made and that holds nothing; what there is to be known if that cannot be."""
     if target.made is None or not target.made.exists() or target.made.read_text(encoding="utf-8") != target.repo_id:
         return ""
     api = _api()
     try:
-        with line(hasty(ears), HASTE), explained(target):
+        with line(replace(ears, should_stop=lambda: False), patience), explained(target):
             found = _find(api, target)
             if found is not None and found.is_empty:
                 api.delete_repo(target.repo_id, repo_type=target.kind, missing_ok=True)
@@ -292,13 +293,16 @@ def _commit(
         *(CommitOperationDelete(path_in_repo=name) for name in found.files if name not in files and name not in kept),
     ]
     try:
-        commit = api.create_commit(
-            target.repo_id,
-            operations,
-            commit_message=target.message,
-            repo_type=target.kind,
-            parent_commit=found.commit,
-        ).oid
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
+            warnings.filterwarnings("ignore", "Use 'content=<...>'", DeprecationWarning)  # the client's own affair
+            commit = api.create_commit(
+                target.repo_id,
+                operations,
+                commit_message=target.message,
+                repo_type=target.kind,
+                parent_commit=found.commit,
+            ).oid
     except HfHubHTTPError as error:
         if error.response.status_code != 412:
             raise

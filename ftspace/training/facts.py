@@ -12,7 +12,7 @@ from evals.tasks import SUITES, resolve_tasks
 from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.load import count_rows
-from ftspace.data.prepare import preview
+from ftspace.data.prepare import Preview, preview
 from ftspace.data.sources import own_splits
 from ftspace.data.split import Split
 from ftspace.errors import ModelError
@@ -49,6 +49,15 @@ def find_facts(config: RunConfig) -> Facts:
     """Looks at the model's headers and the dataset's first rows. Raises FtspaceError."""
     doubts: list[str] = []
     first = preview(config.data, SAMPLE)
+    rows = rows_of(config, first, doubts)
+    return facts_of(config, first.conversations, rows, doubts)
+
+
+def rows_of(config: RunConfig, first: Preview, doubts: list[str]) -> dict[Split, int]:
+    """How many rows each split will have, before any filter, going by the first ones; `doubts` gets why it is rough.
+
+    Raises DatasetError, or HubError.
+    """
     usable = len(first.conversations) / (len(first.conversations) + sum(first.dropped.values()))
     counted = count_rows(config.data, config.data.max_samples or COUNTED)
     if counted is None:
@@ -60,12 +69,11 @@ def find_facts(config: RunConfig) -> Facts:
     own = own_splits(config.data)
     test = 0.0 if "test" in own else config.data.test_fraction
     validation = 0.0 if "validation" in own else config.data.validation_fraction
-    rows: dict[Split, int] = {
+    return {
         "train": max(1, round(kept * (1 - test - validation) * config.data.fraction)),
         "validation": _own_rows(config, own, "validation") if "validation" in own else round(kept * validation),
         "test": _own_rows(config, own, "test") if "test" in own else round(kept * test),
     }
-    return facts_of(config, first.conversations, rows, doubts)
 
 
 def facts_of(

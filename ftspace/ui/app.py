@@ -110,7 +110,7 @@ class Page:
                     self.choosing = OwnersOnly()
                     with self.choosing.step:
                         self.choose = Choose(desk)
-                with gr.Tab("2 Tune", id="tune"):
+                with gr.Tab("2 Tune", id="tune") as self.tune_tab:
                     self.tune = Tune(desk)
                 with gr.Tab("3 Compare", id="compare"):
                     self.comparing = OwnersOnly()
@@ -162,6 +162,7 @@ class Page:
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
+        tune.before.wire(self.run_id, [*choose.said, *tune.inputs()], [self.tune_tab.select])
         for name, widget in choose.lab_settings.items():
             field: Any = tune.fields[name]
             field.change(lambda value: value, field, widget, **_PRIVATE)

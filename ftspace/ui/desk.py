@@ -35,7 +35,7 @@ from ftspace.ui.limits import OWNER_TIMES, Act, Limits
 from ftspace.ui.queueing import turn_of
 from ftspace.ui.reviews import Reviews
 from ftspace.ui.views import RunLine, run_line
-from ftspace.ui.visitors import token_of, visitor_of
+from ftspace.ui.visitors import scopes_of, token_of, visitor_of
 from ftspace.words import short
 
 
@@ -89,7 +89,7 @@ class Desk:
     def answering(self, request: gr.Request, act: Act) -> Generator[Visitor]:
         """Admits the visitor who sent a request; until it is left, the Hub is asked with the visitor's own token."""
         visitor = self.admit(request, act)
-        with asking_with(token_of(request)):
+        with asking_with(token_of(request), scopes_of(request)):
             yield visitor
 
     def find(self, run_id: str, visitor: Visitor) -> Run | None:

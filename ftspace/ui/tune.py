@@ -8,7 +8,7 @@ from gradio.components import Component
 
 from ftspace import jobs, preflight, queue
 from ftspace.access import Access, Visitor
-from ftspace.config import anchor
+from ftspace.config import RunConfig, anchor
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
 from ftspace.runs import Run
@@ -17,6 +17,7 @@ from ftspace.ui import form, markup, views
 from ftspace.ui.choice import Choice
 from ftspace.ui.desk import Desk
 from ftspace.ui.following import Made
+from ftspace.ui.preflight import Before
 from ftspace.ui.visitors import token_of
 
 _LOG_BYTES = 20_000
@@ -42,6 +43,7 @@ class Tune:
             with gr.Accordion("More settings", open=False):
                 self._grid(form.MORE, 2)
                 self.fields[form.FORGETTING] = form.widget(form.FORGETTING)
+            self.before = Before(desk, self._composed)
             self.trouble = gr.HTML()
             self.start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
         with gr.Column(visible=False) as self.live:
@@ -113,8 +115,7 @@ class Tune:
         """Checks the choice, makes a run and sets it going: the run, or a note on what is wrong, and nothing made."""
         try:
             with self._desk.answering(request, "start") as visitor:
-                config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
-                self._desk.check_may_read(config, visitor)
+                config = self._composed(choice, values, visitor)
                 preflight.check(config, self._desk.store.runs_dir, visitor)
                 config = self._desk.with_closed_review(config, choice, visitor)
                 run = jobs.begin(self._desk.store, config, Access(owner=visitor.name), token_of(request))
@@ -151,6 +152,12 @@ class Tune:
             return markup.note(str(error), "bad")
         self._desk.followers.of(run_id).void()
         return ""
+
+    def _composed(self, choice: Choice, values: list[Any], visitor: Visitor) -> RunConfig:
+        """The config of a choice and the form. Raises ConfigError, or NotAllowedError for what is not the visitor's."""
+        config = anchor(form.compose(self._desk.config_of(choice, visitor), values))
+        self._desk.check_may_read(config, visitor)
+        return config
 
     def _grid(self, names: list[str], columns: int) -> None:
         for start in range(0, len(names), columns):

@@ -39,6 +39,8 @@ class SignedIn:
     token: str = field(repr=False)
     until: float
     """Unix time."""
+    scopes: frozenset[str] | None = None
+    """What the sign-in gave the app the right to, where the provider says it."""
 
 
 class SignIns:
@@ -93,7 +95,9 @@ def _signed_in(said: dict[str, Any]) -> SignedIn | None:
     orgs = [one.get("preferred_username") or one.get("name") for one in user.get("orgs") or () if isinstance(one, dict)]
     until = said.get("expires_at")
     until = float(until) if isinstance(until, int | float) else time.time() + _SECONDS
-    return SignedIn(name, frozenset(one for one in orgs if isinstance(one, str)), token, until)
+    scope = said.get("scope")
+    scopes = frozenset(scope.split()) if isinstance(scope, str) and scope.strip() else None
+    return SignedIn(name, frozenset(one for one in orgs if isinstance(one, str)), token, until, scopes)
 
 
 def introduce(scope: MutableMapping[str, Any], found: SignedIn | None) -> None:
@@ -124,6 +128,12 @@ def token_of(request: gr.Request | Request) -> str | None:
     """The Hub token of somebody who signed in; None for everybody else."""
     found = signed_in(request)
     return found.token if found else None
+
+
+def scopes_of(request: gr.Request | Request) -> frozenset[str] | None:
+    """What the sign-in behind a request gave the right to; None where nobody signed in, or it did not say."""
+    found = signed_in(request)
+    return found.scopes if found else None
 
 
 async def knows_password(request: Request) -> bool:

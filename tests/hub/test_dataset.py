@@ -20,6 +20,7 @@ from tests.hub.test_find import run
 from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 
 HERE = Source("rows.jsonl")
+QUICK = Patience(tries=2, pause=0.01)
 # huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 
@@ -35,7 +36,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
-        monkeypatch.setattr("ftspace.hub.line.PATIENCE", Patience(tries=2, pause=0.01))
         yield loopback
 
 
@@ -60,7 +60,7 @@ def repo(hub: LoopbackHub, name: str, *marks: str, **files: str) -> Path:
 
 
 def upload(folder: Path, *, public: bool = False) -> Pushed:
-    return push(folder, check_target("me/talks", HERE, public=public))
+    return push(folder, check_target("me/talks", HERE, public=public, patience=QUICK), patience=QUICK)
 
 
 def test_a_dataset_is_prepared_pushed_and_read_back_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_hub_out_of_reach_and_a_name_that_is_none_are_named(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubError, match="cannot be reached"):
-        check_target("me/talks", HERE, public=False)
+        check_target("me/talks", HERE, public=False, patience=QUICK)
 
 
 def test_a_second_push_replaces_the_first(hub: LoopbackHub, tmp_path: Path) -> None:

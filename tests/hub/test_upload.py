@@ -15,8 +15,6 @@ from ftspace.hub.upload import Progress, Pushed, Target, push
 from ftspace.workers import Stopped
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
-# huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 QUICK = Patience(tries=3, pause=0.01, longest=0.5, silence=0.4, word=0.1)
 LARGE = "adapter_model.safetensors"
 
@@ -30,8 +28,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
-        monkeypatch.setattr("ftspace.hub.line.HASTE", Patience(tries=1, silence=0.4))
-        monkeypatch.setattr("ftspace.hub.upload.HASTE", Patience(tries=1, silence=0.4))
         yield loopback
 
 

@@ -7,17 +7,20 @@ Run by hand: `python -m tests.loopback_hub ROOT [PORT]`, then set HF_ENDPOINT to
 
 from tests.loopback_hub.faults import Asked, Fault
 from tests.loopback_hub.hub import LoopbackHub
-from tests.loopback_hub.people import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Token
+from tests.loopback_hub.people import EXPIRED_TOKEN, LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Scope, Token, User
 from tests.loopback_hub.serving import Served, serve
 
 __all__ = [
+    "EXPIRED_TOKEN",
     "LIMITED_TOKEN",
     "READER_TOKEN",
     "WRITER_TOKEN",
     "Asked",
     "Fault",
     "LoopbackHub",
+    "Scope",
     "Served",
     "Token",
+    "User",
     "serve",
 ]
