@@ -19,7 +19,7 @@ from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
-from ftspace.hub import push_command
+from ftspace.hub import import_command, push_command
 from ftspace.listing import Listed, listed
 from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
 from ftspace.preflight.command import add_preflight, preflight
@@ -109,6 +109,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     merging.add_merge(parsers, where)
     add_report(parsers, where)
     push_command.add_push(parsers, where)
+    import_command.add_import(parsers, where)
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
@@ -121,6 +122,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "config": "the run's config as YAML, ready for `ftspace run`",
         "stop": "end a run at its next step, its adapter saved",
         "resume": "go on with a run that was stopped, has failed or was cut off, from its newest checkpoint",
+        "evaluate": "compare a trained run once more: base and tuned, as its config says",
         "move": "let a run that waits come earlier or later among yours",
         "delete": "remove a run and everything in it",
     }.items():
@@ -129,7 +131,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
             sub.add_argument("run", metavar="RUN", help="a run's id")
         if action == "move":
             sub.add_argument("--by", type=int, required=True, metavar="N", help="places: -1 is one earlier")
-        if action in ("list", "show", "resume"):
+        if action in ("list", "show", "resume", "evaluate"):
             sub.add_argument("--json", action="store_true", help="print JSON")
     add_gc(runs, where)
     text = "what this machine has and lacks: versions, device, memory, Hub"
@@ -145,6 +147,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "merge": merging.merge,
         "report": report,
         "push": push_command.push,
+        "import": import_command.import_adapter,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": _runs,
@@ -284,6 +287,7 @@ _RUNS: dict[str, Callable[[argparse.Namespace, RunStore], int]] = {
     "config": _config,
     "stop": _stop,
     "resume": resume,
+    "evaluate": import_command.evaluate,
     "move": commands.move,
     "delete": _delete,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from evals import errors as evals_errors
 from evals.run import evaluate as compare_models
 from evals.run import write_results, write_tables
+from ftspace.data.prepare import prepare, read_manifest
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import Asking, EndStatus, Evaluated, Progress, Warned
 from ftspace.judging import judged
@@ -45,6 +46,8 @@ def evaluate(job: Job) -> EndStatus:
 
 def _evaluate(job: Job, scratch: Path) -> EndStatus:
     run = job.run
+    if read_manifest(run.data) is None:  # of an imported run, whose training was elsewhere
+        prepare(run.config.data, run.data, lambda _rows: job.stop_here())
     plan = plan_of(run, scratch, lambda text: job.tell(Warned(message=text)))
     if plan is None:
         return "finished"

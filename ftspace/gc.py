@@ -29,7 +29,7 @@ Kind = Literal["leftovers", "checkpoints", "caches", "uploads"]
 KINDS: dict[Kind, str] = {
     "leftovers": "what was cut off while it was written or removed",
     "checkpoints": "checkpoints of finished runs; their adapters stay",
-    "caches": "tokens and measurements that are made again when needed",
+    "caches": "tokens, measurements and files of pushes, which are made again when needed",
     "uploads": "uploaded files that no run names",
 }
 DAYS = 30.0

@@ -17,7 +17,7 @@ from ftspace import bell, queue
 from ftspace.access import Access
 from ftspace.config import RunConfig
 from ftspace.errors import DiskError, FtspaceError, JobError
-from ftspace.events import Event
+from ftspace.events import Event, JobName
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import read_settings, worker_env
 from ftspace.state import TERMINAL
@@ -31,15 +31,17 @@ _LOOK_SECONDS = 2.0
 _AGAIN_SECONDS = 0.5
 
 
-def start(run: Run, token: str | None = None) -> None:
+def start(run: Run, token: str | None = None, again: JobName | None = None) -> None:
     """Queues the run's jobs and returns; `token`, for the Hub, is kept in memory only.
+
+    `again` names a finished job that is to be done once more.
 
     Raises JobError when they are going already or too many runs wait, DiskError without room.
     """
     require_space(run.path)
     env = worker_env(offline=run.config.hub.offline, token=token)
     with bell.call(run.path.parent, {"do": "start", "run": run.id, "env": env}) as supervisor:
-        queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=read_settings().max_waiting)
+        queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=read_settings().max_waiting, again=again)
         bell.say(supervisor, {"do": "look"})
 
 
@@ -64,6 +66,18 @@ def resume(run: Run, token: str | None = None) -> None:
     Raises JobError when there is nothing to go on with or too many runs wait, DiskError without room.
     """
     start(run, token)
+
+
+def evaluate(run: Run, token: str | None = None) -> None:
+    """Queues the comparison of a trained run once more, as its config says.
+
+    Raises JobError when there is nothing to ask or to ask it of, the run is at work or too many wait; DiskError.
+    """
+    if not run.config.eval.tasks:
+        raise JobError(f"run {run.id} asks nothing (eval.tasks is empty); start one that does: ftspace run")
+    if not run.adapter.is_dir():
+        raise JobError(f"run {run.id} has no adapter yet; {run.go_on()}")
+    start(run, token, again="evaluate")
 
 
 def stop(run: Run) -> None:

@@ -51,7 +51,7 @@ def plan_of(run: Run, scratch: Path, say: Say) -> Plan | None:
         adapter=run.adapter,
         tasks=tasks,
         others=tuple(_others(run, tasks, scratch, say)),
-        trained_on=[_text(row) for row in read_split(run.data, "train")],
+        trained_on=[_text(row) for row in read_split(run.data, "train")] or None,
         revision=config.model.revision,
         dtype=config.model.dtype,
         device=config.train.device,

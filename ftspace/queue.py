@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ftspace.access import LOCAL
 from ftspace.errors import DiskError, FtspaceError, JobError
-from ftspace.events import Event, EventLog, Finished, Started, Step, Warned, read_events
+from ftspace.events import Event, EventLog, Finished, JobName, Started, Step, Warned, read_events
 from ftspace.forecasts import history, remaining, typical
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.slots import slots_of
@@ -124,8 +124,10 @@ def tickets(runs_dir: Path) -> list[tuple[Run, Ticket]]:
     return sorted(found, key=lambda one: (one[1].order, one[1].time, one[0].id))
 
 
-def enqueue(run: Run, *, token: bool, most: int) -> None:
+def enqueue(run: Run, *, token: bool, most: int, again: JobName | None = None) -> None:
     """Puts a run at the end of the line; what was said of an earlier end of it is void from here on.
+
+    `again` names a job that is to be done once more.
 
     Raises JobError when it waits or is at work already, is finished, or `most` runs of its owner wait; DiskError.
     """
@@ -134,7 +136,7 @@ def enqueue(run: Run, *, token: bool, most: int) -> None:
         if run.ticket.exists() or run.is_alive():
             doing = "at work" if run.is_alive() else "in the queue"
             raise JobError(f"run {run.id} is already {doing}; watch it: ftspace runs show {run.id}")
-        if reader.status() == "finished":
+        if reader.status() == "finished" and not again:
             raise JobError(f"run {run.id} is finished, there is nothing to go on with; start a new one: ftspace run")
         found = tickets(run.path.parent)
         owner = run.access.owner
@@ -146,7 +148,7 @@ def enqueue(run: Run, *, token: bool, most: int) -> None:
             )
         run.stop_flag.unlink(missing_ok=True)
         if reader.state.end(run.jobs):
-            tell(run, Started(job=reader.state.unfinished(run.jobs)[0], pid=os.getpid()))
+            tell(run, Started(job=again or reader.state.unfinished(run.jobs)[0], pid=os.getpid()))
         last = max((ticket.order for _, ticket in found), default=0)
         write_ticket(run, Ticket(order=last + 1, owner=owner, time=time.time(), since=written(run), token=token))
 

@@ -25,7 +25,7 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STA
 """What torch says where it has no error of its own for it."""
 ROOM, ROOM_FILES = ".room", 16
 """Folder that keeps room aside for what the work comes to, and how many files that may have."""
-LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "lighteval")
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "lighteval")
 
 log = logging.getLogger(__name__)
 

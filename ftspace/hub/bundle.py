@@ -5,36 +5,36 @@ optimizer states and whatever else lies in a run's folder.
 """
 
 import hashlib
-import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from evals.compare import asked_of
 from evals.errors import LogError
 from evals.log import RESULTS_FILE, EvalLog, Results, read_log, read_results, write_results
+from ftspace.config import RunConfig
+from ftspace.data.prepare import read_manifest
 from ftspace.errors import DiskError, HubError, JobError
 from ftspace.events import read_events
 from ftspace.hub.loading import Form
 from ftspace.hub.model_card import Told, model_card
 from ftspace.hub.origins import Origins, known_origins
+from ftspace.hub.picture import loss_curve
 from ftspace.hub.published import LeftOut, Texts, own_files, published, texts_of
 from ftspace.hub.records import PushRequest, What
+from ftspace.hub.reproduce import REQUIREMENTS, ROWS, SCRIPT, requirements_of, row_hashes, script_of
 from ftspace.hub.scores import LOGS, shown_results, told, write_scores
 from ftspace.hub.telling import told_events, write_curve
-from ftspace.hub.tokenizers import tokenizer_files
+from ftspace.hub.weights import ADAPTER_CONFIG, put_weights, read_json
 from ftspace.redact import redact
 from ftspace.runs import Run
-from ftspace.state import fold
+from ftspace.state import RunState, fold
 
 CONFIG = "ftspace.yaml"
 """The run's config; a repository that holds it was pushed by us."""
-ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_WHOLE = ("config.json", "generation_config.json")
+PICTURE = "training.png"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def build_bundle(run: Run, request: PushRequest, folder: Path) -> Bundle:
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        form = _weights(run, request, origins, beside)
+        form = put_weights(run, request.what, origins, beside)
+        if run.results.is_file():
+            form = replace(form, end_ids=next((log.spec.end_ids for log in _logs(run)), ()))
         left_out = _records(run, request, origins, texts, beside, form)
         files = tuple(_measured(path, beside) for path in sorted(beside.rglob("*")) if path.is_file())
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,37 +92,6 @@ def build_bundle(run: Run, request: PushRequest, folder: Path) -> Bundle:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Bundle(request.what, folder, files, tuple(left_out))
-
-
-def _weights(run: Run, request: PushRequest, origins: Origins, folder: Path) -> Form:
-    if request.what != "adapter":
-        raise HubError(f"only the adapter can be pushed, not {request.what}; leave --what out")
-    if not run.adapter.is_dir():
-        raise JobError(f"run {run.id} has no adapter, so there is nothing to push; wait for it, or go on with the run")
-    whole = not (run.adapter / ADAPTER_CONFIG).is_file()
-    weights = sorted(run.adapter.glob("*.safetensors")) if whole else [run.adapter / ADAPTER]
-    if not weights or not weights[0].is_file():
-        raise JobError(f"run {run.id}: its adapter has no safetensors, and nothing else is pushed; train it again")
-    for path in weights:
-        _take(path, folder / path.name)
-    if whole:
-        for path in [run.adapter / name for name in _WHOLE] + sorted(run.adapter.glob("*.safetensors.index.json")):
-            if path.is_file():
-                _write_json(folder / path.name, _read_json(path))
-    named: dict[str, Any] = {}
-    if not whole:
-        named = _read_json(run.adapter / ADAPTER_CONFIG)
-        named |= {"base_model_name_or_path": origins.base.name, "revision": origins.base.revision}
-        _write_json(folder / ADAPTER_CONFIG, named)
-    own = tokenizer_files(run, origins, whole=whole)
-    for name, content in own.items():
-        (folder / name).write_bytes(content)
-    return Form(
-        own_tokenizer=bool(own),
-        token_rows=bool(named.get("trainable_token_indices")),
-        rank=named.get("r"),
-        end_ids=next((log.spec.end_ids for log in _logs(run)), ()) if run.results.is_file() else (),
-    )
 
 
 def _records(
@@ -147,10 +118,26 @@ def _records(
     left_out.append(LeftOut("the dataset's rows", "they stay where they are"))
     left_out.append(LeftOut("checkpoints, optimizer states, logs", "they are of use on this machine only"))
     shown = shown_results(results, texts.tasks) if results else None
-    scored = (folder / LOGS).is_file()
-    known = Told(run.id, config, origins, fold(events), shown, request, scored, tuple(left_out), form)
+    state = fold(events)
+    if request.what == "adapter":
+        _write_script(run, config, origins, state, texts, folder)
+    scored, picture = (folder / LOGS).is_file(), loss_curve(state)
+    if picture:
+        (folder / PICTURE).write_bytes(picture)
+    known = Told(
+        run.id, config, origins, state, shown, request, scored, tuple(left_out), form, PICTURE if picture else None
+    )
     (folder / "README.md").write_text(redact(model_card(known)), encoding="utf-8")
     return tuple(left_out)
+
+
+def _write_script(run: Run, config: RunConfig, origins: Origins, state: RunState, texts: Texts, folder: Path) -> None:
+    named = read_json(folder / ADAPTER_CONFIG) if (folder / ADAPTER_CONFIG).is_file() else {}
+    manifest = read_manifest(run.data)
+    (folder / SCRIPT).write_text(redact(script_of(config, origins, state, manifest, named)), encoding="utf-8")
+    (folder / REQUIREMENTS).write_text(requirements_of(config, state), encoding="utf-8")
+    if manifest and manifest.rows["train"] and texts.why_none is None:
+        (folder / ROWS).write_text("".join(f"{one}\n" for one in row_hashes(run.data)), encoding="utf-8")
 
 
 def _untold(run: Run, results: Results, texts: Texts) -> Iterator[LeftOut]:
@@ -176,27 +163,6 @@ def _logs(run: Run) -> Iterator[EvalLog]:
                 yield read_log(run.evals / task / f"{side}.json")
     except LogError as error:
         raise JobError(f"{error}; evaluate the run again, or delete its results.json") from error
-
-
-def _take(source: Path, target: Path) -> None:
-    """The same file under another name where the disk can, else a copy: weights are large."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise JobError(f"{path} is no JSON; train the run again") from error
-    return found
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    values.pop("_name_or_path", None)
-    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _measured(path: Path, folder: Path) -> BundledFile:

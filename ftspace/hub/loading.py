@@ -20,6 +20,8 @@ class Form:
     """Whether it brings trained rows of single tokens."""
     rank: int | None = None
     """Its rank as it was saved."""
+    parity: str = ""
+    """Of a merged model: how far its answers are from those of base plus adapter."""
     end_ids: tuple[int, ...] = ()
     """The tokens that end an answer, where that was found out."""
 

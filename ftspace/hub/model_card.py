@@ -12,13 +12,12 @@ from evals.log import Results, Role, Row
 from evals.table import HEADINGS, cells, sections
 from evals.wording import change_in_words, headlines, judge_in_words
 from ftspace.config import RunConfig
-from ftspace.devices import named_gpu
 from ftspace.hub.card import code, plain
+from ftspace.hub.card_recipe import energy_of, recipe_of
 from ftspace.hub.loading import Form, how_to_load
 from ftspace.hub.origins import Origin, Origins
 from ftspace.hub.published import LeftOut
 from ftspace.hub.records import PushRequest
-from ftspace.sections import PROMPTED
 from ftspace.state import RunState
 
 _LISTED: tuple[Role, ...] = ("gain", "forgetting")
@@ -129,15 +128,14 @@ def _dataset_of(row: Row, data: Origin) -> str:
 
 def _body(told: Told) -> Iterator[str]:
     base, data, lora = told.origins.base, told.origins.data, told.config.lora
-    made = {
+    what = {
         "lora": "A LoRA adapter for",
         "adalora": "A LoRA adapter (its ranks found by AdaLoRA) for",
         "prompt_tuning": "A trained prompt for",
         "prefix_tuning": "A trained prefix for",
         "full": "All weights, fine-tuned, of",
     }[lora.method]
-    if told.request.what != "adapter":
-        made = f"{made}, merged into it, of".replace(" for,", ",")
+    made = what if told.request.what == "adapter" else "A fine-tune, merged into one complete model, of"
     yield f"# {told.request.repo_id.rpartition('/')[2]}\n"
     yield f"{made} {_linked(base)}, trained on {_linked(data)} with ftspace (TRL, PEFT)."
     yield from _verdict(told)
@@ -145,11 +143,17 @@ def _body(told: Told) -> Iterator[str]:
     yield from _not_evaluated(told)
     yield "\n## How to load it\n"
     yield from how_to_load(told.config, told.origins, told.request, told.form)
+    if told.form.parity:
+        yield f"\n## Is it what was compared?\n\nAgainst base plus adapter: {plain(told.form.parity)}."
     yield from _training(told)
     yield from _data(told)
     yield from _licenses(told)
     yield "\n## What is in this repository\n"
     yield "- `ftspace.yaml`: the run's config; `training.jsonl`: its curve, an event a line"
+    if told.form.parity:
+        yield "- `parity.json`: how the merged model was proved to answer as base plus adapter"
+    else:
+        yield "- `reproduce.py` trains it again with public packages alone (`requirements.txt`)"
     if told.results:
         yield "- `results.json`: the comparison"
     if told.scored:
@@ -228,68 +232,11 @@ def _training(told: Told) -> Iterator[str]:
         yield f"![Loss by step, in training and in validation]({told.picture})\n"
     yield _line(["what", "value"])
     yield _line([":---"] * 2)
-    yield from (_line([what, code(value)]) for what, value in _recipe(told) if value not in (None, ""))
+    yield from (
+        _line([what, code(value)]) for what, value in recipe_of(told.config, told.state) if value not in (None, "")
+    )
     yield ""
-    yield _energy(told)
-
-
-def _recipe(told: Told) -> Iterator[tuple[str, Any]]:
-    state, config = told.state, told.config
-    lora, train, prepared = config.lora, config.train, told.state.prepared
-    chosen = prepared.recipe if prepared else {}
-    yield "method", lora.method
-    if lora.method in ("lora", "adalora"):
-        targets = lora.target_modules if isinstance(lora.target_modules, str) else ", ".join(lora.target_modules)
-        yield "rank, alpha, dropout", f"{lora.r}, {lora.alpha}, {lora.dropout:g}"
-        yield "layers", targets
-        yield "trained whole besides", ", ".join(lora.modules_to_save)
-        variants = {"rsLoRA": lora.rslora, "DoRA": lora.dora, f"start {lora.init}": lora.init != "default"}
-        variants[f"LoRA+ {lora.plus_ratio}"] = lora.plus_ratio is not None
-        yield "variants", ", ".join(name for name, used in variants.items() if used)
-    if lora.method in PROMPTED:
-        yield "virtual tokens", lora.virtual_tokens
-    for name, said in {
-        "epochs": "epochs",
-        "learning_rate": "learning rate",
-        "batch_size": "conversations a step",
-    }.items():
-        yield said, chosen.get(name, getattr(train, name))
-    yield "steps", f"{state.steps[-1].step} of {prepared.total_steps}" if prepared and state.steps else None
-    yield "schedule", f"{train.scheduler}, warm-up {train.warmup:g}"
-    yield (
-        "optimizer",
-        f"{train.optimizer}, weight decay {train.weight_decay:g}, gradients up to {train.max_grad_norm:g}",
-    )
-    yield "longest conversation", f"{train.max_length} tokens, cut {train.truncation_side}"
-    yield "loss on", train.loss_on
-    yield "NEFTune", train.neftune_alpha
-    yield "kept weights", train.keep
-    yield "chat template", config.model.chat_template
-    yield "quantization of the base", config.model.quantization
-    yield "seed", train.seed
-    if prepared:
-        yield "trained parameters", f"{prepared.trainable_parameters:,} of {prepared.parameters:,}"
-        yield "number format", prepared.dtype
-        yield "hardware", prepared.hardware or prepared.device
-    yield "tokens seen", f"{state.steps[-1].tokens:,}" if state.steps else None
-    yield "last loss", f"{state.steps[-1].loss:.4g}" if state.steps else None
-    yield "last validation loss", f"{state.validations[-1].loss:.4g}" if state.validations else None
-    for job, end in state.ended.items():
-        yield f"time to {job}", f"{end.seconds / 60:.1f} minutes"
-    yield "libraries", ", ".join(f"{name} {number}" for name, number in sorted(state.versions.items()))
-
-
-def _energy(told: Told) -> str:
-    prepared = told.state.prepared
-    hours = sum(end.seconds for end in told.state.ended.values()) / 3600
-    device = named_gpu(prepared.hardware) if prepared and prepared.device == "cuda" else None
-    if device is None or device.watts is None:
-        return "Energy was not measured, and not estimated: the power of this hardware is not known."
-    return (
-        f"Energy: about {device.watts * hours / 1000:.2g} kWh. That is an estimate and no measurement: the highest "
-        f"power of a {device.name} by its data sheet ({device.watts:g} W) times {hours:.2g} hours, without the machine "
-        "around it."
-    )
+    yield energy_of(told.state)
 
 
 def _data(told: Told) -> Iterator[str]:

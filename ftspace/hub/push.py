@@ -176,7 +176,10 @@ def _kind_of(names: set[str]) -> str | None:
 
 def main(words: list[str]) -> int:
     """Does one push; the exit status, 2 where a person can mend it."""
+    from huggingface_hub.utils import disable_progress_bars
+
     guard()
+    disable_progress_bars()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
     what = next(one for one in get_args(What) if one == words[1])

@@ -5,9 +5,12 @@ the run's own are taken for changed.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+from ftspace.errors import ModelError
+from ftspace.hub.fetch import fetch
 from ftspace.hub.origins import Origins
 from ftspace.runs import Run
 from ftspace.settings import resolve_local
@@ -23,7 +26,6 @@ _FILES = (
     "vocab.txt",
     "merges.txt",
     "*.model",
-    "additional_chat_templates/*.jinja",
 )
 _ENDS = ("bos_token", "eos_token", "unk_token")
 _OF_THIS_MACHINE = ("name_or_path", "is_local", "local_files_only")
@@ -34,10 +36,36 @@ def tokenizer_files(run: Run, origins: Origins, *, whole: bool) -> dict[str, byt
     own = run.adapter
     if not (own / CONFIG).is_file() or not (whole or _changed(own, run, origins)):
         return {}
-    found = {str(path.relative_to(own)): path.read_bytes() for name in _FILES for path in sorted(own.glob(name))}
-    config = {name: value for name, value in _json(own / CONFIG).items() if name not in _OF_THIS_MACHINE}
+    return cleaned(own)
+
+
+def cleaned(folder: Path) -> dict[str, bytes]:
+    """The files of the tokenizer in a folder by name, without what they say of this machine."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for name in _FILES for path in sorted(folder.glob(name))}
+    config = {name: value for name, value in _json(folder / CONFIG).items() if name not in _OF_THIS_MACHINE}
     found[CONFIG] = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
     return found
+
+
+def complete_tokenizer(run: Run) -> None:
+    """Puts the base's tokenizer beside an adapter that came without one, for it is the base's own.
+
+    Raises HubError, or ModelError where the base has none to be had.
+    """
+    if (run.adapter / CONFIG).is_file():
+        return
+    model = run.config.model
+    folder = resolve_local(model.id)
+    for name in _FILES if folder else [name for name in _FILES if "*" not in name]:
+        if folder:
+            for path in folder.glob(name):
+                shutil.copyfile(path, run.adapter / path.name)
+        else:
+            found = fetch(model.id, name, model.revision)
+            if found:
+                shutil.copyfile(found, run.adapter / name)
+    if not (run.adapter / CONFIG).is_file():
+        raise ModelError(f"{model.id} has no {CONFIG}, and the adapter brings no tokenizer of its own")
 
 
 def _changed(own: Path, run: Run, origins: Origins) -> bool:

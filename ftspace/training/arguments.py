@@ -8,18 +8,9 @@ from trl.trainer.sft_config import SFTConfig
 from ftspace.config import RunConfig
 from ftspace.errors import ConfigError
 from ftspace.runs import Run
-from ftspace.training.recipe import Recipe
+from ftspace.training.recipe import Recipe, schedule_options
 from ftspace.training.trackers import tracking
 
-_DECAYED = 0.2
-"""Share of the steps in which warmup_stable_decay falls, at the end."""
-_SCHEDULES: dict[str, dict[str, Any]] = {
-    "cosine_with_restarts": {"num_cycles": 2},
-    "cosine_with_min_lr": {"min_lr_rate": 0.1},
-    "polynomial": {"lr_end": 0.0, "power": 2.0},
-    "reduce_lr_on_plateau": {"factor": 0.5, "patience": 2},
-}
-"""What schedulers are told where transformers gives no default, or one that makes them another scheduler's twin."""
 _BITSANDBYTES = ("adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "lion_32bit", "lion_8bit")
 
 
@@ -88,6 +79,4 @@ def _schedule(config: RunConfig, steps: int, *, validated: bool) -> dict[str, An
             "train.scheduler reduce_lr_on_plateau follows the validation loss, and there are no validation rows; "
             "raise data.validation_fraction, or use cosine"
         )
-    if name == "warmup_stable_decay":
-        return {"num_decay_steps": max(1, round(_DECAYED * steps))}
-    return _SCHEDULES.get(name, {})
+    return schedule_options(name, steps)

@@ -5,7 +5,7 @@ Knows no torch. Each choice names its source: a paper, a library's default, or o
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ftspace.config import RunConfig
 from ftspace.sections import LoraConfig
@@ -18,6 +18,15 @@ BATCH_TOKENS = 16_384
 """Tokens of one step from which on a batch is cut to fewer conversations."""
 USUAL_ALPHA = 32
 """The alpha that learning rates are quoted for."""
+_DECAYED = 0.2
+"""Share of the steps in which warmup_stable_decay falls, at the end."""
+_SCHEDULES: dict[str, dict[str, Any]] = {
+    "cosine_with_restarts": {"num_cycles": 2},
+    "cosine_with_min_lr": {"min_lr_rate": 0.1},
+    "polynomial": {"lr_end": 0.0, "power": 2.0},
+    "reduce_lr_on_plateau": {"factor": 0.5, "patience": 2},
+}
+"""What schedulers are told where transformers gives no default, or one that makes them another scheduler's twin."""
 _OURS = "our own judgement"
 
 
@@ -98,6 +107,13 @@ def explain(config: RunConfig, work: Work) -> Reasons:
 def steps_of(config: RunConfig, recipe: Recipe, rows: int) -> int:
     """How many optimizer steps the trainer will take over `rows` training rows."""
     return config.train.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.batch_size))
+
+
+def schedule_options(name: str, steps: int) -> dict[str, Any]:
+    """What a scheduler is told besides the warm-up, for so many steps."""
+    if name == "warmup_stable_decay":
+        return {"num_decay_steps": max(1, round(_DECAYED * steps))}
+    return dict(_SCHEDULES.get(name, {}))
 
 
 def _given(value: T | None) -> Choice[T] | None:

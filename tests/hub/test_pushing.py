@@ -13,12 +13,12 @@ import pytest
 from ftspace.errors import HubError, JobError
 from ftspace.events import Started, read_events
 from ftspace.gc import Sweep
-from ftspace.hub.pushing import PushState, push_state, requested, start_push, stop_push
+from ftspace.hub.pushing import PushState, push_finished, push_state, requested, start_push, stop_push
 from ftspace.hub.records import PushFolder, PushRequest
 from ftspace.runs import Run, RunReader, RunStore
 from tests.finished_run import finished_run
 from tests.hub.test_find import run as run_command
-from tests.loopback_hub import READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
+from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
 REQUEST = PushRequest(repo_id="me/tuned")
 
@@ -111,18 +111,29 @@ def test_a_push_that_is_stopped_or_killed_can_be_made_again(hub: LoopbackHub, st
     assert not any("/lfs/" in one.path and one.method == "PUT" for one in hub.requests), "it is there already"
 
 
-def test_the_command_pushes_says_where_it_is_and_names_what_failed(
-    hub: LoopbackHub, store: RunStore, tmp_path: Path
-) -> None:
+def test_the_command_pushes_where_the_config_says(hub: LoopbackHub, store: RunStore, tmp_path: Path) -> None:
+    run = finished_run(store, hub={"push": "me/tuned"})
+    hub.faults.append(Fault("status", "POST", "/commit/", status=403))
+    push_finished(run, {**os.environ, "HF_TOKEN": WRITER_TOKEN})
+    refused = over(run)
+    assert refused.status == "failed" and refused.reason == "hub" and "may not write me/tuned" in refused.message
+    assert RunReader(run).status() == "finished", "a push never makes a run fail"
+    done = run_command(os.environ["HF_ENDPOINT"], tmp_path, "push", run.id, "--json", token=WRITER_TOKEN)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["url"] == f"{os.environ['HF_ENDPOINT']}/me/tuned" and len(record["commit"]) == 40 and record["new"]
+    assert "reading back what the Hub holds" in done.stderr
+
+
+def test_where_to_push_is_what_was_said_last_or_in_the_config(store: RunStore) -> None:
     run = finished_run(store)
     with pytest.raises(HubError, match="--to owner/name"):
         requested(run)
-    address = os.environ["HF_ENDPOINT"]
-    refused = run_command(address, tmp_path, "push", run.id, "--to", "me/tuned", token=READER_TOKEN)
-    assert refused.returncode == 2 and "the token can only read" in refused.stderr
-    assert f"python -m ftspace push {run.id} --to me/tuned" in refused.stderr
-    done = run_command(address, tmp_path, "push", run.id, "--json", token=WRITER_TOKEN)
-    assert done.returncode == 0, done.stderr
-    record = json.loads(done.stdout)
-    assert record["url"] == f"{address}/me/tuned" and len(record["commit"]) == 40 and record["new"]
-    assert "reading back what the Hub holds" in done.stderr
+    assert requested(run, "gguf", "me/gguf", public=True) == PushRequest(what="gguf", repo_id="me/gguf", public=True)
+    folder = PushFolder(run.path)
+    folder.path.mkdir(parents=True)
+    folder.request.write_text(REQUEST.model_dump_json())
+    assert requested(run) == REQUEST
+    push_finished(run, os.environ)
+    state = push_state(run)
+    assert state.status == "interrupted", "the config asks for none, and what was asked for never began"

@@ -16,6 +16,7 @@ from ftspace.workers import Stopped
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
 QUICK = Patience(tries=3, pause=0.01, longest=0.5, silence=0.4, word=0.1)
+FULL = {"oid": "0" * 64, "size": 1, "error": {"code": 403, "message": "storage limit reached"}}
 LARGE = "adapter_model.safetensors"
 
 
@@ -131,6 +132,7 @@ FAULTS: list[tuple[Fault, HubCause, str]] = [
     (Fault("delay", path="preupload", seconds=2.0), "timeout", "does not answer"),
     (Fault("reset", "PUT", "/lfs/"), "network", "broke off"),
     (Fault("status", "POST", "batch", status=200, body={"objects": [{}]}), "refused", "broke off"),
+    (Fault("status", "POST", "batch", status=200, body={"objects": [FULL]}), "quota", "no room left"),
 ]
 
 

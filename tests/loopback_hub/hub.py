@@ -15,7 +15,9 @@ from tests.loopback_hub.desk import Desk
 from tests.loopback_hub.faults import Asked, Fault, befall
 from tests.loopback_hub.finding import Finding
 from tests.loopback_hub.owning import Owning
+from tests.loopback_hub.pages import Pages
 from tests.loopback_hub.reading import Reading
+from tests.loopback_hub.sign_in import SignIn
 from tests.loopback_hub.spaces import Buckets, Spaces
 from tests.loopback_hub.writing import Writing
 
@@ -33,11 +35,12 @@ class LoopbackHub(Desk):
         self._times: dict[str, int] = {}
         spaces = Spaces(self)
         rooms = [Accounts(self), spaces, Buckets(self), Owning(self, spaces)]
-        rooms += [Finding(self), Reading(self), Writing(self)]
-        routes = [route for room in rooms for route in room.routes()]
+        rooms += [Finding(self), Reading(self), Writing(self), SignIn(self), Pages(self)]
+        self.routes = [route for room in rooms for route in room.routes()]
+        """All that it answers."""
         handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}
-        handlers |= dict.fromkeys((KeyError, TypeError, ValueError), _malformed)
-        self._routes = Starlette(routes=routes, exception_handlers=handlers)
+        handlers |= dict.fromkeys((AttributeError, LookupError, TypeError, ValueError), _malformed)
+        self._routes = Starlette(routes=self.routes, exception_handlers=handlers)
 
     def forget(self) -> None:
         """Begins a new record, in which requests are counted anew, without faults."""

@@ -112,7 +112,9 @@ class Writing:
 
     def _committed(self, repo: Repo, lines: list[dict[str, Any]], author: str) -> Commit:
         """All of a commit or nothing: first everything is looked at, then the contents are kept, then main moves."""
-        header = next(line["value"] for line in lines if line["key"] == "header")
+        header = next((line["value"] for line in lines if line["key"] == "header"), None)
+        if header is None:
+            raise Refused(400, "", "The commit has no header")
         before = repo.head
         if header.get("parentCommit") not in (None, before.id):
             raise Refused(412, "", STALE)
