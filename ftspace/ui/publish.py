@@ -25,9 +25,8 @@ POLL_SECONDS = 2.0
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
 _KINDS: dict[str, What] = {what: what for what in NAMES}
-_NO_TOKEN = (
-    "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
-)
+_OFFERED: tuple[What, ...] = ("adapter", "merged")
+_NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
 _NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
 
 
@@ -52,10 +51,11 @@ class Publish:
             )
             with gr.Row():
                 self._what = gr.Radio(
-                    [(name, what) for what, name in NAMES.items()], value="adapter", label="What", elem_id="push-what"
-                )
+                    [(NAMES[what], what) for what in _OFFERED], value="adapter", label="What", min_width=240,
+                    elem_id="push-what",
+                )  # fmt: skip
                 self._repo = gr.Textbox(
-                    label="Repository", placeholder="owner/name", info="It is made if it is not there.",
+                    label="Repository", placeholder="owner/name", info="It is made if it is not there.", min_width=280,
                     elem_id="push-repo",
                 )  # fmt: skip
             self._public = gr.Checkbox(
