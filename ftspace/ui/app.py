@@ -118,8 +118,9 @@ class Page:
                         self.compare = Compare(desk, self.run_id)
                 with gr.Tab("4 Results", id="results"):
                     self.results = ResultsStep(desk, self.run_id)
-                with gr.Tab("5 Publish", id="publish"):
+                with gr.Tab("5 Publish", id="publish", elem_id="publish-step") as publish_tab:
                     self.publish = Publish(desk, self.run_id)
+                self.publish.wire(self.run_id, [publish_tab.select])
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(elem_classes="ft-hidden")
             self._wire()

@@ -12,6 +12,7 @@ from ftspace.hub.bundle import build_bundle
 from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import push_state, requested, start_push, stop_push
 from ftspace.hub.records import PushFolder, PushRequest, What
+from ftspace.hub.token import ask_token
 from ftspace.runs import Run
 from ftspace.ui import markup, publish_markup
 from ftspace.ui.desk import Desk
@@ -24,6 +25,8 @@ POLL_SECONDS = 2.0
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
 _KINDS: dict[str, What] = {what: what for what in NAMES}
+_OFFERED: tuple[What, ...] = ("adapter", "merged")
+_NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
 _NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
 
 
@@ -48,10 +51,11 @@ class Publish:
             )
             with gr.Row():
                 self._what = gr.Radio(
-                    [(name, what) for what, name in NAMES.items()], value="adapter", label="What", elem_id="push-what"
-                )
+                    [(NAMES[what], what) for what in _OFFERED], value="adapter", label="What", min_width=240,
+                    elem_id="push-what",
+                )  # fmt: skip
                 self._repo = gr.Textbox(
-                    label="Repository", placeholder="owner/name", info="It is made if it is not there.",
+                    label="Repository", placeholder="owner/name", info="It is made if it is not there.", min_width=280,
                     elem_id="push-repo",
                 )  # fmt: skip
             self._public = gr.Checkbox(
@@ -80,6 +84,10 @@ class Publish:
         self._push.click(self._begin, typed, told, trigger_mode="once", **_PRIVATE)
         self._stop.click(self._end, named, told, trigger_mode="once", **_PRIVATE)
         self._timer.tick(self._poll, named, self._now, concurrency_limit=None, **_PRIVATE)
+
+    def wire(self, run_id: gr.Textbox, opened: list[Any]) -> None:
+        """What happens when the step is opened: the owner of the token becomes that of the repository."""
+        gr.on(opened, self._own, [run_id, self._what, self._repo], [self._repo, self._told], **_PRIVATE)
 
     def _who(self) -> str:
         if self._desk.settings.sign_in:
@@ -112,6 +120,22 @@ class Publish:
             owner = visitor.name if self._desk.settings.sign_in else ""
             name = good_name(run.config, what)
             return {self._repo: f"{owner}/{name}" if owner else name, self._public: False}
+
+    def _own(self, request: gr.Request, run_id: str, what: str, repo: str) -> Updates:
+        """Puts the owner before a name that has none, and tells beforehand why a push would be refused."""
+        try:
+            run = self._desk.own(run_id, self._desk.visitor(request))
+            if not run.adapter.is_dir():
+                return {self._repo: gr.skip()}
+            with self._desk.answering(request, "look"):
+                asked = ask_token()
+        except FtspaceError:  # nothing to push, or not for this visitor
+            return {self._repo: gr.skip()}
+        if asked.record is None:
+            return {self._told: markup.note(_NO_TOKEN if asked.trouble == "none" else f"{asked.detail}.", "warn")}
+        name = repo.strip() or good_name(run.config, _KINDS.get(what, "adapter"))
+        repo_id = name if "/" in name else f"{asked.record.name}/{name}"
+        return {self._repo: repo_id, self._told: markup.note(asked.record.why_not_write(repo_id, there=False), "warn")}
 
     def _look_at(self, run: Run, what: What) -> Updates:
         """Updates for what changes while a push is at work."""

@@ -49,6 +49,6 @@ def reports(run_id: str) -> str:
         '<p class="ft-reports">'
         f'<a class="ft-link" href="{page}" target="_blank" rel="noopener">Open the report</a>'
         f'<a class="ft-link" href="{page}?download=1" download>Download it (HTML)</a>'
-        f'<a class="ft-link" href="{page}?download=1&amp;texts=no" download>Download it without any question or answer'
+        f'<a class="ft-link" href="{page}?download=1&amp;texts=no" download>Download it without questions and answers'
         "</a></p>"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from starlette.requests import Request
 
 from ftspace.config import parse_config
@@ -102,6 +103,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         for name, value in given.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)  # read when it was imported
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield loopback
 
 
@@ -144,6 +147,8 @@ def test_a_push_is_looked_at_made_named_when_it_fails_and_made_again(hub: Loopba
     opened()
     assert browser.value("push-repo") == "base-people-lora" and browser.shown["push-form"]["visible"]
     assert f'href="report/{run.id}?download=1"' in browser.value("reports")
+    browser.click("publish-step", run.id, "adapter", "base-people-lora", event="select")
+    assert browser.value("push-repo") == "me/base-people-lora", browser.value("push-told")
     browser.click("push-look", run.id, "adapter", "me/tuned", False)
     for said in ("adapter_model.safetensors", "library_name: peft", "checkpoints, optimizer states"):
         assert said in browser.value("push-bundle"), said
