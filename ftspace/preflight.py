@@ -30,6 +30,7 @@ from ftspace.own_code import check_own_code
 from ftspace.redact import redact
 from ftspace.runs import RunStore, is_run_id
 from ftspace.settings import ASSETS, ROOT, resolve_local
+from ftspace.starting import check_start
 from ftspace.tokenizer import NoTokenizerFile, open_tokenizer
 
 HELDOUT = "heldout"
@@ -68,6 +69,7 @@ def check(config: RunConfig, runs_dir: Path, visitor: Visitor = OWNER) -> Checke
     require_space(runs_dir)
     check_secrets(config)
     check_model(config)
+    check_start(config, RunStore(runs_dir), visitor)
     check_precision(config)
     check_trackers(config)
     budget_of(config.train)

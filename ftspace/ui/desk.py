@@ -195,7 +195,7 @@ class Desk:
         """
         asked = config.eval
         tasks = [name for name in (*asked.tasks, *asked.forgetting) if not _is_task_name(name)]
-        files = (*tasks, *asked.earlier, asked.embedding_model or "")
+        files = (*tasks, *asked.earlier, asked.embedding_model or "", config.lora.start_from or "")
         for name in (config.model.id, config.data.id, config.data.review or "", *files):
             if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")
