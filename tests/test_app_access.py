@@ -22,8 +22,8 @@ import pytest
 
 from ftspace.settings import ROOT, worker_env
 from ftspace.ui.web import SHARED_LINES, WRONG_SECONDS
-from tests.loopback_hub import serve
-from tests.loopback_sign_in import CLIENT_SECRET, LoopbackSignIn, environment
+from tests.loopback_hub import LoopbackHub, serve
+from tests.loopback_hub.sign_in import CLIENT_SECRET, environment
 from tests.two_owners import TASK, Caller, Owner, snapshot
 
 ALSO = {"FTSPACE_USERS": "ann,ben", "HF_TOKEN": "hf_ofTheSpace"}
@@ -88,7 +88,7 @@ def space(tmp_path_factory: pytest.TempPathFactory, http: httpx2.Client) -> Iter
     data_dir = folder / "data"
     owners = [Owner.settle(name, data_dir, public=name == "zoe") for name in ("ann", "ben", "zoe")]
     with (
-        serve(LoopbackSignIn()) as provider,
+        serve(LoopbackHub(folder / "hub")) as provider,
         running(data_dir, folder / "log", **environment(provider), **ALSO) as url,
         owners[0].at_work(),
     ):

@@ -63,15 +63,25 @@ class Fault:
         method, path, nth = key.split(" ")
         return cls(kind, method, f"^{re.escape(path)}$", nth=int(nth.removeprefix("#")), **how)
 
-    def befalls(self, method: str, path: str) -> bool:
-        """Whether a request fails by it; each request asks once."""
-        if self.method not in ("", method) or not re.search(self.path, path):
-            return False
-        self.fitted += 1
-        if self.fitted < self.nth or (self.times is not None and self.befell >= self.times):
-            return False
-        self.befell += 1
-        return True
+    def fits(self, method: str, path: str) -> bool:
+        """Whether a request is of its kind."""
+        return self.method in ("", method) and re.search(self.path, path) is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether the latest request that it fits is one to befall."""
+        return self.fitted >= self.nth and (self.times is None or self.befell < self.times)
+
+
+def first_due(faults: list["Fault"], method: str, path: str) -> "Fault | None":
+    """What befalls a request, if anything; all faults that fit it count it, the first that is due befalls it."""
+    fitting = [fault for fault in faults if fault.fits(method, path)]
+    for fault in fitting:
+        fault.fitted += 1
+    found = next((fault for fault in fitting if fault.due), None)
+    if found:
+        found.befell += 1
+    return found
 
 
 @dataclass

@@ -6,14 +6,19 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.loopback_hub.accounts import Accounts
 from tests.loopback_hub.answers import Refused, error
 from tests.loopback_hub.desk import Desk
-from tests.loopback_hub.faults import Asked, Fault, befall
+from tests.loopback_hub.faults import Asked, Fault, befall, first_due
+from tests.loopback_hub.finding import Finding
+from tests.loopback_hub.owning import Owning
+from tests.loopback_hub.pages import Pages
 from tests.loopback_hub.reading import Reading
+from tests.loopback_hub.sign_in import SignIn
+from tests.loopback_hub.spaces import Buckets, Spaces
 from tests.loopback_hub.writing import Writing
 
 
@@ -28,11 +33,14 @@ class LoopbackHub(Desk):
         self.faults: list[Fault] = []
         """What shall go wrong; the first that fits a request befalls it."""
         self._times: dict[str, int] = {}
-        rooms = [Reading(self), Writing(self)]
-        routes = [Route("/api/whoami-v2", self._whoami), *(route for room in rooms for route in room.routes())]
+        spaces = Spaces(self)
+        rooms = [Accounts(self), spaces, Buckets(self), Owning(self, spaces)]
+        rooms += [Finding(self), Reading(self), Writing(self), SignIn(self), Pages(self)]
+        self.routes = [route for room in rooms for route in room.routes()]
+        """All that it answers."""
         handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}
-        handlers |= dict.fromkeys((KeyError, TypeError, ValueError), _malformed)
-        self._routes = Starlette(routes=routes, exception_handlers=handlers)
+        handlers |= dict.fromkeys((AttributeError, LookupError, TypeError, ValueError), _malformed)
+        self._routes = Starlette(routes=self.routes, exception_handlers=handlers)
 
     def forget(self) -> None:
         """Begins a new record, in which requests are counted anew, without faults."""
@@ -50,16 +58,12 @@ class LoopbackHub(Desk):
                 asked.status = message["status"]
             await send(message)
 
-        fitting = [fault for fault in list(self.faults) if fault.befalls(asked.method, asked.path)]
-        if fitting:
-            asked.fault = fitting[0].kind
-            await befall(fitting[0], self._routes, scope, receive, noting)
+        fault = first_due(list(self.faults), asked.method, asked.path)
+        if fault:
+            asked.fault = fault.kind
+            await befall(fault, self._routes, scope, receive, noting)
         else:
             await self._routes(scope, receive, noting)
-
-    async def _whoami(self, request: Request) -> Response:
-        token = self.user(request)
-        return JSONResponse({"name": token.user, "auth": {"accessToken": {"role": token.role}}, "orgs": []})
 
 
 async def _refused(request: Request, refused: Refused) -> Response:

@@ -1,19 +1,18 @@
-"""The Hub's answers about what it holds: repositories, trees, files at any commit, commits."""
+"""The Hub's answers about what repositories hold: trees, files at any commit, commits."""
 
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import yaml
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.loopback_hub.answers import Refused, asks, page
-from tests.loopback_hub.desk import Desk, front_matter
-from tests.loopback_hub.storage import KINDS, Commit, File, Repo, git_name
+from tests.loopback_hub.desk import Desk
+from tests.loopback_hub.storage import KINDS, Commit, Repo, git_name
 
 BLOCK = 1 << 18
 
@@ -35,28 +34,10 @@ class Reading:
                 Route(f"{api}/paths-info/{{revision}}", self._paths_info, methods=["POST"]),
                 Route(f"{api}/commits/{{revision}}", self._commits),
                 Route(f"{api}/refs", self._refs),
-                Route(f"{api}/revision/{{revision}}", self._info),
-                Route(api, self._info),
                 Route(f"{repo}/resolve/{{revision}}/{{path:path}}", self._file),
+                Route(f"{repo}/raw/{{revision}}/{{path:path}}", self._raw),
             ]
         return routes
-
-    async def _info(self, request: Request) -> Response:
-        repo = self._desk.repo(request)
-        commit, facts = self._desk.commit(request, repo), repo.facts()
-        card = commit.files.get("README.md")
-        text = repo.path("README.md", card).read_text(encoding="utf-8") if card else ""
-        blobs = asks(request, "blobs")
-        info: dict[str, Any] = {"_id": git_name(repo.id.encode())[:24], "id": repo.id, "sha": commit.id, "tags": []}
-        info |= {"author": repo.owner, "private": repo.private, "gated": repo.gated, "disabled": False}
-        info |= {"likes": facts.get("likes", 0), "downloads": facts.get("downloads", 0)}
-        info |= {"createdAt": facts.get("createdAt", repo.history()[-1].date), "lastModified": commit.date}
-        info["siblings"] = [sibling(name, file, blobs=blobs) for name, file in commit.files.items()]
-        try:
-            info["cardData"] = front_matter(text)
-        except yaml.YAMLError:
-            info["cardData"] = None
-        return JSONResponse(info)
 
     async def _tree(self, request: Request) -> Response:
         repo = self._desk.repo(request)
@@ -94,7 +75,7 @@ class Reading:
         return entry
 
     async def _commits(self, request: Request) -> Response:
-        repo = self._desk.repo(request)
+        repo = self._desk.repo(request, "gated")
         commit, commits = self._desk.commit(request, repo), repo.history()
         told = [
             {"id": one.id, "title": one.title, "message": one.message, "date": one.date, "parents": [one.parent]}
@@ -107,8 +88,15 @@ class Reading:
         main = {"name": "main", "ref": "refs/heads/main", "targetCommit": self._desk.repo(request).head.id}
         return JSONResponse({"branches": [main], "converts": [], "tags": [], "pullRequests": []})
 
+    async def _raw(self, request: Request) -> Response:
+        repo = self._desk.repo(request, "gated")
+        file = self._desk.commit(request, repo).files.get(name := request.path_params["path"])
+        if file is None:
+            raise Refused(404, "EntryNotFound", "Entry not found")
+        return Response(file.pointer if file.large else repo.path(name, file).read_bytes(), media_type="text/plain")
+
     async def _file(self, request: Request) -> Response:
-        repo = self._desk.repo(request)
+        repo = self._desk.repo(request, "gated")
         commit, name = self._desk.commit(request, repo), request.path_params["path"]
         if name not in commit.files:
             raise Refused(404, "EntryNotFound", "Entry not found")
@@ -129,16 +117,6 @@ class Reading:
             return Response(status_code=status, headers=headers)
         opened = repo.path(name, file).open("rb")  # now: what is read is of this commit whatever happens meanwhile
         return StreamingResponse(_part(opened, start, end), status, headers, "application/octet-stream")
-
-
-def sibling(name: str, file: File, *, blobs: bool) -> dict[str, Any]:
-    """A file as a repository's info lists it."""
-    if not blobs:
-        return {"rfilename": name}
-    told: dict[str, Any] = {"rfilename": name, "size": file.size, "blobId": file.blob}
-    if file.large:
-        told["lfs"] = {"sha256": file.oid, "size": file.size, "pointerSize": len(file.pointer)}
-    return told
 
 
 def _last_change(repo: Repo, commit: Commit, name: str) -> Commit:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,10 +175,23 @@ class Repo:
         """Sets some of its facts."""
         self.store.put(self.state / "facts.json", json.dumps(self.facts() | facts, indent=1).encode())
 
-    def create(self, author: str, files: Mapping[str, bytes]) -> None:
+    def access(self) -> dict[str, str]:
+        """Who asked to read it, and what came of it: accepted, pending or rejected."""
+        return self.facts().get("access", {})
+
+    def let_in(self, user: str, state: str = "accepted") -> None:
+        """Says what comes of a user's wish to read it."""
+        self.tell(access=self.access() | {user: state})
+
+    def used(self, more: Iterable[File | None] = ()) -> int:
+        """Bytes that its commits hold, and these would hold too, each content once."""
+        held = [file for commit in self.history() for file in commit.files.values()]
+        return sum({file.oid: file.size for file in (*held, *more) if file}.values())
+
+    def create(self, author: str, files: Mapping[str, bytes], **facts: Any) -> None:
         """Makes the repository with its first commit."""
         self.folder.mkdir(parents=True)
-        self.tell(createdAt=now())
+        self.tell(createdAt=now(), **facts)
         self.commit({name: self._kept(name, content) for name, content in files.items()}, "initial commit", "", author)
 
     def delete(self) -> None:

@@ -1,4 +1,4 @@
-"""What changes the Hub: repositories made, changed and removed, files uploaded, commits."""
+"""What changes the files of a repository: uploads and commits."""
 
 import base64
 import hashlib
@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.loopback_hub.answers import Refused, asks
-from tests.loopback_hub.desk import NAME, Desk, front_matter
+from tests.loopback_hub.cards import problems
+from tests.loopback_hub.desk import Desk
 from tests.loopback_hub.storage import (
     GATED,
-    GIVEN,
     KINDS,
-    LFS_SUFFIXES,
     PRIVATE,
     Commit,
     File,
@@ -28,11 +26,12 @@ from tests.loopback_hub.storage import (
     is_large,
 )
 
+FULL = "Private repository storage limit reached, please upgrade your plan to increase your private storage limit."
 STALE = "A commit has happened since. Please refresh and try again."
 
 
 class Writing:
-    """The room of all that needs a token that may write."""
+    """The room of uploads, cards and commits."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -40,8 +39,6 @@ class Writing:
     def routes(self) -> list[Route]:
         """What it answers."""
         routes = [
-            Route("/api/repos/create", self._create, methods=["POST"]),
-            Route("/api/repos/delete", self._delete, methods=["DELETE"]),
             Route("/api/validate-yaml", self._validate_yaml, methods=["POST"]),
             Route("/lfs/{oid}", self._upload, methods=["PUT"]),
             Route("/lfs/{oid}/verify", self._verify, methods=["POST"]),
@@ -49,51 +46,20 @@ class Writing:
         for kind, prefix in KINDS.items():
             api = f"/api/{kind}/{{owner}}/{{name}}"
             routes += [
-                Route(f"{api}/settings", self._settings, methods=["PUT"]),
                 Route(f"{api}/preupload/{{revision}}", self._preupload, methods=["POST"]),
                 Route(f"{api}/commit/{{revision}}", self._commit, methods=["POST"]),
                 Route(f"/{prefix}{{owner}}/{{name}}.git/info/lfs/objects/batch", self._batch, methods=["POST"]),
             ]
         return routes
 
-    async def _create(self, request: Request) -> Response:
-        asked = await request.json()
-        token = self._desk.user(request)
-        kind, owner, name = _named(asked, token.user)
-        self._desk.check_writes(token, owner)
-        if not NAME.fullmatch(name):
-            raise Refused(400, "", f"Invalid repo name: {owner}/{name} - use letters, digits, - _ and .")
-        repo = self._desk.store.repo(kind, owner, name)
-        url = self._desk.address(request, repo)
-        if repo.folder.exists():
-            raise Refused(409, "", f"You already created this {kind[:-1]} repo: {repo.id}", url=url)
-        repo.create(token.user, {GIVEN: "".join(f"*{one} filter=lfs\n" for one in LFS_SUFFIXES).encode()})
-        if asked.get("visibility") == "private":
-            repo.mark(PRIVATE, "")
-        return JSONResponse({"url": url, "name": repo.id, "id": git_name(repo.id.encode())[:24]})
-
-    async def _delete(self, request: Request) -> Response:
-        kind, owner, name = _named(await request.json(), self._desk.user(request).user)
-        self._desk.named(request, kind, owner, name, write=True).delete()
-        return JSONResponse({})
-
-    async def _settings(self, request: Request) -> Response:
-        repo, asked = self._desk.repo(request, write=True), await request.json()
-        if "visibility" in asked:
-            repo.mark(PRIVATE, "" if asked["visibility"] == "private" else None)
-        if "gated" in asked:
-            repo.mark(GATED, asked["gated"] or None)
-        return JSONResponse(asked)
-
     async def _validate_yaml(self, request: Request) -> Response:
-        try:
-            front_matter((await request.json())["content"])
-        except yaml.YAMLError as problem:
-            return JSONResponse({"errors": [{"message": str(problem)}], "warnings": []}, 400)
-        return JSONResponse({"errors": [], "warnings": []})
+        asked = await request.json()
+        errors, warnings = problems(asked["content"], asked.get("repoType", "model"))
+        told = {"errors": [{"message": one} for one in errors], "warnings": [{"message": one} for one in warnings]}
+        return JSONResponse(told, 400 if errors else 200)
 
     async def _preupload(self, request: Request) -> Response:
-        repo = self._desk.repo(request, write=True)
+        repo = self._desk.repo(request, "write")
         files, answers = self._desk.commit(request, repo).files, list[dict[str, Any]]()
         for asked in (await request.json())["files"]:
             mode = "lfs" if is_large(asked["path"], asked["size"]) else "regular"
@@ -103,7 +69,7 @@ class Writing:
         return JSONResponse({"files": answers})
 
     async def _batch(self, request: Request) -> Response:
-        self._desk.repo(request, write=True)
+        self._desk.repo(request, "write")
         objects: list[dict[str, Any]] = []
         for asked in (await request.json())["objects"]:
             href = f"{request.base_url}lfs/{asked['oid']}"
@@ -137,7 +103,7 @@ class Writing:
 
     async def _commit(self, request: Request) -> Response:
         lines = [json.loads(line) for line in (await request.body()).splitlines()]
-        repo = self._desk.repo(request, write=True)
+        repo = self._desk.repo(request, "write")
         if request.path_params["revision"] != "main" or asks(request, "create_pr"):
             raise Refused(400, "", "Only main can be committed to here")
         made = self._committed(repo, lines, self._desk.user(request).user)
@@ -146,7 +112,9 @@ class Writing:
 
     def _committed(self, repo: Repo, lines: list[dict[str, Any]], author: str) -> Commit:
         """All of a commit or nothing: first everything is looked at, then the contents are kept, then main moves."""
-        header = next(line["value"] for line in lines if line["key"] == "header")
+        header = next((line["value"] for line in lines if line["key"] == "header"), None)
+        if header is None:
+            raise Refused(400, "", "The commit has no header")
         before = repo.head
         if header.get("parentCommit") not in (None, before.id):
             raise Refused(412, "", STALE)
@@ -167,6 +135,9 @@ class Writing:
                 if not gone or (key == "deletedFile" and gone != [path]):
                     raise Refused(404, "EntryNotFound", f"A file with this name doesn't exist: {path}")
                 changes |= dict.fromkeys(gone)
+        left = self._desk.room_left(repo.owner) if repo.private else None
+        if left is not None and repo.used(changes.values()) - repo.used() > left:
+            raise Refused(403, "", FULL)
         for content, file in contents.values():
             self._desk.store.keep(content, file)
         return repo.commit(changes, header.get("summary", ""), header.get("description", ""), author)
@@ -182,14 +153,6 @@ def _large(asked: Mapping[str, Any]) -> File:
     if len(asked["oid"]) != 64 or not asked["oid"].isalnum():
         raise Refused(422, "", "That is no SHA-256")
     return File(asked["oid"], asked.get("size", 0), large=True)
-
-
-def _named(asked: Mapping[str, Any], user: str) -> tuple[str, str, str]:
-    """Kind, owner and name of a repository that a body names."""
-    kind = f"{asked.get('type') or 'model'}s"
-    if kind not in KINDS:
-        raise Refused(400, "", f"There are no {kind} here")
-    return kind, asked.get("organization") or user, asked["name"]
 
 
 def _path(value: Mapping[str, Any]) -> str:

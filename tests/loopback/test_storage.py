@@ -1,10 +1,7 @@
-"""The loopback Hub as the unmodified client sees it."""
+"""Repositories, files and commits of the loopback Hub, as the unmodified client sees them."""
 
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -17,48 +14,11 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from tests.loopback_hub import READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
+from tests.loopback.conftest import BY_WRITER, folder_of, names
+from tests.loopback_hub import READER_TOKEN, LoopbackHub
 
 # huggingface_hub 2.4 hands large files to httpx2 under a name that httpx2 is giving up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
-
-BY_WRITER = {"authorization": f"Bearer {WRITER_TOKEN}"}
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """An empty Hub, asked by this process with the writer's token."""
-    loopback = LoopbackHub(tmp_path / "hub")
-    with serve(loopback) as address:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
-        yield loopback
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the client would have waited between its tries; it waits for nothing."""
-    waited: list[float] = []
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=waited.append, time=time.time))
-    return waited
-
-
-def folder_of(path: Path, **files: str | bytes) -> Path:
-    path.mkdir(exist_ok=True)
-    for name, content in files.items():
-        text = content.encode() if isinstance(content, str) else content
-        (path / name.replace("_", ".")).write_bytes(text)
-    return path
-
-
-def names(api: HfApi, repo_id: str, revision: str | None = None) -> set[str]:
-    return {one.path for one in api.list_repo_tree(repo_id, revision=revision, recursive=True)}
 
 
 def test_every_commit_is_kept_and_main_moves(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -148,70 +108,6 @@ def test_repositories_are_made_changed_and_removed(hub: LoopbackHub) -> None:
     assert answer.status_code == 400 and "Invalid repo name" in answer.json()["error"]
     for path in ("/nowhere", "/api/models/../x", "/api/models/me", "/datasets/me/one/resolve/main/none", "/api/x/y/z"):
         assert httpx2.get(f"{api.endpoint}{path}").status_code == 404, path
-
-
-@pytest.mark.parametrize(
-    ("fault", "tries"),
-    [
-        (Fault("status", "PUT", "^/lfs/", status=503), 2),
-        (Fault("status", "PUT", "^/lfs/", status=429, headers={"Retry-After": "7"}), 2),
-        (Fault("cut", "POST", "/preupload/"), 2),
-        (Fault("lost", "PUT", "^/lfs/"), 2),
-        (Fault("short", "POST", "/batch", after=5), 2),
-        (Fault("torn", "PUT", "^/lfs/", after=100_000), 2),
-        (Fault("reset", "POST", "/batch", times=2), 3),
-        (Fault("delay", "POST", "/preupload/", seconds=0.05), 1),
-    ],
-    ids=lambda value: value.kind if isinstance(value, Fault) else str(value),
-)
-def test_a_fault_befalls_what_it_fits_and_the_client_tries_again(
-    hub: LoopbackHub, tmp_path: Path, waits: list[float], fault: Fault, tries: int
-) -> None:
-    api = HfApi()
-    api.create_repo("me/model")
-    hub.faults.append(fault)
-    content = b"\1" * 400_000
-    done = api.upload_file(repo_id="me/model", path_in_repo="w.bin", path_or_fileobj=content)
-    assert api.model_info("me/model").sha == done.oid and (hub.root / "models/me/model/w.bin").read_bytes() == content
-    befallen = [one for one in hub.requests if one.fault]
-    assert [one.fault for one in befallen] == [fault.kind] * (fault.times or 0) and fault.befell == fault.times
-    like = [one for one in hub.requests if str(one) == str(befallen[0])]
-    assert [one.key.split("#")[1] for one in like] == [str(n + 1) for n in range(tries)] and like[-1].status == 200
-    assert waits[:1] == ([8.0] if fault.headers else [1] if tries > 1 else [])
-    assert not list(hub.root.glob("*.part"))
-
-
-def test_a_recorded_push_is_replayed_with_each_request_failing(
-    hub: LoopbackHub, tmp_path: Path, waits: list[float]
-) -> None:
-    api = HfApi()
-    folder = folder_of(tmp_path / "a", a_txt="one", w_bin=b"1", v_bin=b"2", README_md="---\nlicense: mit\n---\n")
-
-    def push() -> str:
-        api.create_repo("me/model", exist_ok=True)
-        return api.upload_folder(repo_id="me/model", folder_path=folder).oid
-
-    def fresh() -> None:
-        api.delete_repo("me/model", missing_ok=True)
-        for path in (hub.root / "lfs").glob("*"):
-            path.unlink()
-        hub.forget()
-
-    def recorded() -> set[str]:
-        fresh()
-        push()
-        return {one.key for one in hub.requests}
-
-    keys = recorded()
-    assert keys == recorded() and len(keys) == 10
-    for key in sorted(keys):
-        fresh()
-        hub.faults = [Fault.at(key, "status", status=418)]
-        with pytest.raises((HfHubHTTPError, RuntimeError)):
-            push()
-        assert [one.key for one in hub.requests if one.fault] == [key]
-        assert push() == api.model_info("me/model").sha
-        assert names(api, "me/model") == {".gitattributes", *(path.name for path in folder.iterdir())}
 
 
 def test_many_clients_at_once_make_one_history(hub: LoopbackHub) -> None:
