@@ -69,6 +69,9 @@ def anchor(config: RunConfig) -> RunConfig:
                     "review": anchored(config.data.review) if config.data.review else None,
                 }
             ),
+            "lora": config.lora.model_copy(
+                update={"start_from": anchored(config.lora.start_from) if config.lora.start_from else None}
+            ),
             "eval": config.eval.model_copy(
                 update={
                     name: [anchored(one) for one in getattr(config.eval, name)]

@@ -21,6 +21,7 @@ from ftspace.preflight import CHECKPOINT, HELDOUT, tasks_of
 from ftspace.runs import Run, RunStore, is_run_id
 from ftspace.sections import ModelConfig
 from ftspace.settings import reference_token, resolve_local
+from ftspace.starting import adapter_of_run
 from ftspace.tokenizer import template_of_model
 from ftspace.training.as_adapter import as_adapter
 from ftspace.training.checkpoints import name as folder_of
@@ -180,14 +181,6 @@ def _adapter(run: Run, name: str, scratch: Path) -> str | Path:
     if is_run_id(name):
         return adapter_of_run(RunStore(run.path.parent), name, Visitor(run.access.owner, may_start=False))
     return _place(name) or name
-
-
-def adapter_of_run(store: RunStore, run_id: str, visitor: Visitor) -> Path:
-    """The adapter of another run that a visitor may see. Raises JobError, or ModelError where it has none."""
-    other = store.visible(run_id, visitor)
-    if not other.adapter.is_dir():
-        raise ModelError(f"run {run_id} has no adapter")
-    return other.adapter
 
 
 def _side(name: str) -> str:

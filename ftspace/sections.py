@@ -236,6 +236,9 @@ class LoraConfig(Section):
     init: Initialization = "default"
     """How the adapter starts: from zero, from the base's own weights (pissa, olora), from the data (eva), or so that it
     makes up for what 4 bits lose (loftq)."""
+    start_from: str | None = Field(default=None, min_length=1)
+    """Train an adapter on that there is: a run's id, a folder or a Hub id. It must be of the same base, with the same
+    rank, alpha and layers; it stays as it is."""
     plus_ratio: float | None = Field(default=None, ge=1, le=100)
     """Learning rate of the B matrices over that of the A matrices (LoRA+, 16 in its paper); the same when not given."""
     virtual_tokens: int = Field(default=20, ge=1, le=1000)
@@ -244,7 +247,9 @@ class LoraConfig(Section):
     @model_validator(mode="after")
     def _belongs_to_the_method(self) -> Self:
         ranked = ("lora", "adalora")
-        heeded: dict[str, tuple[Method, ...]] = dict.fromkeys(("rslora", "dora", "init", "plus_ratio"), ("lora",))
+        heeded: dict[str, tuple[Method, ...]] = dict.fromkeys(
+            ("rslora", "dora", "init", "plus_ratio", "start_from"), ("lora",)
+        )
         heeded |= dict.fromkeys(("r", "alpha", "dropout", "target_modules", "modules_to_save"), ranked)
         heeded["virtual_tokens"] = PROMPTED
         for name, methods in heeded.items():
@@ -252,6 +257,8 @@ class LoraConfig(Section):
                 raise ValueError(
                     f"{name} belongs to the method {' or '.join(methods)}, not to {self.method}; leave it out"
                 )
+        if self.start_from and self.init != "default":
+            raise ValueError(f"start_from and init {self.init} both say how the adapter starts; keep one of them")
         if self.dora and self.init in ("pissa", "olora"):
             raise ValueError(f"dora keeps the base's weights, which {self.init} changes; choose one of them")
         return self

@@ -45,6 +45,8 @@ def test_an_address_is_told_in_full(address: str, capsys: pytest.CaptureFixture[
     assert main(["find", "models", f"{address}/towns/base"]) == 0
     table = capsys.readouterr().out
     assert "512 tokens" in table and "yes: needs" in table
+    assert main(["find", "models", "base"]) == 0
+    assert "towns/base" in capsys.readouterr().out
     assert main(["find", "models", "assets/base", "--json"]) == 0
     (here,) = json.loads(capsys.readouterr().out)
     same = ("parameters", "bytes", "context", "template", "license", "unfit")

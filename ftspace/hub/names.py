@@ -48,7 +48,7 @@ def read_name(text: str, hosts: tuple[str, ...] = HOSTS) -> Named | None:
         else:
             return None
     elif scheme.lower() not in ("http", "https"):
-        raise ValueError(f"{scheme}:// is no address of the Hub; paste that of a page, such as {_EXAMPLE}")
+        return None
     parts = urlsplit(f"https://{rest}")
     if parts.netloc.lower() not in hosts:
         raise ValueError(f"that is an address of {parts.hostname or 'nobody'}, not of the Hub; give an id, owner/name")

@@ -28,6 +28,7 @@ from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, find_dataset, l
 from ftspace.redact import redact
 from ftspace.runs import RunStore
 from ftspace.settings import resolve_local
+from ftspace.starting import check_start
 
 SECONDS = 10.0
 """How long the Hub is waited for in all."""
@@ -146,8 +147,11 @@ def _licenses(config: RunConfig, base: SeenBase, rows: SeenRows, sources: Sequen
 
 
 def _asked_of(config: RunConfig, store: RunStore, visitor: Visitor) -> Iterator[Check]:
-    """Number format, trackers, budget, and what the evaluation asks."""
+    """Number format, the adapter to go on from, trackers, budget, and what the evaluation asks."""
     yield from tried("number format", lambda: check_precision(config) or [])
+    if config.lora.start_from:
+        said = Check("ok", "start", f"the training goes on from the adapter {config.lora.start_from}")
+        yield from tried("start", lambda: check_start(config, store, visitor) or [said])
     if config.train.report_to:
         said = Check("ok", "trackers", f"{', '.join(config.train.report_to)} can be told of the run")
         yield from tried("trackers", lambda: asking.check_trackers(config) or [said])

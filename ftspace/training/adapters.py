@@ -34,7 +34,7 @@ from ftspace.errors import ModelError
 from ftspace.preflight import check_full
 from ftspace.training.heads import token_rows
 from ftspace.training.loading import Loaded
-from ftspace.training.starts import find_eva, start_eva, start_loftq, start_prefix
+from ftspace.training.starts import find_eva, start_adapter, start_eva, start_loftq, start_prefix
 
 _CHANGES_BASE = ("pissa", "olora")
 
@@ -84,7 +84,7 @@ class Trainee:
                 self.model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
-def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -> Trainee:
+def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int, start: Path | None = None) -> Trainee:
     """The loaded model with what is trained: an adapter beside frozen weights, or all of its weights.
 
     Args:
@@ -92,9 +92,10 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -
         loaded: its base.
         rows: training rows of `input_ids`, which some adapters start from.
         steps: optimizer steps that are planned.
+        start: weights of an adapter that this one starts from.
 
     Raises:
-        ModelError: the adapter does not fit the model.
+        ModelError: the adapter does not fit the model, or not the one that it starts from.
     """
     set_seed(config.train.seed)
     dtype = loaded.model.dtype
@@ -109,6 +110,8 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int) -
             model = get_peft_model(loaded.model, made)
     except (PeftError, ValueError) as error:
         raise ModelError(f"lora: the adapter does not fit the model: {' '.join(str(error).split())}") from error
+    if start is not None:
+        start_adapter(model, start)
     if directions:
         start_eva(model, directions)
     if config.lora.init == "loftq":

@@ -1,25 +1,51 @@
-"""First weights of an adapter that are neither zero nor chance: from the data, the quantized base, or real tokens.
+"""First weights of an adapter that are neither zero nor chance: another's, from the data, the quantized base, or real
+tokens.
 
 Knows PEFT's layers and a base's files; no trainer. None of them changes the base.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.config import EvaConfig
 from peft.tuners.lora.eva import get_eva_state_dict, initialize_lora_eva_weights
 from safetensors import safe_open
 from transformers.utils.hub import cached_file
 
+from evals.models import peft_quiet
 from ftspace.errors import ModelError
 
 EVA_BATCHES = 16
 EVA_TOKENS = 1024
 """Of a batch."""
+
+
+def start_adapter(model: Any, weights: Path) -> None:
+    """The weights of an adapter that was trained before. Raises ModelError where its layers are not this one's."""
+    config = json.loads((weights.parent / "adapter_config.json").read_text(encoding="utf-8"))
+    tokens = getattr(model.peft_config["default"], "trainable_token_indices", None)
+    if (config.get("trainable_token_indices") or None) != (tokens or None):
+        raise ModelError(
+            "lora.start_from: that adapter trains other tokens' rows than this run would; set model.chat_template to "
+            "the one that it was trained with"
+        )
+    with safe_open(weights, framework="pt") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+    with peft_quiet():
+        own: dict[str, torch.Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    unlike = sorted(name for name in {*own, *found} if name not in own or name not in found)
+    unlike += [name for name in sorted({*own} & {*found}) if own[name].shape != found[name].shape]
+    if unlike:
+        raise ModelError(
+            f"lora.start_from: that adapter's layers are not those that this run trains ({unlike[0]}); train with the "
+            "settings that it was made with"
+        )
+    set_peft_model_state_dict(model, found)
 
 
 def find_eva(base: Any, config: LoraConfig, rows: Iterable[Any]) -> dict[str, torch.Tensor]:

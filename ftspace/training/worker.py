@@ -10,9 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ftspace.access import Visitor
 from ftspace.budgets import budget_of
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
-from ftspace.runs import Run
+from ftspace.runs import Run, RunStore
+from ftspace.starting import weights_of
 from ftspace.training import checkpoints, folders
 from ftspace.training.course import Course
 from ftspace.training.ready import import_for
@@ -34,6 +36,8 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     budget = budget_of(config.train)
     manifest = checkpoints.prepared(job, _looker(job))
     belongs, found = checkpoints.take_up(job)
+    visitor = Visitor(run.access.owner, may_start=False)
+    start = None if found else weights_of(config, RunStore(run.path.parent), visitor)
     job.stop_here()
 
     import_for(train)
@@ -77,7 +81,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     )
     belongs, recipe = checkpoints.made_with(job, belongs, found, setup)
     steps = steps_of(config, recipe, len(rows.train))
-    trainee = attach(config, loaded, rows.train, steps)
+    trainee = attach(config, loaded, rows.train, steps, start)
     model, base = trainee.model, trainee.base
     for warning in trainee.warnings:
         job.tell(Warned(message=warning))

@@ -171,24 +171,28 @@ class Page:
             button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
 
     def _open(self, request: gr.Request) -> Updates:
-        """The page for its address: `?run=ID` shows a run, `?from=ID` a new one with that run's settings."""
+        """The page for its address: `?run=ID` shows a run, `?from=ID` a new one with that run's settings.
+
+        With `start=adapter` the new one trains that run's adapter on.
+        """
         visitor = self.desk.visitor(request)
         wanted, origin = (str(request.query_params.get(name) or "") for name in ("run", "from"))
         run = self.desk.find(wanted, visitor) if wanted else None
         lost = f"There is no run {wanted} here; it may have been deleted." if wanted and run is None else ""
         origin_run = self.desk.find(origin, visitor) if origin else None
         self.desk.look_after(warm=visitor.may_start)
-        page = self._page(run, origin_run.id if origin_run else "", visitor)
+        on = origin_run is not None and request.query_params.get("start") == "adapter"
+        page = self._page(run, origin_run.id if origin_run else "", visitor, on=on)
         return {**page, self.choose.opened: secrets.token_hex(4), self.notice: markup.note(lost, "bad")}
 
-    def _page(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
+    def _page(self, run: Run | None, origin: str, visitor: Visitor, *, on: bool = False) -> Updates:
         return {
             self.run_id: run.id if run else "",
             self.origin: origin,
             self.head: markup.header(self.desk.line(run) if run else None),
             **self.door.show(run, visitor),
             **self.publish.show(run, visitor),
-            **self.choose.show(run, origin, visitor),
+            **self.choose.show(run, origin, visitor, on=on),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
             **self.choosing.show(self._made_from(run, visitor), visitor),

@@ -53,6 +53,8 @@ class Choice:
     """Id of the run that this choice started from."""
     system_prompt: str = ""
     """`data.system`, which is asked for in step 2 and is part of every conversation."""
+    start_from: str = ""
+    """`lora.start_from`: the adapter that is trained on; empty for a new one."""
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Choice":
@@ -93,6 +95,7 @@ class Choice:
             filters=tuple(data.filters),
             origin=origin,
             system_prompt=data.system or "",
+            start_from=config.lora.start_from or "",
         )
 
     @property
@@ -110,7 +113,7 @@ class Choice:
         """The same, without what was said about another dataset than the one that is chosen now."""
         if self.about in ("", self.dataset):
             return self
-        kept = ("model", "template", "dataset", "origin", "system_prompt")
+        kept = ("model", "template", "dataset", "origin", "system_prompt", "start_from")
         return Choice(**{name: getattr(self, name) for name in kept}, about=self.dataset)
 
     def recognized(self) -> "Choice":
@@ -158,6 +161,7 @@ class Choice:
                 "review": str(review) if review else None,
                 "system": self.system_prompt or None,
             },
+            "lora": {"start_from": self.start_from, "init": "default"} if self.start_from else {"start_from": None},
         }
         values = merge(draft.model_dump(), given)
         values["data"]["mapping"] = mapping if self.way in _ROLES else mapping or None

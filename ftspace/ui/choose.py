@@ -35,6 +35,12 @@ Updates = dict[Any, Any]
 ROWS = 3
 _LONGEST = 4000
 """Characters of one rendered conversation that are shown."""
+_ANEW = ("A new adapter", "")
+_OPEN_RUN = """run => {
+  const asked = new URLSearchParams({from: run, start: "adapter"}).toString();
+  if (/^\\d{8}-\\d{6}-[0-9a-f]{12}$/.test(run) && location.search !== "?" + asked) location.search = asked;
+}"""
+"""In the browser: an adapter goes with the model and the settings of its run, so the page begins anew with those."""
 _LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 
 
@@ -56,6 +62,14 @@ class Choose:
                 shelf = Shelf(lambda: here(desk))
                 self._models, self._datasets = Picker(desk, "model", shelf), Picker(desk, "dataset", shelf)
                 self.model, self.dataset = self._models.widget, self._datasets.widget
+                self.start_from = gr.Dropdown(
+                    label="Start from",
+                    info="A new adapter, or one that is trained on: an earlier run of yours, a folder or a Hub id.",
+                    choices=[_ANEW],
+                    value="",
+                    allow_custom_value=True,
+                    elem_id="start-from",
+                )
                 self.upload = gr.UploadButton(
                     "Upload a dataset file", file_types=list(BUILDERS), type="filepath", variant="secondary"
                 )
@@ -70,6 +84,7 @@ class Choose:
         self.upload.upload(self._take, self.upload, [self.dataset, self.trouble], api_visibility="private")
         self._fields: dict[str, Component] = {
             "model": self.model, "dataset": self.dataset, "about": self.about, "review": self.review,
+            "start_from": self.start_from,
             **self._mapping.inputs, **self._checks.switches,
         }  # fmt: skip
 
@@ -116,6 +131,7 @@ class Choose:
             tab.select(self._opener(name), self.inputs, self.looked, **_LATEST)
         for picker in (self._models, self._datasets):
             picker.wire(self.opened)
+        self.start_from.select(None, self.start_from, None, js=_OPEN_RUN, api_visibility="private")
         self._lab.wire(self.said)
         self._checks.wire(self.said)
         self._review.wire(self.said, self.review)
@@ -125,8 +141,8 @@ class Choose:
         """The lab's controls that begin with what the form says, by the name of the field."""
         return self._lab.by_field
 
-    def show(self, run: Run | None, origin: str, visitor: Visitor) -> Updates:
-        """A run's choice, which is fixed, or a new one that starts from the run `origin`."""
+    def show(self, run: Run | None, origin: str, visitor: Visitor, *, on: bool = False) -> Updates:
+        """A run's choice, which is fixed, or a new one that starts from the run `origin`, and `on` from its adapter."""
         config = run.config if run else self._desk.draft(origin, visitor)
         fixed = run is not None
         listed = visitor.may_start and not fixed
@@ -135,6 +151,9 @@ class Choose:
         ) if run else ""  # fmt: skip
         review = self._desk.review_of(config, visitor)
         choice = replace(Choice.of_config(config, review, origin), **self._desk.names_for(config, visitor))
+        start = origin if on else choice.start_from
+        choice = replace(choice, start_from=start if self._desk.may_read(start, visitor) else "")
+        trained = self._desk.trained(visitor) if listed else []
         shown: Updates = {
             self._fields[name]: value
             for name, value in choice.values.items()
@@ -151,6 +170,12 @@ class Choose:
             ),
             self.dataset: gr.update(
                 choices=self._datasets.choices(visitor, choice.dataset), value=choice.dataset, interactive=not fixed
+            ),
+            self.start_from: gr.update(
+                choices=[_ANEW, *trained],
+                value=choice.start_from,
+                interactive=not fixed,
+                visible=bool(trained or fixed),
             ),
             self.upload: gr.update(visible=not fixed),
             self.go_on: gr.update(visible=not fixed),

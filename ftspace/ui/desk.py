@@ -182,6 +182,13 @@ class Desk:
     def _lines(self, wanted: Callable[[Access], bool], most: int) -> list[RunLine]:
         return [self.line(run) for run in islice((run for run in self.store.list() if wanted(run.access)), most)]
 
+    def trained(self, visitor: Visitor) -> list[tuple[str, str]]:
+        """The newest runs of a visitor's own that have an adapter: what they are called, and their ids."""
+        return [(f"{one.title}, {one.when}", one.id) for one in self.lines(visitor) if self._has_adapter(one.id)]
+
+    def _has_adapter(self, run_id: str) -> bool:
+        return (self.store.runs_dir / run_id / "adapter" / "adapter_config.json").is_file()
+
     def used(self, visitor: Visitor) -> tuple[list[str], list[str]]:
         """The models and the datasets of a visitor's own earlier runs, newest first."""
         own = (run.id for run in self.store.list() if visitor.may_change(run.access))
@@ -196,7 +203,7 @@ class Desk:
         """
         asked = config.eval
         tasks = [name for name in (*asked.tasks, *asked.forgetting) if not _is_task_name(name)]
-        files = (*tasks, *asked.earlier, asked.embedding_model or "")
+        files = (*tasks, *asked.earlier, asked.embedding_model or "", config.lora.start_from or "")
         for name in (config.model.id, config.data.id, config.data.review or "", *files):
             if name and not self.may_read(name, visitor):
                 raise ConfigError(f"{name} is a path on this machine; give a Hub id, or upload a file")

@@ -56,6 +56,7 @@ def test_no_text_breaks_it(text: str) -> None:
         ("gpt2", None),
         ("./data/rows.jsonl", None),
         ("/srv/model", None),
+        ("file:///etc/passwd", None),
         ("datasets/owner/name", Named("owner/name", "dataset")),
         ("https://huggingface.co/gpt2", Named("gpt2", "model")),
         ("https://huggingface.co/gpt2/tree/main", Named("gpt2", "model", "main")),
@@ -78,7 +79,6 @@ def test_what_is_pasted(text: str, found: Named | None) -> None:
         "https://huggingface.co",
         "https://huggingface.co/spaces/a/b",
         "https://huggingface.co/a/../../etc",
-        "s3://bucket/name",
     ],
 )
 def test_what_is_no_repository_is_refused(text: str) -> None:

@@ -144,7 +144,9 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (adapter / "adapter_config.json").write_text("{}")
     (root / "datasets" / "towns" / "sums").mkdir(parents=True)
     (root / "datasets" / "towns" / "sums" / "train.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
-    with serve(LoopbackHub(root)) as address:
+    hub = LoopbackHub(root)
+    hub.store.repo("models", "towns", "gated").let_in("reader")
+    with serve(hub) as address:
         yield address
 
 
@@ -158,13 +160,29 @@ def test_a_model_is_told_in_full(loopback: str, monkeypatch: pytest.MonkeyPatch)
     assert fit and fit.verdict == "yes" and not fit.rough
     adapter = search.describe_model("towns/adapter")
     assert adapter and "it is an adapter" in adapter.unfit and fit_of_facts(adapter, TABLE[0]) is None
-    with pytest.raises(ModelError, match="towns/gated is gated: ask for access at"):
-        search.describe_model("towns/gated")
+    closed = search.describe_model("towns/gated")
+    assert closed and (closed.gated, closed.context, closed.shape) == ("auto", None, None)
+    rough = fit_of_facts(closed, TABLE[0])
+    assert rough and rough.rough
+    with pytest.raises(ModelError, match="there is no model towns/nobody"):
+        search.describe_model("towns/nobody")
     with asking_with(READER_TOKEN):
         mine = search.describe_model("towns/gated")
     assert mine and mine.gated == "auto" and mine.context == 512
     sums = search.describe_dataset("towns/sums")
-    assert sums and sums.rows is None
+    assert sums and sums.rows is None and sums.bytes == 36
+
+
+def test_a_search_finds_what_has_the_words_in_its_name(loopback: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(loopback, monkeypatch)
+    found = {one.id: one for one in search.search_models("towns")}
+    assert set(found) == {"towns/base", "towns/gated"}, "an adapter is no model to tune"
+    base, gated = found["towns/base"], found["towns/gated"]
+    assert (base.parameters, base.bytes, base.dtype) == (3_346_944, 6_693_888, "bfloat16")
+    assert (base.license, base.gated, gated.gated, base.template) == ("apache-2.0", "no", "auto", None)
+    assert [one.id for one in search.search_models("base town")] == ["towns/base"]
+    assert search.search_models("nowhere") == ()
+    assert [(one.id, one.bytes) for one in search.search_datasets("sums")] == [("towns/sums", 36)]
 
 
 def test_the_short_list_knows_what_is_here(tmp_path: Path) -> None:

@@ -98,3 +98,12 @@ def test_a_reading_is_said_as_columns_and_taken_back() -> None:
     assert (said.way, said.prompt, said.completion) == (COLUMNS, "x", "y")
     assert choice().read_as({"messages": "m"}).way == MESSAGES
     assert said.recognized().config_over(DEFAULT) == DEFAULT
+
+
+def test_an_adapter_that_is_trained_on_is_part_of_the_choice() -> None:
+    draft = parse_config({"lora": {"init": "pissa"}})
+    started = replace(Choice.of_config(draft, "", "run"), start_from="me/adapter")
+    config = started.config_over(draft)
+    assert (config.lora.start_from, config.lora.init) == ("me/adapter", "default")
+    assert Choice.of_config(config, "", "run") == started
+    assert Choice.of_config(draft, "", "run").config_over(config).lora.start_from is None
