@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import evals.cli as cli
-from evals.log import Results, Row, read_log, write_log, write_results
+from evals.log import read_log, write_log
+from evals.results import Results, Row, write_results
 from tests.evals.test_compare import log_of
 
 ROOT = Path(__file__).parents[2]

@@ -9,17 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from evals.errors import LogError
-from evals.log import (
-    EvalLog,
-    EvalSpec,
-    Results,
-    Row,
-    Sample,
-    read_log,
-    read_results,
-    write_log,
-    write_results,
-)
+from evals.log import EvalLog, EvalSpec, Sample, read_log, write_log
+from evals.results import Results, Row, read_results, write_results
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)
