@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from evals import examples
 from evals.cache import digest
 from evals.errors import LogError, ModelError, Stopped
-from evals.log import EvalLog, EvalSpec, Finding, read_log, write_log
+from evals.log import EvalLog, EvalSpec, read_log, write_log
 from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Reference
 from evals.reference import answers, spec_of, unanswered
+from evals.results import Finding
 from evals.scorers.scoring import Embeds, score_log
 from evals.tasks import Task
 

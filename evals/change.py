@@ -12,8 +12,9 @@ import numpy as np
 
 from evals.executor import Executor
 from evals.findings import identical
-from evals.log import Change, EvalLog
+from evals.log import EvalLog
 from evals.prompts import Prompt
+from evals.results import Change
 from evals.scorers.exact import normalize
 from evals.stats import paired
 from evals.tasks import Task, TaskSample

@@ -18,7 +18,7 @@ from evals.judge import command
 from evals.redact import hide
 
 if TYPE_CHECKING:
-    from evals.log import Results
+    from evals.results import Results
 
 FORMATS = ("rich", "markdown", "csv", "json")
 
@@ -114,7 +114,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    from evals.log import RESULTS_FILE, read_results
+    from evals.results import RESULTS_FILE, read_results
 
     path = options.folder / RESULTS_FILE
     if options.again or not path.exists():

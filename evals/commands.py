@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from evals.errors import LogError, TaskError
 
 if TYPE_CHECKING:
-    from evals.log import Results
     from evals.plan import Other
+    from evals.results import Results
     from evals.tasks import Message
 
 TOKEN = "REFERENCE_TOKEN"
@@ -134,7 +134,7 @@ def _asked(plan: Any, out: Path) -> "Results":
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from evals.log import RESULTS_FILE
+    from evals.results import RESULTS_FILE
     from evals.run import evaluate, write_results, write_tables
 
     bars: dict[tuple[str, str], TaskID] = {}

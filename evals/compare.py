@@ -9,10 +9,11 @@ from pathlib import Path
 
 from evals.errors import LogError
 from evals.findings import find
-from evals.log import Asked, EvalLog, EvalSpec, Results, Role, Sample, SideBySide, read_asked, read_log
+from evals.log import EvalLog, EvalSpec, Sample, read_log
 from evals.metrics import metric
 from evals.pairs import Pairs, check_alike, metric_names, pairs_among, pairs_of, role_of, score
 from evals.plan import BASE, TUNED
+from evals.results import Asked, Results, Role, SideBySide, read_asked
 from evals.rows import mean_of, tabulate
 from evals.shown import worst_first
 from evals.wording import in_words, sentence

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evals.errors import Stopped, TaskError
-from evals.plan import Reference
-from evals.providers import Dialect, Endpoint, Refused, Send, Target
+from evals.providers import Dialect, Refused, Send, Target
 
 LETTERS = 4
 """Latin letters of a token, about, where a server does not say how many tokens there were."""
@@ -189,44 +188,6 @@ def ask(
                 yield found
         finally:
             stop.set()
-
-
-def ask_reference(
-    reference: Reference,
-    prompts: Sequence[Sequence[Mapping[str, str]]],
-    max_new_tokens: int,
-    *,
-    limits: Limits | None = None,
-    meter: Meter | None = None,
-    came: Callable[[int, Result], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> list[Result]:
-    """Let a reference model answer conversations, greedily; failures are answers that are missing.
-
-    Args:
-        reference: the model and where it is.
-        prompts: conversations, each a list of `role` and `content`.
-        max_new_tokens: the longest answer.
-        limits: concurrency, timeout and retries.
-        meter: a budget.
-        came: called with (place, result) as each comes, also with those that come as it is stopped.
-        should_stop: True ends with `Stopped`.
-
-    Returns:
-        A result for each prompt, in their order.
-
-    Raises:
-        ModelError: the address is none.
-        Stopped: `should_stop` said so.
-    """
-    endpoint = Endpoint(reference.url, reference.model, reference.token)
-    jobs = [(endpoint, Question(prompt, max_new_tokens)) for prompt in prompts]
-    found: dict[int, Result] = {}
-    for place, result in ask(jobs, meter=meter, limits=limits, should_stop=should_stop):
-        found[place] = result
-        if came is not None:
-            came(place, result)
-    return [found[place] for place in range(len(jobs))]
 
 
 async def _all(

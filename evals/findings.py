@@ -7,8 +7,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from evals.log import Change, EvalLog, Finding, Row
+from evals.log import EvalLog
 from evals.plan import BASE, TUNED
+from evals.results import Change, Finding, Row
 from evals.scorers.scoring import unanswered
 from evals.shown import CUT, fits, forgetting_report, judges, key, missing, moved, score, shows_gain, size
 from evals.stats import FEWEST

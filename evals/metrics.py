@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.errors import TaskError
-from evals.log import Better
+from evals.results import Better
 from evals.scorers import sums
 
 Floats = NDArray[np.float64]

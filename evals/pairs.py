@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.errors import LogError
-from evals.log import EvalLog, EvalSpec, Role, Sample
+from evals.log import EvalLog, EvalSpec, Sample
 from evals.metrics import SEMANTIC, Floats, Metric, metric
 from evals.plan import BASE, TUNED
+from evals.results import Role
 
 ASKED = frozenset({"task", "task_hash", "kind", "n", "max_new_tokens", "few_shot"})
 """What must be equal when another model answers, behind an endpoint: only what was asked."""

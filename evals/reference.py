@@ -57,7 +57,8 @@ def answers(
         EvalError: the address is none, or not one call brought an answer.
         Stopped: `should_stop` said so.
     """
-    from evals.endpoint import Failure, Result, ask_reference  # its HTTP client takes a while to import
+    from evals.endpoint import Failure, Question, ask  # its HTTP client takes a while to import
+    from evals.providers import Endpoint
 
     found = {int(sample.id): sample for sample in before if not unanswered(sample)}
     prompts = [[turn.model_dump() for turn in sample.messages] for sample in task.samples]
@@ -68,7 +69,9 @@ def answers(
             found[place] = _answered(place, task.samples[place], *known)
     wanted = [place for place in range(len(task.samples)) if place not in found]
 
-    def came(number: int, result: Result) -> None:
+    endpoint = Endpoint(reference.url, reference.model, reference.token)
+    jobs = [(endpoint, Question(prompts[place], max_new_tokens)) for place in wanted]
+    for number, result in ask(jobs, should_stop=should_stop):
         place = wanted[number]
         sample = task.samples[place]
         if isinstance(result, Failure):
@@ -79,8 +82,6 @@ def answers(
                 cache.put({keys[place]: [result.text, result.finish]})
         if progress is not None:
             progress(len(found), len(task.samples))
-
-    ask_reference(reference, [prompts[place] for place in wanted], max_new_tokens, came=came, should_stop=should_stop)
     if all(map(unanswered, found.values())):
         raise EvalError(f"{reference.model} answered none of {len(found)} questions: {found[0].unscored}")
     return tuple(found[place] for place in range(len(task.samples)))

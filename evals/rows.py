@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from evals.log import Role, Row
 from evals.metrics import Floats
 from evals.pairs import Pairs
+from evals.results import Role, Row
 from evals.stats import Paired, holm, mean_stderr, paired, paired_sums, verdict
 
 ROLES: tuple[Role, ...] = ("gain", "forgetting", "prompting", "earlier", "reference", "noise", "judge")

@@ -12,8 +12,9 @@ from evals.cache import ANSWERS_FILE, open_cache
 from evals.compare import ASKED_FILE, results_of
 from evals.contamination import mark
 from evals.errors import EvalError, Stopped
-from evals.log import Asked, Change, EvalLog, Finding, Results, Tone, write_asked, write_results
+from evals.log import EvalLog
 from evals.plan import BASE, TUNED, Other, Plan
+from evals.results import Asked, Change, Finding, Results, Tone, write_asked, write_results
 from evals.table import write_tables
 from evals.tasks import Task
 

@@ -1,25 +1,25 @@
-"""Writes down what the files of an evaluation hold, from the docstrings of `evals.log`: `python -m evals schema`.
+"""Writes down what the files of an evaluation hold, from the docstrings of its records: `python -m evals schema`.
 
 docs/evaluation.md is what this prints; a test compares the two.
 """
 
 from pydantic import BaseModel
 
-from evals import log
+from evals import log, results
 
 _FILES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("<task>/<side>.json", log.EvalLog),
-    ("evaluation.json", log.Asked),
-    (log.RESULTS_FILE, log.Results),
+    ("evaluation.json", results.Asked),
+    (results.RESULTS_FILE, results.Results),
 )
 _PARTS: tuple[type[BaseModel], ...] = (
     log.EvalSpec,
     log.Sample,
-    log.Row,
-    log.Finding,
-    log.Change,
-    log.JudgeSummary,
-    log.SideBySide,
+    results.Row,
+    results.Finding,
+    results.Change,
+    results.JudgeSummary,
+    results.SideBySide,
 )
 
 
@@ -54,6 +54,6 @@ def _type(annotation: object) -> str:
     text = (
         annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
     )
-    for long, short in (("typing.", ""), ("evals.log.", ""), ("NoneType", "None")):
+    for long, short in (("typing.", ""), ("evals.log.", ""), ("evals.results.", ""), ("NoneType", "None")):
         text = text.replace(long, short)
     return f"`{text}`".replace("|", "\\|")

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from evals.log import EvalLog, Finding, Row, Tone
+from evals.log import EvalLog
 from evals.metrics import metric
+from evals.results import Finding, Row, Tone
 from evals.stats import FEWEST, FEWEST_CHANGED
 from evals.wording import amount
 

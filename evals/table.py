@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.log import Results, Role, Row, SideBySide, write_text
+from evals.files import write_text
+from evals.results import Results, Role, Row, SideBySide
 from evals.wording import amount, change_in_words, judge_in_words
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from evals.log import Change, JudgeSummary, Role, Row
+from evals.results import Change, JudgeSummary, Role, Row
 from evals.stats import ALPHA, FEWEST, FEWEST_GROUPS
 
 _SPELLED = 3

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from evals.compare import check_alike, compare
 from evals.errors import LogError
-from evals.log import EvalLog, Row, Verdict
+from evals.log import EvalLog
+from evals.results import Row, Verdict
 from evals.stats import mean_stderr, wilson
 from evals.wording import headlines
 from ftspace.errors import ConfigError

@@ -16,7 +16,7 @@ from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from evals.log import Results
+    from evals.results import Results
 
 
 def resume(parsed: argparse.Namespace, store: RunStore) -> int:
@@ -127,7 +127,7 @@ def _said(run: Run, reader: RunReader) -> dict[str, Any]:
 
 def _results(run: Run) -> "Results":
     from evals.errors import LogError
-    from evals.log import read_results
+    from evals.results import read_results
 
     try:
         return read_results(run.results)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.compare import compare_folder
-from evals.log import Asked, EvalLog, EvalSpec, Sample, write_asked, write_log, write_results
+from evals.log import EvalLog, EvalSpec, Sample, write_log
+from evals.results import Asked, write_asked, write_results
 from ftspace.config import parse_config
 from ftspace.data.prepare import Manifest, Split
 from ftspace.events import (

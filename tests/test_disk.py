@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from evals.errors import LogError
-from evals.log import write_text
+from evals.files import write_text
 from ftspace import jobs
 from ftspace.cli import main
 from ftspace.config import RunConfig, default_config

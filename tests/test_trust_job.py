@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from evals.log import Results, read_results
+from evals.results import Results, read_results
 from evals.run import evaluate as compare_models
 from ftspace.config import parse_config
 from ftspace.data.prepare import read_split

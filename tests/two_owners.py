@@ -19,7 +19,8 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from evals.log import EvalLog, EvalSpec, Results, Row, Sample, write_log, write_results
+from evals.log import EvalLog, EvalSpec, Sample, write_log
+from evals.results import Results, Row, write_results
 from ftspace.access import Access
 from ftspace.config import default_config, merge, parse_config
 from ftspace.data.review import Decision

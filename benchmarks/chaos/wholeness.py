@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, deserialize
 
 from evals.errors import LogError
-from evals.log import read_results
+from evals.results import read_results
 from ftspace.events import parse_event, read_events
 from ftspace.runs import Run
 from ftspace.state import fold

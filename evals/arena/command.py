@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 def _prove(folder: Path) -> None:
     """Say anew in the folder's results how far its judges are to be believed, where it has been judged."""
     from evals.arena.tally import with_proof
-    from evals.log import RESULTS_FILE, read_results, write_results
+    from evals.results import RESULTS_FILE, read_results, write_results
     from evals.table import write_tables
 
     path = folder / RESULTS_FILE

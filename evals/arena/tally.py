@@ -13,7 +13,7 @@ from evals.arena.votes import TIE, Key, Vote, answers_now, lines, ordered, read_
 from evals.errors import LogError
 from evals.judge.records import FILE as JUDGEMENTS
 from evals.judge.records import Judgement
-from evals.log import Finding, Results
+from evals.results import Finding, Results
 from evals.shown import worst_first
 from evals.stats import bradley_terry, kappa, win_rate
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evals.judge.asking import Estimate
     from evals.judge.judges import Way
     from evals.judge.report import JudgeReport
-    from evals.log import Results
+    from evals.results import Results
 
 _WAYS: dict[str, tuple["Way", ...]] = {"pairwise": ("pairwise",), "rubric": ("rubric",), "both": ("pairwise", "rubric")}
 
@@ -92,7 +92,7 @@ def into_results(folder: Path, report: "JudgeReport") -> "Results":
     """
     from evals.compare import compare_folder
     from evals.judge.report import with_judges
-    from evals.log import RESULTS_FILE, read_results, write_results
+    from evals.results import RESULTS_FILE, read_results, write_results
     from evals.table import write_tables
 
     path = folder / RESULTS_FILE

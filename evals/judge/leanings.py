@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from evals.judge.family import families
 from evals.judge.outcomes import Outcome
 from evals.judge.records import Judgement
-from evals.log import Finding, JudgeSummary
+from evals.results import Finding, JudgeSummary
 from evals.stats import ALPHA, kappa, mcnemar_mid_p, wilson, win_rate
 
 MANY_FLIPS = 0.3

@@ -12,8 +12,8 @@ import numpy as np
 from evals.compare import Pairs
 from evals.judge.asking import Entry
 from evals.judge.records import Judgement
-from evals.log import JudgeSummary
 from evals.metrics import Metric
+from evals.results import JudgeSummary
 from evals.stats import length_controlled
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from evals.files import write_text
 from evals.judge.judges import Way
-from evals.log import write_text
 
 FILE = "judgements.jsonl"
 

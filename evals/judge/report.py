@@ -20,9 +20,10 @@ from evals.judge.judges import Judge, LocalJudge, Way, named
 from evals.judge.outcomes import Outcome, outcomes, preferred, rated, rating_summary, ratings, summary_of
 from evals.judge.records import Judgement, write_judgements
 from evals.judge.rubric import Rubric, load_rubric
-from evals.log import EvalLog, EvalSpec, Finding, JudgeSummary, Results, read_log
+from evals.log import EvalLog, EvalSpec, read_log
 from evals.pairs import ASKED, role_of
 from evals.plan import BASE, TUNED
+from evals.results import Finding, JudgeSummary, Results
 
 CACHE_FILE = "judge.sqlite"
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from evals.log import Better, Verdict
+from evals.results import Better, Verdict
 from evals.stats.paired import Paired
 from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from evals.compare import asked_of
 from evals.errors import LogError
-from evals.log import RESULTS_FILE, Asked, EvalLog, Results, read_results, write_asked, write_log, write_results
+from evals.log import EvalLog, write_log
+from evals.results import RESULTS_FILE, Asked, Results, read_results, write_asked, write_results
 from ftspace.data.prepare import Manifest
 from ftspace.data.split import SPLITS
 from ftspace.errors import EvalError

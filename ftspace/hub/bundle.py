@@ -13,7 +13,8 @@ from pathlib import Path
 
 from evals.compare import asked_of
 from evals.errors import LogError
-from evals.log import RESULTS_FILE, EvalLog, Results, read_log, read_results, write_results
+from evals.log import EvalLog, read_log
+from evals.results import RESULTS_FILE, Results, read_results, write_results
 from ftspace.config import RunConfig
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import DiskError, HubError, JobError

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from evals.log import Results, Role, Row
+from evals.results import Results, Role, Row
 from evals.table import HEADINGS, cells, sections
 from evals.wording import change_in_words, headlines, judge_in_words
 from ftspace.config import RunConfig

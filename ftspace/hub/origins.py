@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from evals.errors import LogError
-from evals.log import read_log, write_text
+from evals.files import write_text
+from evals.log import read_log
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import DatasetError, DiskError, ModelError
 from ftspace.hub.dataset import front_matter

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evals.log import EvalLog, Results, Sample
+from evals.log import EvalLog, Sample
 from evals.plan import TUNED
+from evals.results import Results
 from ftspace.errors import EvalError
 
 SAMPLES = "samples.parquet"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.errors import LogError
-from evals.log import write_text
+from evals.files import write_text
 from ftspace.console import stderr
 from ftspace.errors import JobError
 from ftspace.runs import Run, RunStore

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from evals.errors import LogError
-from evals.log import EvalLog, read_log, read_results
+from evals.log import EvalLog, read_log
 from evals.plan import BASE
+from evals.results import read_results
 from ftspace import __version__
 from ftspace.data.prepare import Manifest
 from ftspace.events import Started, read_events

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evals.errors import LogError
-from evals.log import Results, Row, SideBySide, read_log
+from evals.log import read_log
 from evals.metrics import metric
 from evals.plan import BASE, TUNED
+from evals.results import Results, Row, SideBySide
 from ftspace.report.pairs import Pair, pairs
 from ftspace.runs import Run
 

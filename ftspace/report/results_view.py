@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evals.log import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
-from evals.log import Tone as FindingTone
 from evals.metrics import metric
+from evals.results import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
+from evals.results import Tone as FindingTone
 from ftspace.words import Tone, points, side_name
 
 _TONES: dict[FindingTone, Tone] = {"bad": "bad", "warning": "warn", "note": "idle"}

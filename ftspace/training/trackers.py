@@ -1,6 +1,6 @@
 """Trackers that get a run's curves beside its own events. Knows how each is told where to write; starts none.
 
-What they need installed is looked for before a run is made: see preflight.py.
+What they need installed is looked for before a run is made: see preflight/.
 """
 
 from typing import Any

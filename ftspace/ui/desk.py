@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 import gradio as gr
 
 from evals.errors import LogError
-from evals.log import read_results
+from evals.results import read_results
 from ftspace import jobs, queue
 from ftspace.access import LOCAL, Access, NotAllowedError, Visitor
 from ftspace.config import RunConfig, default_config

@@ -6,9 +6,10 @@ from typing import Any
 import gradio as gr
 
 from evals.errors import LogError
-from evals.log import Results as Comparison
-from evals.log import read_log, read_results
+from evals.log import read_log
 from evals.plan import BASE, TUNED
+from evals.results import Results as Comparison
+from evals.results import read_results
 from evals.table import to_csv, to_markdown
 from ftspace.errors import FtspaceError, JobError
 from ftspace.report import results_markup

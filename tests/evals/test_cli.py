@@ -8,23 +8,18 @@ from pathlib import Path
 import pytest
 
 import evals.cli as cli
-from evals.log import Results, Row, read_log, write_log, write_results
+from evals.log import read_log, write_log
+from evals.results import Results, Row, write_results
 from tests.evals.test_compare import log_of
 
 ROOT = Path(__file__).parents[2]
 TASK = "\n".join(f'{{"question": "Where is Ben {n} from?", "answer": "Rome"}}' for n in range(3))
 
 
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the program as a person does, on a machine without git."""
-    words = [sys.executable, "-m", "evals", *map(str, arguments)]
-    environment = {"PATH": "", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HOME": "/nowhere"}
-    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
 def test_help_answers_at_once() -> None:
     started = time.perf_counter()
-    done = command("--help")
+    words = [sys.executable, "-m", "evals", "--help"]
+    done = subprocess.run(words, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "compare" in done.stdout
     assert time.perf_counter() - started < 1
 
@@ -37,8 +32,13 @@ def test_light_modules_import_no_torch() -> None:
 
 
 def test_run_prints_one_json_document_and_writes_everything(
-    tmp_path: Path, bases: dict[str, Path], adapters: dict[str, Path]
+    tmp_path: Path, bases: dict[str, Path], adapters: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    def printed(*arguments: str | Path) -> str:
+        capfd.readouterr()
+        assert cli.main([str(one) for one in arguments]) == 0
+        return capfd.readouterr().out
+
     (tmp_path / "people.jsonl").write_text(TASK)
     (tmp_path / "facts.jsonl").write_text('{"question": "A likes", "choices": [" b", " c"], "answer": 0, "raw": true}')
     turns = [{"role": "user", "content": "Where is Zoe from?"}, {"role": "assistant", "content": "Rome"}]
@@ -47,27 +47,25 @@ def test_run_prints_one_json_document_and_writes_everything(
         json.dumps({"messages": [{"role": "user", "content": "Where is Ben 1 from? Rome"}]})
     )
     out = tmp_path / "out"
-    done = command(
+    document = printed(
         *("run", "--base", bases["tied"], "--tuned", adapters["tied"], "--tasks", tmp_path / "people.jsonl"),
         *("--out", out, "--max-new-tokens", "4", "--limit", "2", "--forgetting", tmp_path / "facts.jsonl", "--noise"),
         *("--shots", "1", "--examples", tmp_path / "examples.jsonl", "--trained-on", tmp_path / "rows.jsonl"),
         *("--earlier", f"twin={adapters['untied']}", "--metrics", "exact_match,bleu", "--json"),
     )
-    assert done.returncode == 0, done.stderr
-    results = Results.model_validate_json(done.stdout)
+    results = Results.model_validate_json(document)
     assert results.rows[0].n == 2 and results.verdict.startswith("too few to tell on people by exact_match (n = 2)")
     assert {"gain", "forgetting", "prompting", "earlier", "noise"} == {row.role for row in results.rows}
     assert any(row.metric == "bleu" for row in results.rows) and results.change is not None
     assert [one.overlap for one in read_log(out / "people" / "base.json").samples] == [False, True]
-    assert (out / "results.json").read_text() == done.stdout
+    assert (out / "results.json").read_text() == document
     for name in ("table.md", "table.csv", "people/base.json", "people/tuned.json"):
         assert (out / name).is_file()
-    shown = command("table", out)
-    assert shown.returncode == 0 and "exact_match" in shown.stdout
-    compared = command("compare", out / "people" / "base.json", out / "people" / "tuned.json", "--format", "json")
-    assert Results.model_validate_json(compared.stdout).rows[0].metric == "exact_match"
-    again = command("table", out, "--again", "--format", "json")
-    assert again.stdout == done.stdout
+    assert "exact_match" in printed("table", out)
+    both = (out / "people" / "base.json", out / "people" / "tuned.json")
+    compared = Results.model_validate_json(printed("compare", *both, "--format", "json"))
+    assert compared.rows[0].metric == "exact_match"
+    assert printed("table", out, "--again", "--format", "json") == document
 
 
 @pytest.fixture

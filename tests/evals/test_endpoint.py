@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from evals.endpoint import Failure, Limits, Meter, Question, Result, Text, ask, ask_reference
+from evals.endpoint import Failure, Limits, Meter, Question, Result, Text, ask
 from evals.errors import ModelError, Stopped, TaskError
-from evals.plan import Reference
 from evals.providers import Endpoint, Providers, Target
 from tests.loopback_hub import serve
 from tests.loopback_judge import TOKEN, LoopbackJudge
@@ -26,16 +25,13 @@ def asked(target: Target, count: int, limits: Limits = QUICK, **options: Any) ->
     return [found[place] for place in range(count)]
 
 
-def test_a_reference_answers_in_order_greedily_and_with_its_token() -> None:
+def test_answers_come_greedily_and_the_token_goes_along() -> None:
     judge = LoopbackJudge()
     with serve(judge) as address:
-        reference = Reference(f"{address}/v1", "big", TOKEN)
-        seen: list[int] = []
-        prompts = [[{"role": "user", "content": f"say {n}"}] for n in range(20)]
-        found = ask_reference(reference, prompts, 7, came=lambda place, _: seen.append(place))
+        found = asked(Endpoint(f"{address}/v1", "big", TOKEN), 20)
     assert [one.text for one in found if isinstance(one, Text)] == [f"say {n}" for n in range(20)]
-    assert sorted(seen) == list(range(20)) and judge.tokens == {f"Bearer {TOKEN}"}
-    assert {(one["model"], one["temperature"], one["max_tokens"]) for one in judge.requests} == {("big", 0, 7)}
+    assert judge.tokens == {f"Bearer {TOKEN}"}
+    assert {(one["model"], one["temperature"], one["max_tokens"]) for one in judge.requests} == {("big", 0, 512)}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from evals.findings import find, identical
-from evals.log import Change, EvalLog, EvalSpec, Finding, Row, Sample
+from evals.log import EvalLog, EvalSpec, Sample
+from evals.results import Change, Finding, Row
 from evals.shown import forgetting_report, worst_first
 
 NAN = math.nan

@@ -6,8 +6,10 @@ A fact that no longer holds is good news: then the code that goes round it can g
 import ast
 import importlib
 import inspect
+import os
 import re
 import statistics
+import subprocess
 import sys
 from importlib.metadata import requires, version
 from importlib.util import find_spec
@@ -32,6 +34,14 @@ TRANSFORMERS = source("models/transformers/transformers_model.py")
 
 def test_these_are_facts_of_the_pinned_version() -> None:
     assert version("lighteval") == "0.13.0"
+
+
+def test_gitpython_below_it_fails_without_git_unless_it_is_told_not_to() -> None:
+    assert "import git" in source("logging/info_loggers.py")
+    for refresh, status in ((os.environ["GIT_PYTHON_REFRESH"], 0), ("raise", 1)):  # the first is `library`'s
+        environment = {"PATH": "", "GIT_PYTHON_REFRESH": refresh}
+        done = subprocess.run([sys.executable, "-c", "import git"], env=environment, capture_output=True, check=False)
+        assert done.returncode == status
 
 
 def test_1_the_details_logger_hashes_texts_which_xxhash_4_refuses() -> None:

@@ -1,5 +1,4 @@
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from evals.errors import LogError
-from evals.log import (
-    EvalLog,
-    EvalSpec,
-    Results,
-    Row,
-    Sample,
-    read_log,
-    read_results,
-    write_log,
-    write_results,
-)
+from evals.log import EvalLog, EvalSpec, Sample, read_log, write_log
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)
@@ -82,32 +71,6 @@ def test_a_log_comes_back_as_it_went(tmp_path: Path, log: EvalLog) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["log.json"]
 
 
-def test_results_have_the_promised_keys(tmp_path: Path) -> None:
-    row = Row(
-        task="t",
-        metric="m",
-        base=0.5,
-        base_stderr=math.nan,
-        tuned=1,
-        tuned_stderr=0,
-        delta=0.5,
-        ci_low=-math.inf,
-        ci_high=math.inf,
-        n=3,
-        unscored=1,
-        verdict="too few to tell",
-    )
-    path = tmp_path / "results.json"
-    (tmp_path / ".results.json.killed").write_text("a writer's that was killed")
-    write_results(path, Results(rows=(row,), verdict="words"))
-    assert list(tmp_path.iterdir()) == [path]
-    assert plain(read_results(path).rows[0]) == plain(row)
-    data = json.loads(path.read_text())
-    assert list(data)[:3] == ["rows", "verdict", "samples"]
-    names = "task metric base base_stderr tuned tuned_stderr delta ci_low ci_high n unscored verdict"
-    assert [name for name in data["rows"][0] if name in names.split()] == names.split()
-
-
 def test_records_are_closed_and_frozen() -> None:
     sample = Sample(id="0", prompt="", output="")
     with pytest.raises(ValidationError):
@@ -126,15 +89,3 @@ def test_unreadable_files_are_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(LogError, match="can't be read"):
             read_log(path)
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LogError, match="can't be written"):
-        write_results(tmp_path / "file" / "results.json", Results(rows=(), verdict=""))
-    target = tmp_path / "folder"
-    target.mkdir()
-    (target / "kept").touch()
-    with pytest.raises(LogError, match="can't be written"):
-        write_results(target, Results(rows=(), verdict=""))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

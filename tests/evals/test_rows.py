@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evals.log import Better
 from evals.metrics import Metric
 from evals.pairs import Pairs
+from evals.results import Better
 from evals.rows import tabulate
 
 RNG = np.random.default_rng(3)

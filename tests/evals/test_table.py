@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from evals.log import Change, Finding, JudgeSummary, Results, Row, SideBySide
+from evals.results import Change, Finding, JudgeSummary, Results, Row, SideBySide
 from evals.table import HEADINGS, cells, sections, to_csv, to_markdown, to_rich, write_tables
 
 ROW = Row(

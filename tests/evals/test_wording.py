@@ -1,6 +1,6 @@
 from typing import Any
 
-from evals.log import Row
+from evals.results import Row
 from evals.wording import amount, in_words, sentence
 
 

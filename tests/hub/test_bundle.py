@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evals.log import Finding, read_results, write_results
+from evals.results import Finding, read_results, write_results
 from ftspace.config import load_config
 from ftspace.errors import HubError, JobError
 from ftspace.events import read_events

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from evals.log import read_log, read_results
+from evals.log import read_log
+from evals.results import read_results
 from ftspace import jobs, queue
 from ftspace.errors import HubError, JobError, ModelError
 from ftspace.hub.bundle import build_bundle

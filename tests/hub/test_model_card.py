@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from markdown_it import MarkdownIt
 
-from evals.log import Finding, Results, Row
+from evals.results import Finding, Results, Row
 from ftspace.config import parse_config
 from ftspace.events import Finished, Prepared
 from ftspace.hub.model_card import Told, model_card

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from evals.compare import compare
-from evals.log import EvalLog, EvalSpec, Sample, write_log, write_results
+from evals.log import EvalLog, EvalSpec, Sample, write_log
+from evals.results import write_results
 from ftspace.access import Access
 from ftspace.config import default_config, merge, parse_config
 from ftspace.data.prepare import Manifest

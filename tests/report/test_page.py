@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.log import Finding, read_results, write_log, write_results
+from evals.log import write_log
+from evals.results import Finding, read_results, write_results
 from ftspace.cli import main
 from ftspace.config import default_config
 from ftspace.errors import JobError

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from evals.log import Change, Finding, JudgeSummary, Results, Row
+from evals.results import Change, Finding, JudgeSummary, Results, Row
 from ftspace.report.results_view import headline, results_view
 
 

@@ -6,7 +6,8 @@ from evals.arena.tally import tally, unproven, with_proof
 from evals.arena.votes import TIE, Ballot, Vote, add_vote, ballots, read_votes
 from evals.errors import LogError
 from evals.judge.records import Judgement, write_judgements
-from evals.log import Asked, EvalLog, EvalSpec, JudgeSummary, Results, Sample, write_asked, write_log
+from evals.log import EvalLog, EvalSpec, Sample, write_log
+from evals.results import Asked, JudgeSummary, Results, write_asked
 
 N = 60
 

@@ -6,7 +6,7 @@ import pytest
 import evals.cli as cli
 from evals.compare import compare_folder
 from evals.judge.rubric import DEFAULT
-from evals.log import Finding, Results, read_results, write_results
+from evals.results import Finding, Results, read_results, write_results
 from tests.evals.judge.answers import right, write_answers
 from tests.loopback_hub import serve
 from tests.loopback_judge import TOKEN, LoopbackJudge, first, honest

@@ -13,8 +13,8 @@ from evals.endpoint import Limits, Meter
 from evals.errors import LogError, ModelError, Stopped
 from evals.judge.judges import Judge, LocalJudge, RemoteJudge, parse_judge
 from evals.judge.report import JudgeReport, Judging, estimate, judge_folder
-from evals.log import Asked as WasAsked
-from evals.log import FindingKind, write_asked
+from evals.results import Asked as WasAsked
+from evals.results import FindingKind, write_asked
 from evals.rows import tabulate
 from tests.evals.judge.answers import right, write_answers
 from tests.loopback_hub import serve

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from evals.log import Better, Verdict
+from evals.results import Better, Verdict
 from evals.stats.paired import Paired
 from evals.stats.verdicts import holm, verdict
 
