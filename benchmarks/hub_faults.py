@@ -11,7 +11,8 @@ It ends with status 1 when `unexplained` is not 0.
     named        those that ended in an error that names the cause, and whose Retry, the fault gone, was verified
     unexplained  all others; also those that made a second commit, or left an empty repository unsaid
 
-Most pushes are made in this process, which waits little; `processes` of them by the worker that the app starts.
+Most pushes are made in this process, which waits little and builds the files once; `processes` of them by the worker
+that the app starts.
 """
 
 import argparse
@@ -28,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from ftspace.errors import HubCause, HubError
-from ftspace.hub.line import Patience
-from ftspace.hub.push import Teller, work
+from ftspace.hub.bundle import build_bundle
+from ftspace.hub.line import Ears, Patience
+from ftspace.hub.push import Teller, deliver, learn
 from ftspace.hub.pushing import follow_push, start_push
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest
 from ftspace.runs import RunStore
@@ -106,10 +108,13 @@ class Bench:
         self.run = finished_run(RunStore(folder / "data" / "runs"), **sections)
         self.push = PushFolder(self.run.path)
         self.push.path.mkdir(parents=True)
+        learn(self.run, Ears(), QUICK)
+        build_bundle(self.run, REQUEST, self.push.bundle)
         self._keep("new")
         record = self.here().model_dump(mode="json")
         (hub.root / "models" / REQUEST.repo_id / "old.json").write_text("{}")
         (self.run.adapter / "adapter_model.safetensors").write_bytes(b"other weights" * 100_000)
+        build_bundle(self.run, REQUEST, self.push.bundle)
         record["files"]["old.json"] = ""
         self.push.record.write_text(json.dumps(record))
         self._keep("update")
@@ -167,7 +172,10 @@ class Bench:
 
     def here(self) -> PushRecord:
         """A push by this process."""
-        return work(self.run, REQUEST, self.push, Teller(self.push), QUICK)
+        teller = Teller(self.push)
+        ears = Ears(warn=teller.warn)
+        learn(self.run, ears, QUICK)
+        return deliver(REQUEST, self.push, teller, ears, QUICK)
 
     def _keep(self, scenario: str) -> None:
         for place, name in ((self.hub.root, "hub"), (self.push.path, "push")):

@@ -110,10 +110,15 @@ def work(
     """Builds, pushes and verifies. Raises FtspaceError, or Stopped."""
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
     teller.building = True
-    _ask_origins(run, ears, patience)
-    bundle = build_bundle(run, request, folder.bundle)
+    learn(run, ears, patience)
+    build_bundle(run, request, folder.bundle)
     teller.building = False
-    names = {file.path for file in bundle.files}
+    return deliver(request, folder, teller, ears, patience)
+
+
+def deliver(request: PushRequest, folder: PushFolder, teller: Teller, ears: Ears, patience: Patience) -> PushRecord:
+    """Pushes what was built, and verifies it. Raises FtspaceError, or Stopped."""
+    names = {str(path.relative_to(folder.bundle)) for path in folder.bundle.rglob("*") if path.is_file()}
     progress = upload.Progress(sent=teller.far(Uploading), compared=teller.far(Verifying))
     pushed = upload.push(folder.bundle, target(request, folder, names), ears, progress, patience)
     if request.public and pushed.private:
@@ -130,7 +135,7 @@ def work(
     )
 
 
-def _ask_origins(run: Run, ears: Ears, patience: Patience) -> None:
+def learn(run: Run, ears: Ears, patience: Patience) -> None:
     """Learns what may be told of base and dataset; a push that told less would be another one. Raises HubError."""
     from huggingface_hub.errors import HfHubHTTPError
 
