@@ -16,7 +16,7 @@ from ftspace.report import results_markup
 from ftspace.report.pairs import Pair, pairs
 from ftspace.report.results_view import results_view
 from ftspace.runs import Run
-from ftspace.ui import markup, samples
+from ftspace.ui import markup, publish_markup, samples
 from ftspace.ui.desk import Desk
 from ftspace.ui.web import download_name
 from ftspace.words import side_name
@@ -39,6 +39,7 @@ class ResultsStep:
                 self.csv = gr.DownloadButton("CSV", size="sm", min_width=80)
                 self.markdown = gr.DownloadButton("Markdown", size="sm", min_width=80)
                 self.json = gr.DownloadButton("JSON", size="sm", min_width=80)
+            self.report = gr.HTML()
             gr.HTML(markup.heading("Question by question", "Pick a row to read both answers in full."))
             with gr.Row():
                 self.task = gr.Dropdown(label="Task", choices=[], scale=1, min_width=200, elem_id="task")
@@ -66,7 +67,7 @@ class ResultsStep:
         self.only.input(self._filter, [*asked, self.only], [self.rows, self.detail], **_PRIVATE)
         self.rows.select(self._read, asked, self.detail, **_PRIVATE)
         self.outputs: list[Any] = [
-            self.nothing, self.panel, self.table, self.csv, self.markdown, self.json,
+            self.nothing, self.panel, self.table, self.csv, self.markdown, self.json, self.report,
             self.task, self.first, self.second, self.only, self.rows,
         ]  # fmt: skip
 
@@ -88,6 +89,7 @@ class ResultsStep:
             gr.update(visible=True),
             results_markup.results(results_view(found)),
             *files,
+            publish_markup.reports(run.id),
             gr.update(choices=tasks, value=tasks[0] if tasks else None),
             *_choices(there),
             gr.update(choices=samples.tally(both), value="all"),
