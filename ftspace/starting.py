@@ -4,13 +4,14 @@ Looks at files of text and at the model's shape; knows no torch. What only the w
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ftspace.access import Visitor
 from ftspace.config import RunConfig
 from ftspace.errors import FtspaceError, ModelError
+from ftspace.hub.find import look_up
 from ftspace.hub.names import HOSTS, read_name
 from ftspace.runs import RunStore, is_run_id
 from ftspace.sections import ModelConfig
@@ -36,9 +37,9 @@ def check_start(config: RunConfig, store: RunStore, visitor: Visitor) -> None:
     name = config.lora.start_from
     if name is None:
         return
-    find = _finder(name, store, visitor)
-    told = _read(name, find(CONFIG))
-    if find(WEIGHTS) is None:
+    place = _place_of(name, store, visitor)
+    told = _read(name, finder(place)(CONFIG))
+    if not _has_weights(place):
         raise ModelError(
             f"lora.start_from: {name} has no {WEIGHTS}, so there is no adapter in safetensors to start from"
         )
@@ -52,15 +53,21 @@ def weights_of(config: RunConfig, store: RunStore, visitor: Visitor) -> Path | N
     if name is None:
         return None
     check_start(config, store, visitor)
-    return _finder(name, store, visitor)(WEIGHTS)
+    return finder(_place_of(name, store, visitor))(WEIGHTS)
 
 
-def _finder(name: str, store: RunStore, visitor: Visitor) -> Callable[[str], Path | None]:
-    """How a file of the adapter is found."""
+def _has_weights(place: ModelConfig) -> bool:
+    """Whether the weights are there; those on the Hub are not fetched for it."""
+    found = None if resolve_local(place.id) else look_up("model", place.id, place.revision)
+    return WEIGHTS in found.files if found else finder(place)(WEIGHTS) is not None
+
+
+def _place_of(name: str, store: RunStore, visitor: Visitor) -> ModelConfig:
+    """Where the files of the adapter are, as a model's would be."""
     if is_run_id(name):
-        return finder(ModelConfig(id=str(adapter_of_run(store, name, visitor))))
+        return ModelConfig(id=str(adapter_of_run(store, name, visitor)))
     if resolve_local(name) is not None:
-        return finder(ModelConfig(id=name))
+        return ModelConfig(id=name)
     try:
         named = read_name(name, (*HOSTS, *hub_hosts()))
     except ValueError as error:
@@ -69,7 +76,7 @@ def _finder(name: str, store: RunStore, visitor: Visitor) -> Callable[[str], Pat
         raise ModelError(
             f"lora.start_from: {name} is neither a run's id nor an adapter's folder, nor its Hub id; check the name"
         )
-    return finder(ModelConfig(id=named.id, revision=named.revision) if named else ModelConfig(id=name))
+    return ModelConfig(id=named.id, revision=named.revision) if named else ModelConfig(id=name)
 
 
 def _read(name: str, path: Path | None) -> dict[str, Any]:

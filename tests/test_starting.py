@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
@@ -14,11 +15,13 @@ from ftspace.config import RunConfig, merge, parse_config
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS
-from ftspace.starting import WEIGHTS, check_start
+from ftspace.starting import WEIGHTS, check_start, weights_of
 from ftspace.training import adapters
 from ftspace.training.adapters import Trainee
 from ftspace.training.worker import train
 from ftspace.workers import Job
+from tests.hub.answering import point_at
+from tests.loopback_hub import LoopbackHub, serve
 
 ROWS = [{"prompt": f"Where does {name} live?", "completion": "In Rome."} for name in ("Anna", "Ben", "Cleo", "Dan")]
 
@@ -114,6 +117,21 @@ def test_what_is_not_there_is_refused(first: Run, tmp_path: Path) -> None:
         config = config_of(folder, lora={"r": 4, "alpha": 8, "start_from": name})
         with pytest.raises(FtspaceError, match=said):
             check_start(config, store, visitor)
+
+
+def test_an_adapter_of_the_hub_is_fetched_only_when_it_is_taken(
+    first: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited(first, tmp_path / "hub" / "models" / "me" / "adapter")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    given = {"r": 4, "alpha": 8, "start_from": "https://huggingface.co/me/adapter/tree/main"}
+    config, store = config_of(first.path.parent.parent, lora=given), RunStore(first.path.parent)
+    with serve(LoopbackHub(tmp_path / "hub")) as address:
+        point_at(address, monkeypatch)
+        check_start(config, store, OWNER)
+        assert not list((tmp_path / "cache").rglob(WEIGHTS))
+        weights = weights_of(config, store, OWNER)
+    assert weights and weights.read_bytes() == (first.adapter / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize(
