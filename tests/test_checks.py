@@ -105,7 +105,7 @@ def test_an_answer_must_have_an_end() -> None:
 
 def test_a_run_in_vain_is_not_begun(tmp_path) -> None:
     checked = check(RunConfig(), tmp_path)
-    assert checked.preview.conversations and checked.warnings == []
+    assert checked.preview and checked.preview.conversations and checked.warnings == []
     with pytest.raises(DatasetError, match=r"raise train\.max_length to"):
         check(config_with(train={"max_length": 8}), tmp_path)
     model = tmp_path / "model"

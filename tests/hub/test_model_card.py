@@ -18,7 +18,7 @@ from ftspace.hub.records import PushRequest
 from ftspace.state import RunState
 from tests.finished_run import COMMIT, DATA_COMMIT
 from tests.loopback_hub import LoopbackHub, serve
-from tests.ui.test_results_view import row
+from tests.report.test_results_view import row
 
 BASE = Origin(
     name="owner/base", url="https://hub/owner/base", revision=COMMIT, terms={"license": "mit"}, restricted=None
