@@ -155,7 +155,7 @@ class Page:
         gr.on(
             [choose.model.change, choose.dataset.change],
             self._suit,
-            [self.origin, *chosen, *suited],
+            [self.suited, self.origin, *chosen, *suited],
             [self.suited, *(tune.fields[name] for name in form.CHOSEN), tune.trouble],
             **_PRIVATE,
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
@@ -239,11 +239,15 @@ class Page:
             return {self.tune.trouble: trouble}
         return {**self._page(run, "", self.desk.visitor(request)), self.notice: ""}
 
-    def _suit(self, request: gr.Request, origin: str, model: str, dataset: str, *before: Any) -> list[Any]:
+    def _suit(self, request: gr.Request, known: str, origin: str, model: str, dataset: str, *before: Any) -> list[Any]:
+        """What suits a choice; nothing anew for the same one, which a list that was filled tells of again."""
+        chosen = [origin, model, dataset]
+        if known and json.loads(known)["chosen"] == chosen:
+            return [gr.skip()] * (2 + len(form.CHOSEN))
         draft = self.desk.draft(origin, self.desk.visitor(request))
-        suited = json.dumps({"before": before, "after": form.suiting(draft, model, dataset)})
-        chosen = [gr.update(choices=form.task_choices(form.value_of(draft, name))) for name in form.CHOSEN]
-        return [suited, *chosen, ""]
+        suited = json.dumps({"chosen": chosen, "before": before, "after": form.suiting(draft, model, dataset)})
+        named = [gr.update(choices=form.task_choices(form.value_of(draft, name))) for name in form.CHOSEN]
+        return [suited, *named, ""]
 
 
 def _goer(step: str) -> Any:
