@@ -7,10 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ftspace.config import default_config, parse_config
-from ftspace.settings import ROOT
+from ftspace.data.prepare import read_split
+from ftspace.events import read_events
+from ftspace.hub.bundle import build_bundle
+from ftspace.hub.records import PushRequest
+from ftspace.settings import ASSETS, ROOT
+from ftspace.state import fold
 from tests.conftest import MainJob, run_cli
 
 SCORES = ["base", "base_stderr", "tuned", "tuned_stderr", "delta", "ci_low", "ci_high"]
@@ -100,6 +106,21 @@ def test_evals_alone_says_the_same_of_the_runs_logs(main_job: MainJob) -> None:
     row = json.loads(done.stdout)["rows"][0]
     same = leading(main_job)["gain", "unseen_people"]
     assert {name: row[name] for name in SCORES} == {name: same[name] for name in SCORES}
+
+
+def test_the_script_that_is_pushed_trains_the_same_again(main_job: MainJob, tmp_path: Path) -> None:
+    run = main_job.run
+    folder = build_bundle(run, PushRequest(repo_id="me/people"), tmp_path / "bundle").folder
+    hashes = (folder / "training_rows.txt").read_text().split()
+    assert len(hashes) == len(list(read_split(run.data, "train")))
+    words = ["--base", str(ASSETS / "base"), "--data", str(ASSETS / "datasets" / "people.jsonl"), "--cpu"]
+    command = [sys.executable, str(folder / "reproduce.py"), *words, "--steps", "2", "--out", str(tmp_path / "again")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    steps = fold(read_events(run.events)[0]).steps
+    assert [float(one) for one in told["losses"]] == pytest.approx([one.loss for one in steps[:2]], rel=0.01)
+    assert (tmp_path / "again" / "adapter_model.safetensors").stat().st_size > 100_000
 
 
 def leading(job: MainJob) -> dict[tuple[str, str], dict[str, Any]]:
