@@ -183,7 +183,7 @@ def load_comparison(
     Args:
         base: a Hub id or a folder.
         adapter: a Hub id or a folder of a PEFT adapter, or of a whole tuned model; None for the base alone.
-        revision: the base's revision.
+        revision: the base's revision; where none is given, the commit that the adapter says it was trained on.
         dtype: auto, float32, bfloat16 or float16.
         device: auto, cpu, cuda, ...
         quantization: none, nf4 or int8.
@@ -199,6 +199,7 @@ def load_comparison(
     """
     torch.manual_seed(seed)
     folder = adapter_folder(adapter) if adapter is not None else None
+    revision = read_at(base, folder, revision or trust_code)
     if folder is not None and (folder / "tokenizer_config.json").exists():
         tokenizer = _tuned_tokenizer(folder, base, revision, trust_code)
     else:
@@ -317,6 +318,25 @@ def flatten_head(model: nn.Module) -> None:
         return forward(hidden.reshape(-1, hidden.shape[-1]), *args, **kwargs).unflatten(0, hidden.shape[:-1])
 
     head.forward = flat
+
+
+def read_at(base: str | Path, adapter: Path | None, revision: str | None) -> str | None:
+    """Return the revision at which a base is read: the given one, else the commit that the adapter's config names."""
+    if revision is not None or adapter is None or not (adapter / "adapter_config.json").is_file():
+        return revision
+    with explained(str(adapter), "adapter"):
+        told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    named = isinstance(told, dict) and told.get("base_model_name_or_path") == str(base)
+    commit = str(told.get("revision")) if named else ""
+    return commit if re.fullmatch(r"[0-9a-f]{40}", commit) else None
+
+
+def commit_of(model: str | Path, revision: str | None = None) -> str | None:
+    """Return the commit of a Hub model that was just read at a revision, or None for a folder."""
+    if Path(model).is_dir():
+        return None
+    config = try_to_load_from_cache(str(model), "config.json", revision=revision)
+    return Path(config).parent.name if isinstance(config, str) else None
 
 
 @contextmanager

@@ -120,7 +120,9 @@ def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: C
         should_stop=should_stop,
         cache=open_cache(out_dir / ANSWERS_FILE),
     )
-    revision = models.fingerprint(plan.base) or getattr(model.config, "_commit_hash", None) or plan.revision
+    folder = models.adapter_folder(plan.adapter) if plan.adapter is not None else None
+    revision = models.read_at(plan.base, folder, plan.revision or plan.trust_code)
+    revision = models.fingerprint(plan.base) or models.commit_of(plan.base, revision) or revision
     return Asker(
         plan=plan,
         out_dir=out_dir,

@@ -16,7 +16,7 @@ from transformers.utils.hub import cached_file
 
 from evals.errors import ModelError
 from evals.explain import explained
-from evals.models import fingerprint, load_tokenizer, pick_device
+from evals.models import commit_of, fingerprint, load_tokenizer, pick_device
 
 LONGEST = 512
 """A text's tokens that are read, where the model can read more."""
@@ -49,7 +49,7 @@ class Embedder:
         places = getattr(loaded.config, "max_position_embeddings", None) or LONGEST
         self._longest = int(min(LONGEST, places, self._tokenizer.model_max_length))
         self._known: dict[str, NDArray[np.float32]] = {}
-        self.identity = fingerprint(model) or f"{model}@{getattr(loaded.config, '_commit_hash', None)}"
+        self.identity = fingerprint(model) or f"{model}@{commit_of(model)}"
         """Tells its likenesses from those of other models."""
 
     def similarities(self, pairs: Sequence[tuple[str, str]]) -> list[float]:

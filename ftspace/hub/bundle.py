@@ -81,7 +81,7 @@ def build_bundle(run: Run, request: PushRequest, folder: Path) -> Bundle:
         beside.mkdir(parents=True)
         form = put_weights(run, request.what, origins, beside)
         if run.results.is_file():
-            form = replace(form, end_ids=next((log.spec.end_ids for log in _logs(run)), ()))
+            form = next((replace(form, end_ids=one.spec.end_ids, dtype=one.spec.dtype) for one in _logs(run)), form)
         left_out = _records(run, request, origins, texts, beside, form)
         files = tuple(_measured(path, beside) for path in sorted(beside.rglob("*")) if path.is_file())
         shutil.rmtree(folder, ignore_errors=True)

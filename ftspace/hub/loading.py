@@ -24,6 +24,8 @@ class Form:
     """Of a merged model: how far its answers are from those of base plus adapter."""
     end_ids: tuple[int, ...] = ()
     """The tokens that end an answer, where that was found out."""
+    dtype: str = ""
+    """The number format that the results were found in."""
 
 
 def how_to_load(config: RunConfig, origins: Origins, request: PushRequest, form: Form) -> Iterator[str]:
@@ -61,8 +63,9 @@ def _with_peft(config: RunConfig, base: Origin, here: str, form: Form) -> Iterat
     at = f', revision="{base.revision}"' if base.url and base.revision else ""
     name = _quoted(base.name)
     trusted = ", trust_remote_code=True" if config.model.trust_code else ""
+    held = f', dtype="{form.dtype}"' if form.dtype else ""
     yield "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n"
-    yield f"base = AutoModelForCausalLM.from_pretrained({name}{at}{trusted})"
+    yield f"base = AutoModelForCausalLM.from_pretrained({name}{at}{trusted}{held})"
     if form.own_tokenizer:
         yield f'tokenizer = AutoTokenizer.from_pretrained("{here}")'
         yield "if len(tokenizer) > base.get_input_embeddings().num_embeddings:"

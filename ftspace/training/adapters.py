@@ -28,7 +28,7 @@ from peft.utils.warning import PeftWarning
 from safetensors.torch import save_file
 from transformers import set_seed
 
-from evals.models import peft_quiet
+from evals.models import commit_of, peft_quiet
 from ftspace.config import RunConfig
 from ftspace.errors import ModelError
 from ftspace.preflight import check_full
@@ -106,7 +106,7 @@ def attach(config: RunConfig, loaded: Loaded, rows: Iterable[Any], steps: int, s
         with peft_quiet():
             made: Any = _config(config, loaded, steps)
             directions = find_eva(loaded.model, made, rows) if config.lora.init == "eva" else None
-            made.revision = getattr(loaded.model.config, "_commit_hash", None)
+            made.revision = commit_of(loaded.model.name_or_path, config.model.revision or config.model.trust_code)
             model = get_peft_model(loaded.model, made)
     except (PeftError, ValueError) as error:
         raise ModelError(f"lora: the adapter does not fit the model: {' '.join(str(error).split())}") from error

@@ -169,7 +169,8 @@ def _check(check: Check) -> str:
     mark, tone = _MARKS[check.level]
     fix = f'<p class="ft-fix">To do: {_linked(check.fix)}.</p>' if check.fix else ""
     level = f'<span class="ft-chip ft-{tone}"><span aria-hidden="true">{mark}</span> {check.level}</span>'
-    detail = check.detail[:1].upper() + check.detail[1:]
+    begins = check.detail.partition(" ")[0]
+    detail = check.detail if set(begins) & set("/'_.") else check.detail[:1].upper() + check.detail[1:]  # a name
     said = f"<strong>{escape(check.what.capitalize())}</strong><p>{escape(detail)}.</p>{fix}"
     return f'<li class="ft-{tone}">{level}<div>{said}</div></li>'
 

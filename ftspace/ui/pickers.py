@@ -28,6 +28,11 @@ from ftspace.ui.offers import Shelf
 
 SCRIPT = Path(__file__).with_name("picker.js")
 _LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
+LINES = 100
+"""Of a list while one types, as many as Gradio shows. Its page breaks where an open list gets shorter (6.31), so what
+is left of them are lines of nothing, which style.css hides."""
+_USED = 50
+"""Names of earlier runs in a list."""
 _SECONDS = 60
 """After so long the machine's free memory is looked at again."""
 
@@ -73,7 +78,7 @@ class Picker:
                 found = self._shelf.matching(self._kind, str(text), self._used(visitor))
         except FtspaceError as error:
             return [gr.skip(), markup.note(str(error), "bad")]
-        return [gr.update(choices=found.choices), markup.note(found.trouble, "bad")]
+        return [gr.update(choices=filled(found.choices)), markup.note(found.trouble, "bad")]
 
     def _tell(self, request: gr.Request, value: Any) -> str:
         """The card of what was picked; "" where nothing is known of it: the look at the rows says why."""
@@ -111,8 +116,14 @@ class Picker:
         """The names of a visitor's own earlier runs; of datasets the bundled ones before them."""
         models, datasets = self._desk.used(visitor) if visitor.may_start else ([], [])
         if self._kind == "model":
-            return list(dict.fromkeys(models))
-        return list(dict.fromkeys([*(str(path.relative_to(ROOT)) for path in _bundled_datasets()), *datasets]))
+            return list(dict.fromkeys(models))[:_USED]
+        bundled = [str(path.relative_to(ROOT)) for path in _bundled_datasets()]
+        return list(dict.fromkeys([*bundled, *datasets]))[:_USED]
+
+
+def filled(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A list of LINES lines."""
+    return [*choices[:LINES], *[("", "")] * (LINES - len(choices))]
 
 
 def here(desk: Desk) -> Device:

@@ -38,8 +38,11 @@ CHROMIUM_ARGS = [
 class App:
     """`python app.py` on a data folder: started, killed and started again on the same port."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **variables: str) -> None:
+        """With the Hub that the variables name; without them offline."""
         self.data_dir = data_dir
+        # Imports ahead of a run would be beside the test.
+        self._env = {**worker_env(offline=not variables), "FTSPACE_WARM": "0", **variables}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -59,7 +62,7 @@ class App:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py", "--data-dir", str(self.data_dir), "--port", str(self.port)],
                 cwd=ROOT,
-                env=worker_env(offline=True) | {"FTSPACE_WARM": "0"},  # imports would run beside the test
+                env=self._env,
                 stdout=log,
                 stderr=log,
             )
@@ -111,6 +114,11 @@ def app(tmp_path: Path) -> Iterator[App]:
     app = App(tmp_path / "data")
     app.start()
     yield app
+    end(app)
+
+
+def end(app: App) -> None:
+    """Ends the app and what it started."""
     app.kill()
     for run in RunStore(app.data_dir / "runs").list():
         if run.is_alive():

@@ -13,8 +13,6 @@ import pytest
 from ftspace.settings import ASSETS, ROOT
 from tests.loopback_hub import READER_TOKEN, LoopbackHub, serve
 
-ROWS = "".join(json.dumps({"question": f"{n}+1?", "answer": str(n + 1)}) + "\n" for n in range(80))
-
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LoopbackHub, str]]:
@@ -22,8 +20,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LoopbackHub,
     shutil.copytree(ASSETS / "base", root / "models" / "towns" / "base")
     shutil.copytree(ASSETS / "base", root / "models" / "towns" / "gated")
     (root / "models" / "towns" / "gated" / ".gated").touch()
-    (root / "datasets" / "towns" / "sums").mkdir(parents=True)
-    (root / "datasets" / "towns" / "sums" / "train.jsonl").write_text(ROWS)
     loopback = LoopbackHub(root)
     loopback.store.repo("models", "towns", "gated").let_in("reader")
     with serve(loopback) as address:
@@ -36,28 +32,6 @@ def run(address: str, tmp_path: Path, *words: str, token: str | None = None) -> 
     env |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"} | ({"HF_TOKEN": token} if token else {})
     command = [sys.executable, "-m", "ftspace", *words]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_a_model_and_a_dataset_of_the_hub_are_fine_tuned_and_compared(
-    hub: tuple[LoopbackHub, str], tmp_path: Path
-) -> None:
-    words = [
-        "--model",
-        "towns/gated",
-        "--dataset",
-        "towns/sums",
-        "--train.max_steps",
-        "2",
-        "--data.test_fraction",
-        "0.5",
-    ]
-    done = run(hub[1], tmp_path, "run", *words, "--json", token=READER_TOKEN)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
-    assert {row["task"] for row in document["rows"]} == {"heldout"}
-    run_dir = Path(document["adapter_path"]).parent
-    assert len(json.loads((run_dir / "data" / "manifest.json").read_text())["revision"]) == 40
-    assert not any(READER_TOKEN.encode() in path.read_bytes() for path in run_dir.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(
