@@ -15,7 +15,7 @@ from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError
 from ftspace.hub import deploy as deploying
 from ftspace.hub.hardware import HOURS_A_MONTH, hardware_named, offered
-from ftspace.hub.space import look, watch
+from ftspace.hub.space import check_bucket, look, watch
 from ftspace.hub.space_files import app_files, demo_files, left_out, pushed
 from ftspace.hub.wanted import MOUNT, Wanted, check_variables
 from ftspace.redact import keep_secret
@@ -49,7 +49,11 @@ def add_deploy(parsers: Any, where: argparse.ArgumentParser) -> None:
     seen = parser.add_mutually_exclusive_group()
     seen.add_argument("--private", dest="private", action="store_true", default=None, help="only you can see it")
     seen.add_argument(
-        "--public", dest="private", action="store_false", default=None, help="everybody can see it, as a new one's are"
+        "--public",
+        dest="private",
+        action="store_false",
+        default=None,
+        help="everybody can see it; so is a new one, but for a demo of a private or gated model",
     )
     parser.add_argument(
         "--secret",
@@ -70,7 +74,9 @@ def add_deploy(parsers: Any, where: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--storage", action="store_true", help="keep runs in a storage bucket of the Space's own")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--yes", action="store_true", help="ask nothing before what costs money")
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nothing before what costs money, or shows what is private"
+    )
     parser.add_argument(
         "--wait",
         type=int,
@@ -96,7 +102,9 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
     there = look(api, parsed.space)
     deploying.check_token(parsed.space, there)
     needs_token = deploying.closed(run.config.model.id, pushed(run).repo_id) if run else []
-    made = deploying.plan(wanted, files, there, known, needs_token)
+    if wanted.storage:
+        check_bucket(api, wanted.bucket)
+    made = deploying.plan(wanted, files, there, known, needs_token, run)
     if wanted.kind == "app" and (others := left_out()):
         said = f"warning: git does not track {', '.join(others)}; not sent"
         stderr.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -104,6 +112,11 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
         stdout.print(to_rich(made))
     if parsed.dry_run:
         return _done(parsed, made, there.commit if there else None, api)
+    if made.opens and not parsed.yes:
+        raise ConfigError(
+            f"not everybody may read {' and '.join(made.opens)}, and --public would let everybody ask it; say --yes if "
+            "you want it, or leave --public out"
+        )
     if made.costs and not parsed.yes:
         _ask(made)
     commit = deploying.carry_out(api, made, lambda said: stderr.print(f"{said} …", markup=False, soft_wrap=True))

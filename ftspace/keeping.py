@@ -12,9 +12,11 @@ import shutil
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ftspace.errors import FtspaceError
 from ftspace.runs import NEW, Run, RunStore, is_run_id
 
 SECONDS = 60.0
@@ -22,6 +24,8 @@ SECONDS = 60.0
 _LAST = ".whole"
 _FLEETING = ("lock", "ticket.json", "stop")
 """What says that somebody is at work, which is not so where a run comes back."""
+
+_WRONG = (OSError, ValueError, tarfile.TarError, FtspaceError)
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +43,9 @@ class Keeper:
     def bring_back(self) -> list[str]:
         """Makes the runs again that are archived and not here; their ids."""
         here = {run.id for run in self._store.list()}
+        self._seen = dict.fromkeys(here, 0)
         found = [run_id for run_id in sorted(self._archives()) if run_id not in here and self._unpack(run_id)]
-        self._seen.update({run_id: _newest(self._store.get(run_id), alive=False) for run_id in found})
+        self._seen |= {run_id: _newest(self._store.get(run_id), alive=False) for run_id in found}
         return found
 
     def look(self) -> None:
@@ -49,14 +54,24 @@ class Keeper:
             return
         runs = self._store.list()
         for run_id in self._seen.keys() - {run.id for run in runs}:
-            for path in self._archives().get(run_id, []):
-                path.unlink()
-            del self._seen[run_id]
+            with self._by_itself(run_id):
+                for path in self._archives().get(run_id, []):
+                    path.unlink(missing_ok=True)
+                del self._seen[run_id]
         for run in runs:
-            newest = _newest(run, alive=run.is_alive() or run.is_waiting())
-            if newest > self._seen.get(run.id, 0):
-                self._archive(run)
-                self._seen[run.id] = newest
+            with self._by_itself(run.id):
+                newest = _newest(run, alive=run.is_alive() or run.is_waiting())
+                if newest > self._seen.setdefault(run.id, 0):
+                    self._archive(run)
+                    self._seen[run.id] = newest
+
+    @contextmanager
+    def _by_itself(self, run_id: str) -> Generator[None]:
+        """Has what goes wrong with one run be told, and the others go on."""
+        try:
+            yield
+        except _WRONG as error:  # a checkpoint that went meanwhile, or a bucket that cannot be reached
+            log.warning("run %s is not kept in %s now: %s", run_id, self._folder, error)
 
     def start(self) -> Callable[[], None]:
         """Looks again and again in a thread, until what it gives is called."""
@@ -66,8 +81,8 @@ class Keeper:
             while not over.wait(SECONDS):
                 try:
                     self.look()
-                except OSError as error:  # a checkpoint that went meanwhile, or a bucket that cannot be reached
-                    log.warning("runs cannot be kept in %s now: %s", self._folder, error)
+                except Exception:  # the outer edge of the thread: it looks again
+                    log.exception("runs cannot be kept in %s now", self._folder)
 
         thread = threading.Thread(target=work, name="keeping", daemon=True)
         thread.start()
@@ -77,10 +92,14 @@ class Keeper:
         older = self._archives().get(run.id, [])
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{run.id}-{time.time_ns()}.tar"
-        with path.open("wb") as file, tarfile.open(fileobj=file, mode="w|") as archive:
-            for name in sorted(_files(run.path)):
-                archive.add(run.path / name, name, recursive=False)
-            archive.addfile(tarfile.TarInfo(_LAST), io.BytesIO())
+        try:
+            with path.open("wb") as file, tarfile.open(fileobj=file, mode="w|") as archive:
+                for name in sorted(_files(run.path)):
+                    archive.add(run.path / name, name, recursive=False)
+                archive.addfile(tarfile.TarInfo(_LAST), io.BytesIO())
+        except _WRONG:
+            path.unlink(missing_ok=True)
+            raise
         for one in older:
             one.unlink(missing_ok=True)
 
@@ -88,8 +107,7 @@ class Keeper:
         """The archives of each run, newest first."""
         found: dict[str, list[Path]] = {}
         for path in sorted(self._folder.glob("*.tar"), reverse=True):
-            run_id = path.stem.rpartition("-")[0]
-            if is_run_id(run_id):
+            if run_id := run_of(path.name):
                 found.setdefault(run_id, []).append(path)
         return found
 
@@ -110,6 +128,12 @@ class Keeper:
             return True
         shutil.rmtree(building, ignore_errors=True)
         return False
+
+
+def run_of(name: str) -> str | None:
+    """The id of the run that an archive of this name holds; None for what is none of ours."""
+    run_id, _, time_ns = name.removesuffix(".tar").rpartition("-")
+    return run_id if name.endswith(".tar") and time_ns.isdecimal() and is_run_id(run_id) else None
 
 
 def _files(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a model can be loaded only by running Python code from its repository, and who may have that.
+"""Whether a model is a causal one, and whether it is loaded only by running Python code from its repository.
 
 Looks at config.json and at the names of the models that transformers knows; runs and imports nothing of either.
 """
@@ -45,6 +45,29 @@ def check_own_code(config: ModelConfig) -> None:
             f"model.id: the code of {config.id} lies in another repository ({others[0].partition('--')[0]}), which no "
             "commit of this one can name; it is not run"
         )
+
+
+def check_causal(config: ModelConfig) -> None:
+    """Raises ModelError for a model that does not go on with a text, as far as its config.json says."""
+    if why := why_not_causal(_read(finder(config)("config.json"))):
+        raise ModelError(f"model.id: {config.id} cannot be trained here: {why}; choose another model")
+
+
+def why_not_causal(values: Mapping[str, Any]) -> str:
+    """Why a model with this config.json is none that goes on with a text; "" where it may be one."""
+    kind, named = values.get("model_type"), values.get("architectures")
+    only = "and only causal language models, which go on with a text, are trained"
+    if values.get("is_encoder_decoder") is True:
+        return f"it has an encoder and a decoder ({kind}), {only}"
+    if "auto_map" in values:
+        return ""
+    known = _known()
+    if known and isinstance(kind, str) and kind not in known:
+        return f"it is of the type {kind}, {only}"
+    masked = [one for one in named if str(one).endswith("ForMaskedLM")] if isinstance(named, list) else []
+    if masked and values.get("is_decoder") is not True:
+        return f"it fills gaps in a text ({masked[0]}), {only}"
+    return ""
 
 
 def _refused(name: str, files: list[str], folder: Path | None, path: Path | None) -> str:

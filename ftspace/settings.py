@@ -288,13 +288,15 @@ def secrets_in_env(environ: Mapping[str, str] = os.environ) -> list[str]:
 
     A webhook's address is one, too: who knows it can speak in its name.
     """
+    return [value for name, value in environ.items() if len(value) >= 8 and names_secret(name)]
+
+
+def names_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret, and not the place of one."""
+    name = name.upper()
     words = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "WEBHOOK")
     places = ("_PATH", "_FILE", "_DIR")
-    return [
-        value
-        for name, value in environ.items()
-        if len(value) >= 8 and any(word in name.upper() for word in words) and not name.upper().endswith(places)
-    ]
+    return (name.endswith("_KEY") or any(word in name for word in words)) and not name.endswith(places)
 
 
 def stored_token(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -65,7 +65,13 @@ def _has_weights(place: ModelConfig) -> bool:
 def _place_of(name: str, store: RunStore, visitor: Visitor) -> ModelConfig:
     """Where the files of the adapter are, as a model's would be."""
     if is_run_id(name):
-        return ModelConfig(id=str(adapter_of_run(store, name, visitor)))
+        found = adapter_of_run(store, name, visitor)
+        if not visitor.may_change(store.get(name).access):
+            raise ModelError(
+                f"lora.start_from: run {name} is shown to you, and its adapter is its owner's to train on; name a run "
+                "of your own, or what its owner pushed"
+            )
+        return ModelConfig(id=str(found))
     if resolve_local(name) is not None:
         return ModelConfig(id=name)
     try:

@@ -12,6 +12,8 @@ import pytest
 
 from ftspace import cli
 from ftspace.errors import HubError
+from ftspace.events import EventLog, Prepared
+from ftspace.hub.origins import Origin, Origins
 from ftspace.hub.records import PushFolder, PushRecord
 from ftspace.hub.space import watch
 from ftspace.hub.space_files import MARK, app_files
@@ -119,6 +121,31 @@ def test_the_whole_app_becomes_a_space(hub: LoopbackHub, capsys: pytest.CaptureF
     assert "suggested_hardware: t4-small" in readme and "contribute-repos" in readme
 
 
+def test_runs_go_into_no_bucket_that_others_read_or_fill(
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import HfApi
+
+    HfApi().create_bucket("me/lab-data", private=True)
+    bucket = hub.root / "buckets" / "me" / "lab-data"
+    (bucket / "20260101-000000-000000000000-1.tar").write_bytes(b"")
+    assert deploy("--storage", "--dry-run") == 0
+    (bucket / "rows.jsonl").write_text("{}")
+    assert deploy("--storage") == 2 and "holds rows.jsonl" in said(capsys)[1]
+    (bucket / "rows.jsonl").unlink()
+    (bucket / ".private").unlink()
+    assert deploy("--storage") == 2 and "everybody can read the bucket me/lab-data" in said(capsys)[1]
+    assert not (hub.root / "spaces").exists()
+
+
+def test_a_name_that_only_others_see_is_said_to_be_taken(
+    hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults = [Fault("status", "POST", "/api/repos/create", status=409, times=None)]
+    assert deploy() == 2
+    assert "is taken by a Space that this token may not see" in " ".join(said(capsys)[1].split())
+
+
 def test_the_same_again_changes_nothing_and_what_is_gone_is_removed(
     hub: LoopbackHub, small: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +202,8 @@ def test_a_space_of_somebody_else_is_not_touched(
         ([SPACE, "--secret", "hf_abc="], {}, "is no name of a variable"),
         ([SPACE, "--variable", "A"], {}, "give a name and a value"),
         ([SPACE, "--variable", "MY_TOKEN=abc"], {}, "--secret MY_TOKEN"),
+        ([SPACE, "--variable", "STRIPE_KEY=abc"], {}, "--secret STRIPE_KEY"),
+        ([SPACE, "--variable", "FTSPACE_WEBHOOK=https://a.example"], {}, "--secret FTSPACE_WEBHOOK"),
         ([SPACE, "--variable", f"A={WRITER_TOKEN}"], {}, "--secret A"),
         ([SPACE, "--sleep", "5"], {}, "sleeps after two days"),
         ([SPACE, "--sleep", "0"], {}, "from 1 on"),
@@ -281,12 +310,30 @@ def test_a_demo_asks_the_base_and_the_adapter_that_were_pushed(
     (hub.root / "models" / "me" / "towns-lora" / ".private").touch()
     assert deploy("--demo", run.id) == 2
     assert "read me/towns-lora: give the Space a token that may, with --secret HF_TOKEN" in said(capsys)[1]
+    assert deploy("--demo", run.id, "--secret", "HF_TOKEN", "--public") == 2
+    assert "let everybody ask it; say --yes" in " ".join(said(capsys)[1].split()) and not (hub.root / "spaces").exists()
     assert deploy("--demo", run.id, "--secret", "HF_TOKEN", "--json") == 0
     document = said(capsys)[0]
-    assert document["kind"] == "demo" and document["files"] == 5
+    assert document["kind"] == "demo" and document["files"] == 5 and "no graphics card" in " ".join(document["doubts"])
     folder = hub.root / "spaces" / SPACE
+    assert (folder / ".private").exists() and "towns/sums" not in (folder / "README.md").read_text(encoding="utf-8")
+    assert json.loads((folder / "demo.json").read_text())["system"] == ""
+    seen = Origins(base=Origin(name="towns/base"), data=Origin(name="towns/sums", restricted=None))
+    (run.path / "push" / "origins.json").write_text(seen.model_dump_json())
+    log = EventLog(run.events)
+    log.append(
+        Prepared(
+            rows={}, format="messages", total_steps=1, parameters=7 * 10**9, trainable_parameters=1, device="cpu",
+            dtype="float32",
+        )
+    )  # fmt: skip
+    log.close()
+    assert deploy("--demo", run.id, "--secret", "HF_TOKEN", "--public", "--yes", "--json") == 0
+    assert "takes 28 GB there, and cpu-basic has 16 GB" in " ".join(said(capsys)[0]["doubts"])
+    assert not (folder / ".private").exists()
     about = json.loads((folder / "demo.json").read_text())
     assert (about["base"], about["adapter"], about["adapter_revision"]) == ("towns/base", "me/towns-lora", "c" * 40)
+    assert about["system"] == "Sum up."
     assert about["tokenizer_of_adapter"] is False and about["base_revision"] == "b" * 40
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "models:\n- towns/base\n- me/towns-lora\ndatasets:\n- towns/sums\n" in readme
@@ -300,7 +347,9 @@ def test_a_demo_asks_the_base_and_the_adapter_that_were_pushed(
 def _run(store: RunStore, model: str) -> Any:
     from ftspace.config import load_config
 
-    return store.create(load_config(overrides={"model": {"id": model}, "data": {"id": "towns/sums"}}))
+    return store.create(
+        load_config(overrides={"model": {"id": model}, "data": {"id": "towns/sums", "system": "Sum up."}})
+    )
 
 
 def _record(path: Path) -> None:

@@ -61,6 +61,26 @@ def test_what_was_deleted_stays_deleted(store: RunStore, tmp_path: Path) -> None
     assert Keeper(store, tmp_path / "kept").bring_back() == [runs[1].id]
 
 
+def test_a_run_deleted_before_the_first_look_stays_deleted(store: RunStore, tmp_path: Path) -> None:
+    folder, run = tmp_path / "kept", a_run(store)
+    Keeper(store, folder).look()
+    again = Keeper(store, folder)
+    again.bring_back()
+    store.delete(run.id)
+    again.look()
+    assert archives(folder) == []
+
+
+def test_a_run_that_cannot_be_kept_stops_no_other(store: RunStore, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    for _ in range(2):
+        a_run(store)
+    first, second = store.list()
+    (first.path / "broken").symlink_to("nowhere")
+    Keeper(store, folder).look()
+    assert [name.rpartition("-")[0] for name in archives(folder)] == [second.id]
+
+
 def test_a_run_at_work_is_kept_with_its_checkpoints(store: RunStore, tmp_path: Path) -> None:
     folder, run = tmp_path / "kept", a_run(store)
     lock = take_lock(run.lock)

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 
-from ftspace.access import OWNER, Visitor
+from ftspace.access import OWNER, Access, Visitor
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.runs import Run, RunStore
@@ -105,7 +105,10 @@ def test_what_is_not_there_is_refused(first: Run, tmp_path: Path) -> None:
     (bare / WEIGHTS).unlink()
     (tmp_path / "empty").mkdir()
     unfinished = store.create(config_of(folder))
+    shown = store.create(config_of(folder), Access(owner="somebody", public=True))
+    shutil.copytree(first.adapter, shown.adapter)
     for name, visitor, said in (
+        (shown.id, Visitor("other", may_start=True), "its adapter is its owner's to train on"),
         (str(bare), OWNER, "has no adapter_model.safetensors"),
         (str(tmp_path / "empty"), OWNER, "has no adapter_config.json"),
         (unfinished.id, OWNER, "has no adapter"),

@@ -11,20 +11,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftspace.errors import ConfigError, HubError
+from ftspace.events import read_events
 from ftspace.hub.find import look_up
 from ftspace.hub.hardware import FREE, Hardware
 from ftspace.hub.space import SLEEPS, There, explained
-from ftspace.hub.space_files import check_front
+from ftspace.hub.space_files import check_front, why_no_texts
 from ftspace.hub.token import ask_token
 from ftspace.hub.wanted import MOUNT, Wanted
+from ftspace.runs import Run
+from ftspace.state import fold
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, Volume
 
-PAID = 402
+PAID, TAKEN = 402, 409
 TOKEN = "HF_TOKEN"
 """The secret with which a demo reads what not everybody may."""
 _NO_WRITING = "see the token's permissions at https://huggingface.co/settings/tokens"
+
+
+_BYTES = {"float32": 4.0, "none": 2.0, "int8": 1.0, "nf4": 0.6}
+"""Of a parameter, as a demo holds it."""
+_ROOM = 0.9
+"""Of a memory, what is left for weights."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,13 @@ class Plan:
     """What it will run on."""
     steps: tuple[Step, ...]
     doubts: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    """Models that it reads, and that not everybody may."""
+
+    @property
+    def opens(self) -> tuple[str, ...]:
+        """Models that not everybody may read, and that everybody could ask here."""
+        return () if self.wanted.private else self.closed
 
     @property
     def new_bytes(self) -> int:
@@ -90,10 +106,12 @@ def plan(
     there: There | None,
     known: Sequence[Hardware],
     needs_token: Sequence[str] = (),
+    run: Run | None = None,
 ) -> Plan:
     """What has to be done to bring a Space from what is there to what is wanted. Raises HubError or ConfigError.
 
-    `needs_token` are models that it reads and that not everybody may.
+    `needs_token` are models that it reads and that not everybody may: who sees such a Space has them answer, so it is
+    private where nothing else is said. `run` is that of a demo.
     """
     front = check_front(files, wanted.kind)
     if needs_token and TOKEN not in {*wanted.secrets, *(there.secrets if there else ())}:
@@ -101,6 +119,8 @@ def plan(
             f"not everybody may read {' and '.join(needs_token)}: give the Space a token that may, with "
             f"--secret {TOKEN}"
         )
+    if needs_token and wanted.private is None:
+        wanted = replace(wanted, private=True)
     if there is not None and there.kind not in (None, wanted.kind):
         raise HubError(f"the Space {wanted.repo_id} is a {there.kind}, not a {wanted.kind}; choose another name")
     held = there.files if there else {}
@@ -110,9 +130,9 @@ def plan(
     if wanted.sleep_minutes is not None and (wanted.hardware.name if wanted.hardware else has) == FREE:
         raise ConfigError(f"--sleep: {FREE} sleeps after two days without a visitor, which cannot be changed")
     now = next((one for one in known if one.name == has), Hardware(has, "not in the list", None))
-    made = Plan(wanted, there, files, front, changed, removed, wanted.hardware or now, (), ())
+    made = Plan(wanted, there, files, front, changed, removed, wanted.hardware or now, (), (), tuple(needs_token))
     steps = [*_settings(made), *_commit(made), *_machine(made, has)]
-    return replace(made, steps=tuple(steps), doubts=tuple(_doubts(made)))
+    return replace(made, steps=tuple(steps), doubts=(*_doubts(made), *(_of_demo(run, made.hardware) if run else ())))
 
 
 def carry_out(api: "HfApi", made: Plan, tell: Callable[[str], object] = lambda _: None) -> str:
@@ -181,6 +201,11 @@ def _create(wanted: Wanted, api: "HfApi") -> None:
     try:
         api.create_repo(wanted.repo_id, **options)
     except HfHubHTTPError as error:
+        if error.response.status_code == TAKEN:
+            raise HubError(
+                f"the name {wanted.repo_id} is taken by a Space that this token may not see, or that was made just "
+                "now; choose another name, or look again"
+            ) from error
         if error.response.status_code != PAID or wanted.hardware is None or not wanted.hardware.paid:
             raise
         # Without a subscription a Space is made on paid hardware or not at all; while it is empty nothing runs there.
@@ -238,6 +263,8 @@ def _doubts(made: Plan) -> Iterator[str]:
     wanted, there = made.wanted, made.there
     if there is not None and there.stage in SLEEPS:
         yield f"the Space is {there.stage.lower()}, and stays so: restart it on its page"
+    if made.opens:
+        yield f"not everybody may read {' and '.join(made.opens)}, and everybody could ask it there; or give --private"
     paid = made.hardware.paid
     sleeps = wanted.sleep_minutes is not None or (there is not None and (there.sleep_seconds or -1) > 0)
     if paid and not sleeps:
@@ -255,6 +282,25 @@ def _doubts(made: Plan) -> Iterator[str]:
         )
     if there and wanted.secrets:
         yield "secrets cannot be read back, so those named are set again, and the Space restarts"
+
+
+def _of_demo(run: Run, hardware: Hardware) -> Iterator[str]:
+    """What speaks against a demo of this run on this hardware."""
+    if not hardware.gpu:
+        yield f"{hardware.name} has no graphics card: a demo answers slowly there"
+    prepared, memory = fold(read_events(run.events)[0]).prepared, hardware.memory
+    if prepared is None or memory is None:
+        yield f"whether {hardware.name} has room for {run.config.model.id} is not known"
+    else:
+        held = "float32" if not hardware.gpu else run.config.model.quantization
+        takes = _BYTES[held] * prepared.parameters
+        if takes > _ROOM * memory:
+            yield (
+                f"{run.config.model.id} takes {takes / 1e9:.0f} GB there, and {hardware.name} has "
+                f"{memory / 1e9:.0f} GB: the demo will not start; choose more with --hardware"
+            )
+    if run.config.data.system and (why := why_no_texts(run)):
+        yield f"the run's system prompt is not sent, for {why}: the demo asks without it"
 
 
 def _mounted(wanted: Wanted, there: There) -> bool:

@@ -5,6 +5,7 @@ Face Spaces (huggingface.co/docs/hub/spaces-gpus) as of `devices.PRICED`. They c
 word.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,6 +43,13 @@ class Hardware:
     def lent(self) -> bool:
         """Whether its graphics card comes and goes with each call, as ZeroGPU's does."""
         return self.name.startswith("zero-")
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes in which a model can lie: of one graphics card, or of the machine that has none; None if not known."""
+        title = next((one.title for one in TABLE if one.name == self.name), self.title)
+        found = re.match(r"(?:(\d+) )?\D.*?(\d+) GB", title)
+        return found and int(found[2]) * 10**9 // int(found[1] or 1 if self.gpu else 1)
 
     @property
     def paid(self) -> bool:

@@ -15,15 +15,17 @@ from ftspace.hub.find import terms_of
 
 Family = Literal["open", "share-alike", "no derivatives", "non-commercial", "own terms", "unknown"]
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---", re.DOTALL)
+_END = r"(?!(?!v\d)[a-z])"
+"""Behind a name: no more of the word, but a version such as v3."""
 _FAMILIES: tuple[tuple[Family, re.Pattern[str]], ...] = (
-    ("non-commercial", re.compile(r"\bnc\b|non-?commercial|research[- ]only")),
+    ("non-commercial", re.compile(r"\bnc\b|non-?commercial|\bresearch\b")),
     ("no derivatives", re.compile(r"\bnd\b|no-?deriv")),
-    ("share-alike", re.compile(r"^a?gpl|^lgpl|\bsa\b|^odbl|sharing|^mpl|^eupl|^osl|^cecill")),
+    ("share-alike", re.compile(rf"^(a?gpl|lgpl|odbl|mpl|eupl|osl|cecill){_END}|\bsa\b|sharing")),
     (
         "open",
         re.compile(
-            r"^(apache|mit|bsd|cc0|cc-by-\d|cc-by$|unlicense|isc|zlib|odc-by|pddl|cdla-permissive|wtfpl|afl|artistic|bsl"
-            r"|ecl|ms-pl|ncsa|postgresql|cc$|pd|public)"
+            r"^(apache|mit|0?bsd|cc0|cc-by-\d|cc-by$|unlicense|isc|zlib|odc-by|pddl|cdla-permissive|wtfpl|afl|artistic"
+            rf"|bsl-1\.0|ecl|ms-pl|ncsa|postgresql|cc$|pd|public-domain){_END}"
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """The facts of a model or a dataset that lies on this machine: read from its own files, as the Hub reads its own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import yaml
 
 from ftspace.errors import FtspaceError
 from ftspace.hub.facts import DatasetFacts, ModelFacts, context_of, unfit_of
+from ftspace.own_code import why_not_causal
 from ftspace.sections import ModelConfig
 from ftspace.tokenizer import template_of_model
 from ftspace.training.shape import read_shape
@@ -25,6 +27,8 @@ def model_here(name: str, folder: Path) -> ModelFacts:
         values: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (FtspaceError, OSError, ValueError):
         return facts
+    if why := why_not_causal(values):
+        return replace(facts, unfit=why)
     return ModelFacts(
         name,
         parameters=None if shape.doubts else shape.parameters,

@@ -19,6 +19,7 @@ from ftspace.hub.asker import asker, hub_token
 from ftspace.hub.facts import DatasetFacts, Gated, ModelFacts, SplitFacts, context_of, unfit_of
 from ftspace.hub.find import info_of
 from ftspace.hub.names import Kind
+from ftspace.own_code import why_not_causal
 from ftspace.sections import ModelConfig
 from ftspace.tokenizer import CONFIG, JINJA, finder
 from ftspace.training.shape import Shape, read_shape, shape_of
@@ -130,6 +131,8 @@ def _describe_model(repo_id: str, revision: str | None, moment: str) -> ModelFac
         return facts
     config = ModelConfig(id=repo_id, revision=revision)
     values, tokenizer = _read(config, "config.json"), _read(config, CONFIG)
+    if why := why_not_causal(values):
+        return replace(facts, unfit=why)
     shape = _shape(config, values, facts.parameters, len(weights))
     return replace(
         facts,

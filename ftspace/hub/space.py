@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evals.errors import one_line
 from ftspace.errors import HubError
 from ftspace.hub.space_files import MARK
+from ftspace.keeping import run_of
 from ftspace.redact import redact
 
 if TYPE_CHECKING:
@@ -87,6 +88,27 @@ def look(api: "HfApi", repo_id: str) -> There | None:
             variables={name: one.value for name, one in api.get_space_variables(repo_id).items()},
             secrets=frozenset(api.get_space_secrets(repo_id)),
             volumes=tuple(runtime.volumes or ()),
+        )
+
+
+def check_bucket(api: "HfApi", name: str) -> None:
+    """Raises HubError where a bucket is there already that others may read, or that holds anything but our archives."""
+    from huggingface_hub.errors import BucketNotFoundError
+
+    with explained(name):
+        try:
+            public = not api.bucket_info(name).private
+            strange = next((one.path for one in api.list_bucket_tree(name) if run_of(one.path) is None), None)
+        except BucketNotFoundError:
+            return
+    if public:
+        raise HubError(
+            f"everybody can read the bucket {name}, and runs would be archived in it; make it private, or choose "
+            "another name for the Space"
+        )
+    if strange:
+        raise HubError(
+            f"the bucket {name} holds {strange}, which is no archive of a run; choose another name for the Space"
         )
 
 

@@ -15,12 +15,14 @@ import yaml
 from evals.errors import one_line
 from ftspace.errors import ConfigError, HubError
 from ftspace.hub.hardware import Hardware
+from ftspace.hub.origins import known_origins
+from ftspace.hub.published import texts_of
 from ftspace.hub.records import PushFolder, PushRecord
 from ftspace.runs import Run
 from ftspace.sections import PROMPTED
 from ftspace.settings import ASSETS, ROOT, resolve_local
 
-Kind = Literal["app", "demo"]
+SpaceKind = Literal["app", "demo"]
 """What a Space runs: the whole app, or a chat with one base and its tuned model."""
 MARK = ".ftspace-space.json"
 """Says in a Space what `deploy` put there: of what kind it is, and which files are its own."""
@@ -62,7 +64,10 @@ def app_files(hardware: Hardware | None = None) -> dict[str, bytes]:
 
 
 def demo_files(run: Run) -> dict[str, bytes]:
-    """What a Space with a chat demo of a run's pushed adapter needs. Raises HubError where there can be none."""
+    """What a Space with a chat demo of a run's pushed adapter needs. Raises HubError where there can be none.
+
+    System prompt and dataset are named only where everybody may read the dataset.
+    """
     record = pushed(run)
     config = run.config
     if resolve_local(config.model.id) is not None:
@@ -76,6 +81,7 @@ def demo_files(run: Run) -> dict[str, bytes]:
         raise HubError(
             f"run {run.id} was trained with {config.lora.method}; a demo switches an adapter in the base: lora, adalora"
         )
+    told = why_no_texts(run) is None
     title = f"{record.repo_id.partition('/')[2]}: before and after"
     about = {
         "base": config.model.id,
@@ -85,10 +91,10 @@ def demo_files(run: Run) -> dict[str, bytes]:
         "tokenizer_of_adapter": "tokenizer_config.json" in record.files,
         "title": title,
         "quantization": config.model.quantization,
-        "system": config.data.system or "",
+        "system": (config.data.system or "") if told else "",
         "links": {"The adapter, and how it was measured": record.url},
     }
-    dataset = config.data.id if resolve_local(config.data.id) is None else None
+    dataset = config.data.id if told and resolve_local(config.data.id) is None else None
     front = {
         "title": title,
         "emoji": "⚖️",
@@ -125,6 +131,11 @@ def pushed(run: Run) -> PushRecord:
         raise HubError(f"{path} cannot be read ({one_line(error)}); push the adapter again: ftspace push") from error
 
 
+def why_no_texts(run: Run) -> str | None:
+    """Why nothing of a run's dataset may be told to others; None where everybody may read it."""
+    return texts_of(run.config, known_origins(run)).why_none
+
+
 def front_matter(readme: str) -> dict[str, Any]:
     """The YAML at the head of a README. Raises ConfigError when there is none."""
     found = re.match(r"---\r?\n(.*?\n)---\r?\n", readme, re.DOTALL)
@@ -137,7 +148,7 @@ def front_matter(readme: str) -> dict[str, Any]:
     return {str(key): value for key, value in cast("Mapping[Any, Any]", front).items()}
 
 
-def check_front(files: Mapping[str, bytes], kind: Kind) -> dict[str, Any]:
+def check_front(files: Mapping[str, bytes], kind: SpaceKind) -> dict[str, Any]:
     """The front matter of a Space's README, checked against its other files. Raises ConfigError, with every fault."""
     front = front_matter(files["README.md"].decode())
     wrong = [f"{name} is missing" for name in _NEEDED if not front.get(name)]
@@ -228,7 +239,7 @@ def _readme(front: Mapping[str, Any], body: str) -> bytes:
     return f"---\n{head}---\n\n{body}".encode()
 
 
-def _marked(kind: Kind, files: dict[str, bytes]) -> dict[str, bytes]:
+def _marked(kind: SpaceKind, files: dict[str, bytes]) -> dict[str, bytes]:
     """The files with the mark that names them."""
     mark = {"made_by": "ftspace deploy", "kind": kind, "files": sorted(files)}
     return {**files, MARK: _json(mark)}

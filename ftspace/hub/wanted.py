@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from ftspace.errors import ConfigError
 from ftspace.hub.hardware import Hardware
-from ftspace.hub.space_files import Kind
+from ftspace.hub.space_files import SpaceKind
 from ftspace.redact import redact
+from ftspace.settings import names_secret
 
 MOUNT = "/kept"
 """Where a Space has its bucket. No run is at work there: a bucket's files are written whole, and know no lock."""
@@ -17,17 +18,17 @@ class Wanted:
     """What somebody wants to have deployed."""
 
     repo_id: str
-    kind: Kind
+    kind: SpaceKind
     hardware: Hardware | None = None
     """None: what it has; the free one for a new Space."""
     private: bool | None = None
-    """None: as it is; a new one everybody can see."""
+    """None: as it is; a new one everybody can see, but for a demo of what not everybody may read."""
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     sleep_minutes: int | None = None
     """Without a visitor, until it sleeps; None: as it is, and on paid hardware never for a new one."""
     storage: bool = False
-    """Mount a bucket where the runs lie."""
+    """Mount a bucket for archives of the runs, which lie on the Space's own disk."""
 
     @property
     def bucket(self) -> str:
@@ -44,5 +45,5 @@ def check_variables(variables: Mapping[str, str], secrets: Mapping[str, str]) ->
     for name, value in variables.items():
         if name in secrets:
             raise ConfigError(f"{name} is given as --secret and as --variable; keep one")
-        if redact(value) != value or any(word in name.upper() for word in ("TOKEN", "SECRET", "PASSWORD")):
+        if redact(value) != value or names_secret(name):
             raise ConfigError(f"--variable {name}: everybody can read a Space's variables; give it as --secret {name}")

@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evals.errors import EvalError as TaskProblem
+from evals.judge.judges import RemoteJudge
 from evals.metrics import check_chosen
+from evals.providers import Providers
 from evals.tasks import SUITES, Task, resolve_tasks
 from ftspace.access import Visitor
 from ftspace.checks import Check
@@ -20,7 +22,7 @@ from ftspace.errors import ConfigError, EvalError, FtspaceError
 from ftspace.judging import judges_of
 from ftspace.runs import RunStore, is_run_id
 from ftspace.sections import EvalConfig
-from ftspace.settings import ASSETS, ROOT, judge_tokens, resolve_local
+from ftspace.settings import ASSETS, ROOT, resolve_local
 
 HELDOUT = "heldout"
 """The task made of the run's own test split."""
@@ -49,10 +51,20 @@ def look_at_asking(config: RunConfig, store: RunStore, visitor: Visitor) -> Iter
     yield from _tried("tasks", lambda: check_tasks(config), f"{told}{kept}")
     yield from _tried("metrics", lambda: _check_metrics(asked), ", ".join(asked.metrics))
     yield from _tried("judges", lambda: judges_of(asked), ", ".join(asked.judges))
-    if any(one.startswith("hub:") for one in asked.judges) and not judge_tokens():
-        said = "a judge of the Hub is asked with HF_TOKEN, and it is not set here"
-        yield Check("warning", "judge's token", said, "set HF_TOKEN; what hf auth login keeps is not taken for judges")
     yield from _tried("compared too", lambda: _check_earlier(asked, store, visitor), ", ".join(asked.earlier))
+
+
+def tokens_of_judges(config: RunConfig) -> dict[str, str | None]:
+    """The judges of the Hub that a run asks, each with the token of its own; None where it takes the run's."""
+    try:
+        judges = judges_of(config.eval)
+    except FtspaceError:  # which `look_at_asking` tells
+        return {}
+    return {
+        name: one.target.token
+        for name, one in zip(config.eval.judges, judges, strict=True)
+        if isinstance(one, RemoteJudge) and isinstance(one.target, Providers)
+    }
 
 
 def _tried(what: str, look: Callable[[], object], said: str) -> Iterator[Check]:

@@ -13,7 +13,7 @@ from ftspace.config import RunConfig
 from ftspace.errors import ConfigError, FtspaceError, ModelError
 from ftspace.hub.find import Kind, Repository, address_of, commit_of, gated_words, look_up
 from ftspace.hub.licenses import local_terms
-from ftspace.own_code import check_own_code
+from ftspace.own_code import check_causal, check_own_code
 from ftspace.settings import resolve_local
 
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
@@ -105,6 +105,7 @@ def _check_base(config: RunConfig, path: Path | None, found: Repository | None) 
     elif path is not None:
         _check_files(str(path), [file.name for file in path.iterdir()])
     check_own_code(config.model)
+    check_causal(config.model)
     if config.model.trust_code and config.lora.method == "full":
         raise ConfigError(
             f"lora.method full would make a new model of the code of {name}, which no commit names then; use lora"

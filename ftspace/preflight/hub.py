@@ -1,9 +1,10 @@
 """The lines of what a run asks of the Hub: the token, the licenses, the repository it is pushed to. Pure; asks nobody.
 
-A token is needed only where something is gated, private, pushed or judged by the Hub; else it is not asked for.
+A token is needed only where something is gated, private or pushed; else it is not asked for. Judges of the Hub have
+tokens of their own, and a run does without those that do not answer: what they lack is a warning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,6 @@ from ftspace.errors import HubError
 from ftspace.hub.find import Kind, Repository
 from ftspace.hub.target import Target
 from ftspace.hub.token import Asked, TokenRecord
-
-PROVIDED = "hub:"
-"""How a judge among the Hub's Inference Providers begins."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,6 @@ def needs(config: RunConfig, sources: Sequence[Source]) -> list[str]:
             found.append(f"to read the {one.kind} {one.name}, if it is private or gated")
     if config.hub.push:
         found.append(f"to push to {config.hub.push}")
-    if provided := [one for one in config.eval.judges if one.startswith(PROVIDED)]:
-        found.append(f"to ask the judge {provided[0]}")
     return found
 
 
@@ -54,7 +50,7 @@ def token_line(config: RunConfig, sources: Sequence[Source], asked: Asked | None
     """Whether the token is there, valid, and enough for what will be done."""
     wanted = needs(config, sources)
     if not wanted or asked is None:
-        return Check("ok", "token", "not needed: nothing here is gated, private, pushed or judged by the Hub")
+        return Check("ok", "token", "not needed: nothing here is gated, private or pushed")
     why = " and ".join(wanted)
     where = f"{_endpoint()}/settings/tokens"
     role = "write" if config.hub.push else "read"
@@ -70,17 +66,27 @@ def token_line(config: RunConfig, sources: Sequence[Source], asked: Asked | None
     if lacks := _lacks(config, asked.record, sources, target):
         mend = "sign in again and allow it" if asked.record.role == "oauth" else again
         return Check("stop", "token", f"{asked.record.words}: {' and '.join(lacks)}; it is needed {why}", mend)
-    enough = f"; it is enough {why}" if all(one.state == "read" for one in sources) else ""
+    sure = all(one.state == "read" for one in sources) and not (config.hub.push and target is None)
+    enough = f"; it is enough {why}" if sure else ""
     return Check("ok", "token", f"{asked.record.words}{enough}")
 
 
 def _lacks(config: RunConfig, record: TokenRecord, sources: Sequence[Source], target: Target | None) -> list[str]:
     found = [record.why_not_gated(one.name, one.kind) for one in sources if one.state == "gated"]
     if config.hub.push:
-        found.append(record.why_not_write(config.hub.push, there=bool(target and target.there)))
-    if any(one.startswith(PROVIDED) for one in config.eval.judges):
-        found.append(record.why_not_ask_models())
+        found.append(record.why_not_write(config.hub.push, there=target is None or target.there))
     return [one for one in found if one]
+
+
+def judge_lines(asked: Mapping[str, Asked]) -> list[Check]:
+    """The warnings of judges of the Hub, each with what came of asking for its token."""
+    found: list[Check] = []
+    fix = "set HF_TOKEN, or JUDGE_1_TOKEN and so on by its place; else the run ends without this judge"
+    for name, one in asked.items():
+        why = one.record.why_not_ask_models() if one.record else one.detail if one.trouble != "offline" else ""
+        if why:
+            found.append(Check("warning", "judge's token", f"{name} may not answer: {why}", fix))
+    return found
 
 
 def push_line(
@@ -107,7 +113,12 @@ def push_line(
     if not target.there:
         who = "everybody can" if config.hub.public else "only its owner can"
         return [
-            Check("ok", "push", f"the name {repo_id} is free; it is made when the run is finished, and {who} read it")
+            Check(
+                "ok",
+                "push",
+                f"the name {repo_id} is free, as far as this token sees; it is made when the run is finished, and "
+                f"{who} read it",
+            )
         ]
     if not target.ours:
         said = f"the name {repo_id} is taken: it holds {target.holds}, which no push of ours made"

@@ -23,7 +23,7 @@ from ftspace.hub.token import Asked, ask_token
 from ftspace.preflight import asking, sizes
 from ftspace.preflight.at_once import Look, Patience
 from ftspace.preflight.base import ACCESS, SeenBase, check_precision, look_at_base
-from ftspace.preflight.hub import Source, needs, push_line, token_line
+from ftspace.preflight.hub import Source, judge_lines, needs, push_line, token_line
 from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, find_dataset, look_at_rows, tried
 from ftspace.redact import redact
 from ftspace.runs import RunStore
@@ -93,6 +93,7 @@ def examine(
     base_look, data_look = Look(lambda: look_at_base(config)), Look(lambda: find_dataset(config))
     target_look = Look(lambda: _target(config))
     token_look = Look(ask_token) if needs(config, []) else None
+    judges_look = Look(lambda: {name: ask_token(one) for name, one in asking.tokens_of_judges(config).items()})
     data = data_look.within(never if data_here else asks) or SeenRows([_late("dataset")], late=True)
     if data.whole and not data_here:
         import_module("datasets")  # takes seconds, which are not the Hub's
@@ -110,6 +111,7 @@ def examine(
     asked = token_look.within(asks) if token_look else None
     if token_look and asked is None:
         asked = Asked(trouble="unreachable", detail="the Hub did not say in time whose token this is")
+    judges = judges_look.within(asks)
     token = token_line(config, sources, asked, target if isinstance(target, Target) else None)
     refused = asked is not None and asked.trouble == "refused"
     sized = sized_look.within(never if base_here else asks)
@@ -117,6 +119,7 @@ def examine(
         *([token] if refused else []),  # else every refusal is blamed on what was asked for
         *base.checks,
         *asked_of,
+        *([_late("judge's token")] if judges is None else judge_lines(judges)),
         *rows.checks,
         *([_late("memory")] if sized is None else sized),
         *_licenses(config, base, rows, sources),

@@ -14,6 +14,7 @@ from ftspace.data.prepare import Manifest
 from ftspace.events import Started, read_events
 from ftspace.hub.origins import known_origins
 from ftspace.hub.published import published
+from ftspace.reasons import EXPLAINED
 from ftspace.report.chart import Curve, Point
 from ftspace.report.regressions import Answers, answers
 from ftspace.report.results_view import ResultsView, results_view
@@ -35,7 +36,7 @@ class Report:
     status: str
     tone: Tone
     told: str
-    """Why it ended, where there is something to say of that."""
+    """Why it failed, in fixed words: the job's own may name paths, or quote rows."""
     results: ResultsView | None
     """None where nothing was compared."""
     training: Sequence[Point]
@@ -68,7 +69,7 @@ def gather(run: Run, *, texts: bool = True) -> Report:
         when=when(run.id),
         status=STATUS_WORDS[status],
         tone=TONES[status],
-        told=sentence(end.message) if end and end.message else "",
+        told=sentence(EXPLAINED[end.reason].title) if end and end.status == "failed" else "",
         results=results_view(results) if results else None,
         training=training.follow(state.steps),
         validation=validation.follow(state.validations),

@@ -15,6 +15,7 @@ from ftspace.report import chart, results_markup
 from ftspace.report.forest import forest
 from ftspace.report.gather import Facts, Report
 from ftspace.report.regressions import LONGEST, Shown
+from ftspace.report.results_markup import safe
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _MARK = (
@@ -43,17 +44,17 @@ def render(report: Report, link: str = "") -> str:
         f'<section id="{name}" class="ft-card">{"" if name == "verdict" else f"<h2>{words}</h2>"}{html}</section>'
         for name, words, html in there
     )
-    title = _text(report.title)
+    title = safe(report.title)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · ftspace</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f'<meta name="color-scheme" content="light dark"><meta name="description" content="{_text(_headline(report))}">'
+        f'<meta name="color-scheme" content="light dark"><meta name="description" content="{safe(_headline(report))}">'
         f'<link rel="icon" href="data:,"><style>{_style()}</style></head><body>'
         '<a class="ft-skip" href="#verdict">To the verdict</a>'
         f'<header class="ft-top"><p class="ft-by">{_MARK}<span>ftspace</span></p><h1>{title}</h1>'
-        f'<p class="ft-lead">Run {_text(report.run_id)}, {_text(report.when)}. {_text(report.status)}.</p>{_link(link)}'
+        f'<p class="ft-lead">Run {safe(report.run_id)}, {safe(report.when)}. {safe(report.status)}.</p>{_link(link)}'
         f'<nav aria-label="Parts of this page"><ul>{index}</ul></nav></header><main>{body}</main></body></html>\n'
     )
 
@@ -64,10 +65,6 @@ def _style() -> str:
     return "".join((here / name).read_text(encoding="utf-8") for name in ("look.css", "report.css"))
 
 
-def _text(text: str) -> str:
-    return escape(redact(text))
-
-
 def _headline(report: Report) -> str:
     return report.results.verdict if report.results else f"{report.status}. Nothing was compared."
 
@@ -75,8 +72,8 @@ def _headline(report: Report) -> str:
 def _verdict(report: Report) -> str:
     if report.results is not None:
         return results_markup.results(report.results)
-    told = f"<p>{_text(report.told)}</p>" if report.told else ""
-    return f'<h2 class="ft-verdict ft-{report.tone}">{_text(_headline(report))}</h2>{told}'
+    told = f"<p>{safe(report.told)}</p>" if report.told else ""
+    return f'<h2 class="ft-verdict ft-{report.tone}">{safe(_headline(report))}</h2>{told}'
 
 
 def _link(link: str) -> str:
@@ -104,8 +101,8 @@ def _examples(report: Report) -> str:
 
 def _samples(shown: Sequence[Shown]) -> str:
     return "".join(
-        f'<article class="ft-sample"><h3>{_text(one.task)} <small>sample {_text(one.id)}'
-        f"{f', {_text(one.scores)}' if one.scores else ''}</small></h3><dl><dt>Question</dt><dd>{_block(one.question)}"
+        f'<article class="ft-sample"><h3>{safe(one.task)} <small>sample {safe(one.id)}'
+        f"{f', {safe(one.scores)}' if one.scores else ''}</small></h3><dl><dt>Question</dt><dd>{_block(one.question)}"
         f'</dd><dt>Expected</dt><dd>{_block(one.expected)}</dd></dl><div class="ft-pair"><figure><figcaption>Base'
         f"</figcaption>{_block(one.base)}</figure><figure><figcaption>Tuned</figcaption>{_block(one.tuned)}</figure>"
         "</div></article>"
@@ -122,7 +119,7 @@ def _block(text: str) -> str:
 
 
 def _facts(facts: Facts) -> str:
-    items = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts)
+    items = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(value)}</dd></div>" for name, value in facts)
     return f'<dl class="ft-facts">{items}</dl>' if items else ""
 
 
@@ -132,7 +129,7 @@ def _again(report: Report) -> str:
         "model of which only a file's name stands here must lie where you run it.</p>"
         '<pre class="ft-code" tabindex="0">python -m ftspace run run.yaml</pre>'
         "<details><summary>All settings</summary>"
-        f'<pre class="ft-code" tabindex="0">{_text(report.config)}</pre></details>'
+        f'<pre class="ft-code" tabindex="0">{safe(report.config)}</pre></details>'
         "<p>Rows, split, seeds and order are the same each time. On another device or with other versions, rounding "
         "makes numbers differ by less than their intervals.</p>"
     )

@@ -8,6 +8,7 @@ from threading import Lock
 from ftspace.devices import Device
 from ftspace.errors import HubError
 from ftspace.hub import search
+from ftspace.hub.asker import asker
 from ftspace.hub.facts import ModelFacts, fit_of_facts, in_a_line
 from ftspace.hub.names import HOSTS, Kind, read_name
 from ftspace.hub.shortlist import Short, shortlist
@@ -31,15 +32,15 @@ class Offers:
 
 
 class Shelf:
-    """One app's offers. Remembers whether the Hub could be asked, so that a page waits for it once. Any thread."""
+    """One app's offers. Remembers whom the Hub did not answer, so that each waits for it once. Any thread."""
 
     def __init__(self, here: Callable[[], Device], clock: Callable[[], float] = time.monotonic) -> None:
         """`here` gives this machine, for what fits it."""
         self._here = here
         self._clock = clock
         self._lock = Lock()
-        self._silent_until = 0.0
-        self._why = ""
+        self._silent: dict[str, tuple[float, str]] = {}
+        """Until when the Hub is not asked for an asker, and why."""
 
     def near(self, kind: Kind, also: Sequence[str] = (), chosen: str = "") -> list[tuple[str, str]]:
         """The list before anything is typed: the short list, and the names of `also`; asks nobody.
@@ -78,18 +79,21 @@ class Shelf:
             here = self._here()
             return [(_line(one.id, _model_line(one, here)), one.id) for one in search.search_models(text, FOUND)]
         except HubError as error:
+            now = self._clock()
             with self._lock:
-                self._silent_until, self._why = self._clock() + SILENT_SECONDS, str(error)
+                self._silent = {who: one for who, one in self._silent.items() if now < one[0]}
+                self._silent[asker()] = now + SILENT_SECONDS, str(error)
             return []
 
     def _silence(self) -> str:
-        """Why the Hub is not asked now; "" when it is."""
+        """Why the Hub is not asked now for this asker; "" when it is."""
         from huggingface_hub import constants
 
         if constants.HF_HUB_OFFLINE:
             return "The Hub is not asked while offline: the lists hold what is on this machine."
         with self._lock:
-            return self._why if self._clock() < self._silent_until else ""
+            until, why = self._silent.get(asker(), (0.0, ""))
+        return why if self._clock() < until else ""
 
 
 def matches(text: str, name: str) -> bool:

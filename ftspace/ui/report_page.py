@@ -27,6 +27,7 @@ SECONDS = 10.0
 """A report is made anew at most so often; reading 10,000 answers takes a second."""
 _KEPT = 32
 _NONE = "there is no such run here: it may have been deleted, or its owner shows it to nobody"
+_DAMAGED = "the results of this run cannot be read; who has its machine sees why with: ftspace report"
 
 
 class ReportPage:
@@ -56,8 +57,8 @@ class ReportPage:
             zipped = await get_running_loop().run_in_executor(self._thread, self._page, run, texts, self._link(request))
         except FtspaceError:
             return PlainTextResponse(_NONE, 404)
-        except LogError as error:
-            return PlainTextResponse(str(error), 500)
+        except LogError:
+            return PlainTextResponse(_DAMAGED, 500)
         headers = {"cache-control": "no-store", "vary": "accept-encoding"}
         if request.query_params.get("download"):
             headers["content-disposition"] = f'attachment; filename="report-{run.id}.html"'

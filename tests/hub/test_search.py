@@ -139,6 +139,8 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for name in ("base", "gated"):
         shutil.copytree(ASSETS / "base", root / "models" / "towns" / name)
     (root / "models" / "towns" / "gated" / ".gated").touch()
+    shutil.copytree(ASSETS / "base", root / "models" / "people" / "t5")
+    (root / "models" / "people" / "t5" / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
     adapter = root / "models" / "towns" / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
@@ -160,6 +162,8 @@ def test_a_model_is_told_in_full(loopback: str, monkeypatch: pytest.MonkeyPatch)
     assert fit and fit.verdict == "yes" and not fit.rough
     adapter = search.describe_model("towns/adapter")
     assert adapter and "it is an adapter" in adapter.unfit and fit_of_facts(adapter, TABLE[0]) is None
+    both = search.describe_model("people/t5")
+    assert both and "an encoder and a decoder" in both.unfit and fit_of_facts(both, TABLE[0]) is None
     closed = search.describe_model("towns/gated")
     assert closed and (closed.gated, closed.context, closed.shape) == ("auto", None, None)
     rough = fit_of_facts(closed, TABLE[0])

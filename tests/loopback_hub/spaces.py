@@ -182,7 +182,7 @@ class Spaces:
 
 
 class Buckets:
-    """The room of storage buckets, of which only the outside is here: what is in one travels by another protocol."""
+    """The room of storage buckets, of which only the outside is here: files travel by another protocol."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -226,8 +226,10 @@ class Buckets:
         return JSONResponse([_told(one) for one in own if not one.private or self._desk.may(token, "see", one)])
 
     async def _tree(self, request: Request) -> Response:
-        self._bucket(request)
-        return JSONResponse([])
+        files = (one for one in sorted(self._bucket(request).folder.iterdir()) if one.name != PRIVATE)
+        return JSONResponse(
+            [{"type": "file", "path": one.name, "size": one.stat().st_size, "xetHash": ""} for one in files]
+        )
 
     async def _delete(self, request: Request) -> Response:
         self._bucket(request, "manage").delete()

@@ -1,6 +1,7 @@
 """The one list, asked as the app and the command ask it, of a Hub on this machine and without one."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from ftspace.cli import main
 from ftspace.config import parse_config
 from ftspace.errors import HubError, ModelError
 from ftspace.hub.asker import asking_with
-from ftspace.preflight import check, examine
+from ftspace.hub.local import model_here
+from ftspace.preflight import check, check_model, examine
+from ftspace.settings import ASSETS
 from tests.loopback_hub import EXPIRED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub
 from tests.preflight.conftest import ANSWERED, FINE, NARROW, SIGNED_IN, SLOW
 
@@ -119,6 +122,10 @@ def test_a_hub_in_trouble_is_no_reason_to_blame_the_token(hub: LoopbackHub, tmp_
     hub.faults = [Fault("status", path="/api/(whoami-v2|models/me/)", status=503, times=None)]
     found = look(tmp_path, pushed("me/new"), WRITER_TOKEN)
     assert [found[what].level for what in ("base", "token", "push")] == ["ok", "warning", "warning"]
+    hub.faults = [Fault("status", path="/api/models/me/", status=503, times=None)]
+    narrow = look(tmp_path, pushed("me/earlier"), NARROW)  # a token for just that repository, if it is there
+    assert [narrow[what].level for what in ("token", "push")] == ["ok", "warning"]
+    assert "enough" not in narrow["token"].detail
     hub.faults = []
     assert look(tmp_path, pushed("me/new"), WRITER_TOKEN)["token"].level == "ok"
 
@@ -137,11 +144,39 @@ def test_what_a_run_may_not_have_is_told_with_the_rest(tmp_path: Path, hub: Loop
         FINE,
     )
     stops = {what for what, one in found.items() if one.level == "stop"}
-    assert stops >= {"number format", "tasks", "metrics", "compared too", "trackers", "token"}
-    assert "may not ask" in str(found["token"]) or "no permission to ask Inference Providers" in str(found["token"])
+    assert stops >= {"number format", "tasks", "metrics", "compared too", "trackers"}
     assert found["rows"].level == "warning" and "can be used" in found["rows"].detail
-    assert found["judge's token"].fix.startswith("set HF_TOKEN")
+    judge = found["judge's token"]
+    assert (judge.level, judge.fix[:12]) == ("warning", "set HF_TOKEN") and found["token"].level == "ok"
+    assert "hub:towns/judge may not answer: the fine-grained token has no permission to ask" in judge.detail
     assert found["device"].level == "warning"
+
+
+def test_each_judge_of_the_hub_is_looked_at_with_its_own_token(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges = {"eval": {"tasks": [], "judges": ["hub:towns/judge", "http://127.0.0.1:9/v1#m"]}}
+    found = look(tmp_path, judges)
+    assert found["judge's token"].level == "warning" and "there is no token" in found["judge's token"].detail
+    assert found["token"].level == "ok"
+    monkeypatch.setenv("JUDGE_1_TOKEN", EXPIRED_TOKEN)
+    assert "the Hub refuses the token" in look(tmp_path, judges, WRITER_TOKEN)["judge's token"].detail
+    monkeypatch.setenv("JUDGE_1_TOKEN", WRITER_TOKEN)
+    assert "judge's token" not in look(tmp_path, judges)
+
+
+def test_a_model_that_does_not_go_on_with_a_text_is_a_stop(tmp_path: Path) -> None:
+    for name, told, said in (
+        ("t5", {"model_type": "t5", "is_encoder_decoder": True}, "it has an encoder and a decoder"),
+        ("clip", {"model_type": "clip"}, "it is of the type clip"),
+        ("bert", {"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "it fills gaps in a text"),
+    ):
+        folder = tmp_path / name
+        shutil.copytree(ASSETS / "base", folder)
+        (folder / "config.json").write_text(json.dumps(told))
+        with pytest.raises(ModelError, match=said):
+            check_model(parse_config({"model": {"id": str(folder)}}))
+        assert said in model_here(name, folder).unfit
 
 
 def test_a_start_raises_the_first_stop(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -110,6 +110,17 @@ def test_without_texts_there_are_none(store: RunStore) -> None:
     assert "9 of 20 answers are worth less" in html and "left out" in html
 
 
+def test_secrets_are_taken_out_of_every_text_of_the_comparison(store: RunStore) -> None:
+    token = "hf_" + "a1B2" * 8
+    run = made(store, *LOSING)
+    found = read_results(run.results)
+    told = Finding(kind="noise", tone="note", message=token, task=token)
+    rows = tuple(row.model_copy(update={"task": token, "metric": token, "test": token}) for row in found.rows)
+    write_results(run.results, found.model_copy(update={"findings": (told,), "rows": rows, "verdict": token}))
+    html = report_html(run)
+    assert token not in html and "[redacted]" in html
+
+
 def test_it_stays_small_however_much_was_asked(store: RunStore) -> None:
     run = made(store, *LOSING)
     for which, score in (("base", 1.0), ("tuned", 0.0)):
@@ -124,10 +135,11 @@ def test_a_run_without_a_comparison_has_a_report_of_what_it_has(store: RunStore)
     run = store.create(default_config())
     events = EventLog(run.events)
     events.append(Started(job="train", pid=1))
-    events.append(Finished(job="train", status="failed", reason="memory", message="memory ran out"))
+    events.append(Finished(job="train", status="failed", reason="memory", message="/home/somebody/rows.jsonl: SECRET"))
     events.close()
     html = report_html(run)
     assert "Failed. Nothing was compared." in html and "Memory ran out." in html and 'id="recipe"' in html
+    assert "SECRET" not in html and "/home/somebody" not in html
     assert 'id="differences"' not in html and 'id="loss"' not in html
 
 

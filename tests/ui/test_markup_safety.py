@@ -77,6 +77,7 @@ RENDERED: dict[str, Render] = {
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "markup.live": lambda t: markup.live(_live(t)),
     "markup.shown": lambda t: markup.shown(markup.live(_live(t)), t, t),
+    "results_markup.safe": results_markup.safe,
     "results_markup.results": lambda t: results_markup.results(_results(t)),
     "results_markup.answers": lambda t: results_markup.answers(t, t, [(t, t), (t, t)], t),
     "look_markup.reading": _reading,

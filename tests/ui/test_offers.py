@@ -8,6 +8,7 @@ from huggingface_hub import constants
 
 from ftspace.devices import TABLE
 from ftspace.hub import search
+from ftspace.hub.asker import asking_with
 from ftspace.ui.choice import BEHIND, NAMES, Choice
 from ftspace.ui.offers import SILENT_SECONDS, Shelf
 from tests.hub.answering import Answering, point_at
@@ -63,6 +64,19 @@ def test_a_hub_that_is_down_is_asked_once_a_while(hub: Answering) -> None:
     clock.now += SILENT_SECONDS + 1
     hub.status, hub.says = 200, [{"id": "towns/smol"}]
     assert mine.matching("model", "smol").choices[-1][1] == "towns/smol" and mine.matching("model", "").trouble == ""
+
+
+def test_a_refusal_of_one_visitors_token_is_no_others_business(hub: Answering) -> None:
+    hub.status, hub.says = 401, {}
+    mine = shelf()
+    with asking_with("hf_expired"):
+        assert "refuses the token" in mine.matching("model", "smol").trouble
+    hub.status, hub.says = 200, [{"id": "towns/smol"}]
+    with asking_with("hf_good"):
+        found = mine.matching("model", "smol")
+    assert found.trouble == "" and found.choices[-1][1] == "towns/smol"
+    with asking_with("hf_expired"):
+        assert "refuses the token" in mine.matching("model", "smoll").trouble and len(hub.asked) == 2
 
 
 def test_nobody_is_asked_offline(hub: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
