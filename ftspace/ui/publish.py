@@ -31,6 +31,7 @@ _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its rep
 _KINDS: dict[str, What] = {what: what for what in NAMES}
 _OFFERED: tuple[What, ...] = ("adapter", "merged")
 _NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
+_SIGN_IN = "There is no token to push with: sign in again."
 _NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
 
 
@@ -135,7 +136,8 @@ class Publish:
             with self._desk.answering(request, "look"):
                 asked = ask_token()
                 if asked.record is None:
-                    said = _NO_TOKEN if asked.trouble == "none" else f"{asked.detail}."
+                    missing = _SIGN_IN if self._desk.settings.sign_in else _NO_TOKEN
+                    said = missing if asked.trouble == "none" else f"{asked.detail}."
                     return {self._ahead: markup.note(said, "warn")}
                 name = repo.strip() or good_name(run.config, _KINDS.get(what, "adapter"))
                 repo_id = name if "/" in name else f"{asked.record.name}/{name}"
