@@ -103,7 +103,7 @@ class Row(Record):
     """How many groups of dependent samples they are, where samples have groups."""
     changed: int | None = None
     """How many pairs differ, or groups that hold such a pair, where the interval is made of how they differ; fewer than
-    10 are too few. None for 0/1 scores, which are counted, and where all are alike."""
+    10 are too few. None for 0/1 scores, which are counted unless many are in groups, and where all are alike."""
     unscored: int
     """Pairs left out because one or both have no score."""
     detectable: float = float("nan")

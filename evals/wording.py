@@ -29,9 +29,8 @@ def in_words(row: Row, name_metric: bool, said: str = "") -> str:
     """
     where = f"{said or row.verdict} on {row.task}" + (f" by {row.metric}" if name_metric else "")
     if row.verdict == "too few to tell":
-        enough = row.n >= FEWEST and (row.groups is None or row.groups >= FEWEST_GROUPS)
         what = "samples" if row.groups is None else "groups"
-        few = f"; only {row.changed} {what} differ" if enough and row.changed is not None else ""
+        few = f"; only {row.changed} {what} differ" if asked_enough(row) and row.changed is not None else ""
         return f"{where} (n = {row.n}{few})"
     unit = " points" if row.share else ""
     low, high = amount(row.ci_low, row.share), amount(row.ci_high, row.share)
@@ -40,6 +39,11 @@ def in_words(row: Row, name_metric: bool, said: str = "") -> str:
     if row.verdict == "no difference shown" and not math.isnan(row.detectable):
         numbers += f"; could miss less than {amount(row.detectable, row.share)}{unit}"
     return f"{where} ({numbers})"
+
+
+def asked_enough(row: Row) -> bool:
+    """Whether enough was asked to tell a difference, in enough groups: what is too few then are answers that differ."""
+    return row.n >= FEWEST and (row.groups is None or row.groups >= FEWEST_GROUPS)
 
 
 def headlines(rows: Sequence[Row], role: Role) -> list[Row]:

@@ -15,6 +15,7 @@ from evals.stats.proportions import detectable_difference, mcnemar_mid_p, needed
 from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS, Floats
 
 Groups = Sequence[str | None]
+_NEARLY_SINGLE = 1.25
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Paired:
     """Pairs it would take to show this difference in 80 % of cases; None when there is none."""
     changed: int | None = None
     """Pairs that differ, or groups that hold one, where the interval is made of how they differ; None where it isn't:
-    for 0/1 scores, which are counted, and where all pairs are alike."""
+    for 0/1 scores, which are counted unless many are in groups, and where all pairs are alike."""
 
 
 def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, groups: Groups | None = None) -> Paired:
@@ -90,7 +91,8 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
         if labels is not None
         else "t test and interval, corrected for skewness, heavy tails and ties"
     )
-    return _of_mean(delta, found, difference, labels, test)
+    counted = labels is not None and _binary(a, b) and _nearly_single(labels)
+    return _of_mean(delta, found, difference, labels, test, counted=counted)
 
 
 def paired_sums(
@@ -159,8 +161,19 @@ def _labels(groups: Groups | None, n: int) -> NDArray[np.intp] | None:
     return np.array([numbers[name] for name in names], dtype=np.intp) if len(numbers) < n else None
 
 
-def _of_mean(delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] | None, test: str) -> Paired:
-    """The mean of `parts` in words and figures; by the sign test where all parts, or all groups of them, are alike."""
+def _nearly_single(labels: NDArray[np.intp]) -> bool:
+    """Whether groups, were all of one alike, would add at most a quarter to the variance of pairs without groups."""
+    sizes = np.bincount(labels)
+    return float((sizes * sizes).sum()) <= _NEARLY_SINGLE * labels.size
+
+
+def _of_mean(
+    delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] | None, test: str, *, counted: bool = False
+) -> Paired:
+    """The mean of `parts` in words and figures; by the sign test where all parts, or all groups of them, are alike.
+
+    `counted` are 0/1 scores of which any number may differ.
+    """
     n, groups = int(parts.size), None if labels is None else int(labels.max()) + 1
     stderr, freedom = float(found.stderr), float(found.freedom)
     known = not math.isnan(stderr) and groups != 1
@@ -172,7 +185,7 @@ def _of_mean(delta: float, found: Mean, parts: Floats, labels: NDArray[np.intp] 
         test += f", cluster-robust (CR2, {freedom:.1f} degrees of freedom)" if known else ", cluster-robust"
     if groups is not None:
         needed = max(needed, FEWEST_GROUPS * n / groups)
-    changed = int(found.moving) if known else None
+    changed = int(found.moving) if known and not counted else None
     if changed:
         needed = max(needed, FEWEST_CHANGED * n / changed)
     return Paired(

@@ -14,7 +14,7 @@ FEWEST = 30
 FEWEST_GROUPS = 10
 """And so are pairs in fewer groups than these."""
 FEWEST_CHANGED = 10
-"""And so are scores that are not 0 or 1, of which fewer differ than these: any one of them may decide."""
+"""And so are scores of which fewer differ than these, as any one may decide; 0/1 scores only if many are in groups."""
 Floats = NDArray[np.float64]
 
 Z_ALPHA = NormalDist().inv_cdf(1 - ALPHA / 2)

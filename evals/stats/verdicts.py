@@ -24,7 +24,7 @@ def verdict(comparison: Paired, adjusted_p: float, better: Better = "higher") ->
     A difference needs both an adjusted p value of at most 0.05 and an interval without 0, so that what a table says in
     words never contradicts the interval beside it. Where all differences are alike there may be no interval: then p and
     the difference's sign decide. Fewer than 30 pairs are too few, or pairs in fewer than 10 groups; and so are fewer
-    than 10 that differ, unless none does, or scores are 0 or 1.
+    than 10 that differ, unless none does, or scores are 0 or 1 and nearly no sample shares a group.
 
     Args:
         comparison: what was found.

@@ -4,18 +4,15 @@ Rows are pushed to a private repository unless a person says otherwise, in one c
 The token is the environment's or that of `hf auth login`; it is never an argument.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
 from ftspace.hub import repository, upload
 from ftspace.hub.card import Source
 from ftspace.hub.find import commit_of, terms_of
+from ftspace.hub.licenses import local_terms
 from ftspace.hub.line import PATIENCE, Ears, Patience
 from ftspace.hub.refusals import explained
 from ftspace.sections import DataConfig
@@ -50,7 +47,7 @@ def source_of(config: DataConfig) -> Source:
     """
     path = resolve_local(config.id)
     if path is not None:
-        return Source(path.name, terms=terms_of(front_matter(path / "README.md")))
+        return Source(path.name, terms=local_terms(path))
     from huggingface_hub import HfApi
 
     commit = commit_of("dataset", config.id, config.revision)
@@ -106,14 +103,3 @@ def _refuses(names: set[str]) -> str:
     if "manifest.json" in names and names <= OURS:
         return ""
     return f"it holds {sorted(names - OURS or names)[0]}, which no push of ours made"
-
-
-def front_matter(card: Path) -> Mapping[str, Any]:
-    """The metadata of a local card; nothing for one that is missing or malformed."""
-    from huggingface_hub import metadata_load
-
-    try:
-        found: Any = metadata_load(card) if card.is_file() else None
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return found if isinstance(found, Mapping) else {}

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from ftspace.devices import Device
 from ftspace.hub.fits import Fit, fit_of, shape_like
 from ftspace.training.shape import Shape
+from ftspace.weights import is_adapter
 
 NOT_KNOWN = "not known"
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
@@ -38,6 +39,8 @@ class ModelFacts:
     likes: int | None = None
     downloads: int | None = None
     """Of the last 30 days."""
+    closed: bool | None = None
+    """Whether its files are closed to who asks, as those of a gated one are to whom nobody let in."""
     unfit: str = ""
     """Why it cannot be fine-tuned here; empty where nothing speaks against it."""
     shape: Shape | None = None
@@ -81,7 +84,7 @@ def context_of(values: Mapping[str, Any]) -> int | None:
 def unfit_of(files: Iterable[str]) -> str:
     """Why what lies in a folder or a repository cannot be fine-tuned; "" where it can."""
     names = set(files)
-    if "adapter_config.json" in names and "config.json" not in names:
+    if is_adapter(names):
         return "it is an adapter, not a model: choose its base, and start from it (lora.start_from)"
     if "config.json" not in names:
         return "it has no config.json"

@@ -16,8 +16,8 @@ from evals.files import write_text
 from evals.log import read_log
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import DatasetError, DiskError, ModelError
-from ftspace.hub.dataset import front_matter
-from ftspace.hub.find import Kind, look_up, terms_of
+from ftspace.hub.find import Kind, look_up
+from ftspace.hub.licenses import local_terms
 from ftspace.runs import Run
 from ftspace.settings import ASSETS, resolve_local
 
@@ -114,7 +114,7 @@ def _local(kind: Kind, name: str, commit: str | None) -> Origin:
     if is_bundled(name):
         return Origin(name=public_name(name), terms=_OURS, restricted=None)
     if path is not None:
-        return Origin(name=path.name, terms=terms_of(front_matter(path / "README.md")))
+        return Origin(name=path.name, terms=local_terms(path))
     if public_name(name) != name:
         return Origin(name=public_name(name))
     from huggingface_hub import constants

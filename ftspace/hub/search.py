@@ -5,26 +5,24 @@ client's session and with its headers, and given up after some seconds. Answers 
 each asker.
 """
 
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, cast
 
 from evals.errors import one_line
-from ftspace.errors import FtspaceError, HubError
+from ftspace.errors import HubError, ModelError
 from ftspace.hub.asker import asker, hub_token
 from ftspace.hub.facts import DatasetFacts, Gated, ModelFacts, SplitFacts, context_of, unfit_of
 from ftspace.hub.find import info_of
 from ftspace.hub.names import Kind
+from ftspace.hub.peek import TIMEOUT_SECONDS, Closed, read_headers, read_json
 from ftspace.own_code import why_not_causal
-from ftspace.sections import ModelConfig
-from ftspace.tokenizer import CONFIG, JINJA, finder
-from ftspace.training.shape import Shape, read_shape, shape_of
+from ftspace.tokenizer import CONFIG, JINJA
+from ftspace.training.shape import Shape, shape_of
+from ftspace.weights import weights_of
 
-TIMEOUT_SECONDS = 5.0
 MOST = 100
 """Results of one search."""
 _KEPT_SECONDS = 120
@@ -125,19 +123,36 @@ def _describe_model(repo_id: str, revision: str | None, moment: str) -> ModelFac
     if info is None:
         return None
     facts, files = _model(info), {one.rfilename: one.size for one in info.siblings or []}
-    weights = [name for name in files if name.endswith(".safetensors")]
+    weights = weights_of(files)
     facts = replace(facts, bytes=_sum(files[name] for name in weights) or facts.bytes, unfit=unfit_of(files))
-    if facts.unfit or (facts.gated != "no" and not _is_open(repo_id, revision)):
+    if facts.unfit:
         return facts
-    config = ModelConfig(id=repo_id, revision=revision)
-    values, tokenizer = _read(config, "config.json"), _read(config, CONFIG)
-    if why := why_not_causal(values):
-        return replace(facts, unfit=why)
-    shape = _shape(config, values, facts.parameters, len(weights))
+    return _with_files(facts, facts.commit or revision, files, weights)
+
+
+def _with_files(facts: ModelFacts, revision: str | None, files: Iterable[str], weights: Sequence[str]) -> ModelFacts:
+    """With what its own files say; what cannot be read now is not known."""
+    values: dict[str, Any] = {}
+    tensors: dict[str, tuple[str, Sequence[int]]] | None = None
+    template, closed = facts.template or (True if JINJA in files else None), None
+    try:
+        values, closed = read_json(facts.id, "config.json", revision), False
+        if why := why_not_causal(values):
+            return replace(facts, closed=closed, unfit=why)
+        if template is None:
+            template = CONFIG in files and bool(read_json(facts.id, CONFIG, revision).get("chat_template"))
+        if len(weights) <= _HEADERS:
+            tensors = read_headers(facts.id, weights, revision)
+    except Closed:
+        closed = True
+    except HubError:
+        pass
+    shape = _shape(values, tensors, facts.parameters)
     return replace(
         facts,
+        closed=closed,
         context=context_of(values),
-        template=facts.template or JINJA in files or bool(tokenizer.get("chat_template")),
+        template=template,
         parameters=facts.parameters or (shape.parameters if shape and not shape.doubts else None),
         dtype=facts.dtype or (shape.dtype if shape else None),
         shape=shape,
@@ -238,36 +253,12 @@ def _is_adapter(tags: Iterable[str]) -> bool:
     return any(tag in ("peft", "gguf") or tag.startswith("base_model:adapter:") for tag in tags)
 
 
-def _is_open(repo_id: str, revision: str | None) -> bool:
-    """Whether the asker may have the files of a gated repository; what others fetched before is not looked at."""
-    from httpx2 import HTTPError
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
-
+def _shape(
+    values: dict[str, Any], tensors: dict[str, tuple[str, Sequence[int]]] | None, parameters: int | None
+) -> Shape | None:
+    """From the headers of the weights; where they were not read from config.json and the count that the Hub tells."""
     try:
-        get_hf_file_metadata(
-            hf_hub_url(repo_id, "config.json", revision=revision), token=hub_token(), timeout=TIMEOUT_SECONDS
-        )
-    except (HfHubHTTPError, HTTPError, OSError):
-        return False
-    return True
-
-
-def _read(config: ModelConfig, name: str) -> dict[str, Any]:
-    try:
-        path: Path | None = finder(config)(name)
-        values: Any = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (FtspaceError, OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _shape(config: ModelConfig, values: dict[str, Any], parameters: int | None, files: int) -> Shape | None:
-    """From the headers of a few files of weights; of more from config.json and the count that the Hub tells."""
-    try:
-        if files <= _HEADERS:
-            return read_shape(config)
-        shape = shape_of(values, None)
-    except FtspaceError:
+        shape = shape_of(values, tensors)
+    except ModelError:
         return None
-    return replace(shape, parameters=max(shape.linear, parameters or shape.parameters))
+    return shape if tensors else replace(shape, parameters=max(shape.linear, parameters or shape.parameters))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ftspace.config import default_config
 from ftspace.hub.names import Kind
+from ftspace.weights import share_there
 
 _ROWS = (".parquet", ".jsonl", ".json", ".csv", ".arrow", ".gz", ".zst")
 """How files of rows end."""
@@ -153,7 +154,6 @@ def in_cache(kind: Kind, repo_id: str) -> bool:
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo_id.replace('/', '--')}" / "snapshots"
-    names = {path.name for path in folder.glob("*/**/*") if path.is_file()}
     if kind == "model":
-        return "config.json" in names and any(name.endswith(".safetensors") for name in names)
-    return any(name.endswith(_ROWS) for name in names)
+        return any((one / "config.json").is_file() and share_there(one) == 1 for one in folder.glob("*"))
+    return any(path.name.endswith(_ROWS) and path.is_file() for path in folder.glob("*/**/*"))

@@ -15,6 +15,7 @@ from ftspace.hub.find import Kind, Repository, address_of, commit_of, gated_word
 from ftspace.hub.licenses import local_terms
 from ftspace.own_code import check_causal, check_own_code
 from ftspace.settings import resolve_local
+from ftspace.weights import is_adapter, weights_of
 
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
 """How files of weights end that are not loaded."""
@@ -111,12 +112,12 @@ def _check_base(config: RunConfig, path: Path | None, found: Repository | None) 
             f"lora.method full would make a new model of the code of {name}, which no commit names then; use lora"
         )
     if path is not None and config.lora.method == "full":
-        check_full(sum(_parameters(file) for file in path.glob("*.safetensors")))
+        check_full(sum(_parameters(path / name) for name in weights_of(one.name for one in path.iterdir())))
 
 
 def _check_files(where: str, files: Sequence[str]) -> None:
     """Raises ModelError when what lies in a folder or a repository is no model in safetensors."""
-    if "adapter_config.json" in files:
+    if is_adapter(files):
         raise ModelError(f"model.id: {where} holds an adapter, not a model; give the model that it was trained on")
     if "config.json" not in files:
         raise ModelError(f"model.id: {where} holds no model: config.json is missing")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ftspace.budgets import budget_of
 from ftspace.checks import Check
@@ -17,6 +18,7 @@ from ftspace.data.split import Split
 from ftspace.errors import FtspaceError, ModelError
 from ftspace.preflight.rows import ROWS
 from ftspace.settings import resolve_local
+from ftspace.weights import INDEX, WHOLE, share_there
 
 if TYPE_CHECKING:
     from ftspace.devices import Device
@@ -27,6 +29,8 @@ STATE_BYTES = 12
 """Of a trained parameter in a checkpoint: itself and the optimizer's two numbers, in float32."""
 ANSWER_BYTES = 4_000
 """Of a question asked of one side, on the disk."""
+_SAID = ("config.json", INDEX, WHOLE)
+"""Files by which a base is found in the cache."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def look_at_sizes(
     runs_dir: Path,
     doubts: Sequence[str] = (),
 ) -> list[Check]:
-    """The lines `disk`, `memory`, `evaluation memory` and `device`; none where the model's shape cannot be known."""
+    """The lines of room, memory, device and what else the run takes; none where the model's shape cannot be known."""
     from ftspace.devices import this_machine
     from ftspace.training.facts import facts_of
     from ftspace.training.forecast import estimated
@@ -58,7 +62,23 @@ def look_at_sizes(
         return []
     here = this_machine(runs_dir.parent, device=config.train.device)
     sized = _Sized(config, facts, here, estimated(config, facts, here), splits is not None)
-    return [_disk(sized, runs_dir), *_memory(sized), _device(sized)]
+    return [_disk(sized, runs_dir), *_memory(sized), _device(sized), *_reference(sized)]
+
+
+def _reference(sized: _Sized) -> list[Check]:
+    """How often a model behind an endpoint is asked: it may be a paid one."""
+    asked, questions = sized.config.eval, sized.facts.questions
+    if asked.reference is None or not questions:
+        return []
+    from evals.endpoint import Limits  # its HTTP client takes a while to import
+
+    address, _, model = asked.reference.partition("#")
+    most = questions * (1 + Limits().retries)
+    said = (
+        f"{model} at {urlsplit(address).hostname} is asked up to {questions:,} questions, with answers of up to "
+        f"{asked.max_new_tokens:,} tokens; one that fails is asked again, so it may be up to {most:,} calls"
+    )
+    return [Check("ok", "reference", said)]
 
 
 def _memory(sized: _Sized) -> list[Check]:
@@ -129,11 +149,9 @@ def _to_fetch(config: RunConfig, size: float) -> tuple[Path, float]:
     cache = Path(constants.HF_HUB_CACHE)
     if resolve_local(config.model.id) is not None:
         return cache, 0.0
-    names = ("model.safetensors", "model.safetensors.index.json")
-    there = any(
-        isinstance(try_to_load_from_cache(config.model.id, n, revision=config.model.revision), str) for n in names
-    )
-    return cache, 0.0 if there else size
+    found = (try_to_load_from_cache(config.model.id, name, revision=config.model.revision) for name in _SAID)
+    folder = next((Path(path).parent for path in found if isinstance(path, str)), None)
+    return cache, size * (1 - share_there(folder)) if folder else size
 
 
 def _free(path: Path) -> int:

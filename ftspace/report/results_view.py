@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from evals.metrics import metric
 from evals.results import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
 from evals.results import Tone as FindingTone
+from evals.wording import asked_enough
 from ftspace.words import Tone, points, side_name
 
 _TONES: dict[FindingTone, Tone] = {"bad": "bad", "warning": "warn", "note": "idle"}
@@ -111,6 +112,8 @@ def headline(results: Results) -> tuple[str, Tone]:
     if lost:
         return f"The tuned model lost on {_names(lost)}, and is shown to be better on no task.", "bad"
     if all(row.verdict == "too few to tell" for row in rows):
+        if all(map(asked_enough, rows)):
+            return "Too few answers differ to tell: ask more questions, and more of them will.", "idle"
         return "Too few questions to tell: ask more of them, and the difference can be judged.", "idle"
     if not better and not worse:
         return "No difference shown: the tuned model may be like its base, or the test is too small to tell.", "idle"
@@ -209,6 +212,8 @@ def _details(row: Row) -> Iterator[tuple[str, str]]:
         yield "Samples to show this difference", f"{row.needed:,}"
     if row.groups is not None:
         yield "Groups of dependent samples", f"{row.groups:,}"
+    if row.changed is not None:
+        yield "Answers that differ" if row.groups is None else "Groups with answers that differ", f"{row.changed:,}"
     if row.unscored:
         yield "Unscored, counted for neither", f"{row.unscored:,}"
     for name, spread in (

@@ -18,6 +18,7 @@ from ftspace.hub.asker import hub_token
 from ftspace.sections import ModelConfig
 from ftspace.settings import resolve_local
 from ftspace.tokenizer import finder
+from ftspace.weights import weights_of
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.(.+?)(?:\.weight)?$")
 _EXPERT = re.compile(r"\.experts(\.\d+)?\.")
@@ -210,8 +211,8 @@ def _llama(layers: int, hidden: int, inner: int, queries: int, keys: int) -> tup
 def _local(folder: Path) -> dict[str, tuple[str, Sequence[int]]] | None:
     found: dict[str, tuple[str, Sequence[int]]] = {}
     try:
-        for path in sorted(folder.glob("*.safetensors")):
-            with path.open("rb") as file:
+        for name in weights_of(path.name for path in folder.glob("*.safetensors")):
+            with (folder / name).open("rb") as file:
                 (length,) = struct.unpack("<Q", file.read(8))
                 header = json.loads(file.read(min(length, _HEADER_BYTES)))
             found |= {name: (one["dtype"], one["shape"]) for name, one in header.items() if name != "__metadata__"}

@@ -108,12 +108,17 @@ def preset(name: str | None) -> Preset:
     return next((one for one in PRESETS if one.name == name), BALANCED)
 
 
+def label_of(name: str) -> str:
+    """What a config field is called on the page."""
+    return _LABELS.get(name, name.rpartition(".")[2].replace("_", " ").capitalize())
+
+
 def widget(name: str) -> Component:
     """The input for a config field, with its label and its help; its value is set when the page loads."""
     section, field = name.split(".")
     kind = sections()[section].model_fields[field].annotation
     kinds = get_args(kind) or (kind,)
-    label = _LABELS.get(name, field.replace("_", " ").capitalize())
+    label = label_of(name)
     common: dict[str, Any] = {"label": label, "info": help_of(name), "value": value_of(default_config(), name)}
     if name in CHOSEN:
         return gr.CheckboxGroup(choices=task_choices([]), **common)

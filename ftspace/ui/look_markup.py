@@ -53,7 +53,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 def facts(name: str, pairs: Sequence[tuple[str, str]], page: str = "", note: str = "", ask: str = "") -> str:
     """What is known of a model or a dataset, with its page; `ask` is where access to it is asked for."""
-    title = f'<a class="ft-link" href="{markup.address(page)}">{escape(name)}</a>' if page else escape(name)
+    title = markup.anchor(name, page) if page else escape(name)
     told = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in pairs)
     said = markup.note(note, "bad") if note else ""
     said += markup.note("It is gated.", link=("Ask for access", ask)) if ask else ""
@@ -178,10 +178,7 @@ def _check(check: Check) -> str:
 def _linked(text: str) -> str:
     """Text whose web addresses are links."""
     parts = _WEB.split(text)
-    return "".join(
-        f'<a class="ft-link" href="{escape(part)}">{escape(part)}</a>' if place % 2 else escape(part)
-        for place, part in enumerate(parts)
-    )
+    return "".join(markup.anchor(part, part) if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def _token(token: LabToken, place: int, *, as_id: bool) -> str:

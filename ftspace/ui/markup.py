@@ -44,13 +44,19 @@ def note(text: str, tone: Tone = "idle", link: tuple[str, str] | None = None) ->
     if not text:
         return ""
     role = "alert" if tone == "bad" else "status"
-    after = f' <a class="ft-link" href="{address(link[1])}">{escape(link[0])}</a>' if link else ""
+    after = f" {anchor(*link)}" if link else ""
     return f'<div class="ft-note ft-{tone}" role="{role}"><span>{escape(redact(text))}{after}</span></div>'
 
 
 def address(place: str) -> str:
     """An address on this page or on the web; what would be run as a script leads nowhere."""
     return escape(place) if place.startswith(("?", "#", "https://", "http://")) else "#"
+
+
+def anchor(words: str, place: str) -> str:
+    """A link. One that leads away opens a page of its own: a Space's frame opens no other, and the form stays."""
+    away = ' target="_blank" rel="noopener"' if place.startswith(("https://", "http://")) else ""
+    return f'<a class="ft-link" href="{address(place)}"{away}>{escape(words)}</a>'
 
 
 def empty(title: str, text: str) -> str:

@@ -105,7 +105,7 @@ class Picker:
             found = model_here(repo_id, path) if path else search.describe_model(repo_id, revision)
             pairs = model_words(found, fit_of_facts(found, here(self._desk))) if found else []
             note = f"It cannot be tuned here: {found.unfit}." if found and found.unfit else ""
-            ask = page if found and found.shape is None and found.gated in ("auto", "manual") else ""
+            ask = page if found and found.closed else ""
         else:
             data = dataset_here(repo_id, path) if path else search.describe_dataset(repo_id, revision)
             pairs = dataset_words(data) if data else []

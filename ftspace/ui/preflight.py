@@ -1,5 +1,6 @@
 """What stands in the way of Start, as one list: looked at when the step opens, and when asked. Start does not wait."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,21 @@ from ftspace.checks import Check
 from ftspace.config import RunConfig
 from ftspace.errors import FtspaceError
 from ftspace.redact import redact
-from ftspace.ui import look_markup, markup
+from ftspace.ui import form, look_markup, markup
 from ftspace.ui.choice import NAMES, Choice
 from ftspace.ui.desk import Desk
 
 Compose = Callable[[Choice, list[Any], Visitor], RunConfig]
+_ON_PAGE = (*form.MAIN, *form.MORE, form.TASKS, form.FORGETTING)
+_FIELD = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in sorted(_ON_PAGE, key=len, reverse=True)))
+_FOR_VISITORS = (
+    (re.compile(r"set HF_TOKEN(?=; what hf auth login)"), "ask who runs this app for one"),
+    (re.compile(r"make (?:a new )?one(?: with the role \w+)?(?: at [^\s,]+)?,? (?:and|then) "), ""),
+    (re.compile(r"set HF_TOKEN(?:,? or run:? hf auth login)?(?: \(in the app: sign in\))?"), "sign in again"),
+    (re.compile(r"make room(?: there)?(?: \(ftspace runs gc[^)]*\))?"), "ask who runs this app to make room"),
+    (re.compile(r",?(?: or)? name another folder with --data-dir or FTSPACE_DATA(?:, or HF_HOME for the base)?"), ""),
+)
+"""What a visitor of a Space cannot do, and what can be done instead."""
 _ABOUT = "Looks at model, dataset, licenses, memory, disk, time and token in some seconds. Start looks, too."
 
 
@@ -51,14 +62,18 @@ class Before:
         try:
             with self._desk.answering(request, "look") as visitor:
                 config = self._compose(choice.settled(), values, visitor)
-                return html(preflight.examine(config, self._desk.store.runs_dir, visitor).checks)
+                found = preflight.examine(config, self._desk.store.runs_dir, visitor).checks
+                return html(found, sign_in=self._desk.settings.sign_in)
         except FtspaceError as error:
             return markup.note(str(error), "bad")
 
 
-def html(found: Sequence[Check]) -> str:
-    """The list, no secret in it: what stops or warns is open, what is well stands behind a line that opens it."""
-    found = [replace(one, detail=redact(one.detail), fix=redact(one.fix)) for one in found]
+def html(found: Sequence[Check], *, sign_in: bool = False) -> str:
+    """The list, no secret in it: what stops or warns is open, what is well stands behind a line that opens it.
+
+    With `sign_in` whoever reads it has an account, and neither this machine's environment nor its command line.
+    """
+    found = [replace(one, detail=redact(one.detail), fix=_worded(redact(one.fix), sign_in=sign_in)) for one in found]
     due = [one for one in found if one.level != "ok"]
     well = [one for one in found if one.level == "ok"]
     stops = sum(one.level == "stop" for one in due)
@@ -71,3 +86,10 @@ def html(found: Sequence[Check]) -> str:
     said = f"{len(well)} {'thing is' if len(well) == 1 else 'things are'} well"
     rest = f"<details><summary>{said}</summary>{look_markup.checks(well)}</details>" if well else ""
     return f'<div class="ft-before">{head}{look_markup.checks(due) if due else ""}{rest}</div>'
+
+
+def _worded(fix: str, *, sign_in: bool) -> str:
+    """What to do, in the words of the page."""
+    for command, instead in _FOR_VISITORS if sign_in else ():
+        fix = command.sub(instead, fix)
+    return _FIELD.sub(lambda found: f"“{form.label_of(found[0])}”", fix)

@@ -12,7 +12,9 @@ from ftspace.hub.bundle import build_bundle
 from ftspace.hub.origins import ask_origins
 from ftspace.hub.pushing import push_state, requested, start_push, stop_push
 from ftspace.hub.records import PushFolder, PushRequest, What
-from ftspace.hub.token import ask_token
+from ftspace.hub.target import look_at_target
+from ftspace.hub.token import TokenRecord, ask_token
+from ftspace.preflight.at_once import Look, Patience
 from ftspace.runs import Run
 from ftspace.ui import markup, publish_markup
 from ftspace.ui.desk import Desk
@@ -22,11 +24,14 @@ from ftspace.ui.visitors import token_of
 
 Updates = dict[Any, Any]
 POLL_SECONDS = 2.0
+_PATIENCE = 3.0
+"""Seconds that the Hub is waited for when the step is opened."""
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
 _KINDS: dict[str, What] = {what: what for what in NAMES}
 _OFFERED: tuple[What, ...] = ("adapter", "merged")
 _NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
+_SIGN_IN = "There is no token to push with: sign in again."
 _NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
 
 
@@ -67,18 +72,18 @@ class Publish:
                 self._preview = gr.Button("Look at what is pushed", elem_id="push-look")
                 self._push = gr.Button("Push", variant="primary", elem_id="push")
                 self._stop = gr.Button("Stop the push", visible=False, elem_id="push-stop")
-            self._told = gr.HTML(elem_id="push-told")
+            self._ahead, self._told = gr.HTML(elem_id="push-ahead"), gr.HTML(elem_id="push-told")
             self._state = gr.HTML(elem_id="push-state")
             self._bundle = gr.HTML(elem_id="push-bundle")
         self._timer = gr.Timer(POLL_SECONDS, active=False)
         self._now: list[Any] = [self._state, self._push, self._stop, self._timer]
         self.outputs: list[Any] = [
-            self._nothing, self._panel, self._reports, self._form, self._what, self._repo, self._public, self._told,
-            self._bundle, *self._now, *self._sharing.outputs,
+            self._nothing, self._panel, self._reports, self._form, self._what, self._repo, self._public, self._ahead,
+            self._told, self._bundle, *self._now, *self._sharing.outputs,
         ]  # fmt: skip
         named: list[Any] = [run_id, self._what]
         typed: list[Any] = [*named, self._repo, self._public]
-        told: list[Any] = [self._told, *self._now]
+        told: list[Any] = [self._ahead, self._told, *self._now]
         self._what.input(self._choose, named, [self._repo, self._public, self._bundle, *told], **_PRIVATE)
         self._preview.click(self._look, typed, [self._told, self._bundle], trigger_mode="once", **_PRIVATE)
         self._push.click(self._begin, typed, told, trigger_mode="once", **_PRIVATE)
@@ -87,7 +92,7 @@ class Publish:
 
     def wire(self, run_id: gr.Textbox, opened: list[Any]) -> None:
         """What happens when the step is opened: the owner of the token becomes that of the repository."""
-        gr.on(opened, self._own, [run_id, self._what, self._repo], [self._repo, self._told], **_PRIVATE)
+        gr.on(opened, self._own, [run_id, self._what, self._repo], [self._repo, self._ahead], **_PRIVATE)
 
     def _who(self) -> str:
         if self._desk.settings.sign_in:
@@ -103,6 +108,7 @@ class Publish:
             self._panel: gr.update(visible=run is not None),
             self._form: gr.update(visible=mine and run is not None and run.adapter.is_dir()),
             self._reports: publish_markup.reports(run.id) if run else "",
+            self._ahead: "",
             self._told: "",
             self._bundle: "",
         }
@@ -129,13 +135,16 @@ class Publish:
                 return {self._repo: gr.skip()}
             with self._desk.answering(request, "look"):
                 asked = ask_token()
+                if asked.record is None:
+                    missing = _SIGN_IN if self._desk.settings.sign_in else _NO_TOKEN
+                    said = missing if asked.trouble == "none" else f"{asked.detail}."
+                    return {self._ahead: markup.note(said, "warn")}
+                name = repo.strip() or good_name(run.config, _KINDS.get(what, "adapter"))
+                repo_id = name if "/" in name else f"{asked.record.name}/{name}"
+                why = _why_not(asked.record, repo_id_of(repo_id))
         except FtspaceError:  # nothing to push, or not for this visitor
             return {self._repo: gr.skip()}
-        if asked.record is None:
-            return {self._told: markup.note(_NO_TOKEN if asked.trouble == "none" else f"{asked.detail}.", "warn")}
-        name = repo.strip() or good_name(run.config, _KINDS.get(what, "adapter"))
-        repo_id = name if "/" in name else f"{asked.record.name}/{name}"
-        return {self._repo: repo_id, self._told: markup.note(asked.record.why_not_write(repo_id, there=False), "warn")}
+        return {self._repo: repo_id, self._ahead: markup.note(why and f"{why}.", "warn")}
 
     def _look_at(self, run: Run, what: What) -> Updates:
         """Updates for what changes while a push is at work."""
@@ -155,7 +164,13 @@ class Publish:
         except FtspaceError as error:
             return {self._told: markup.note(str(error), "bad")}
         kind = _KINDS.get(what, "adapter")
-        return {self._told: "", self._bundle: "", **self._named(run, kind, visitor), **self._look_at(run, kind)}
+        return {
+            self._ahead: "",
+            self._told: "",
+            self._bundle: "",
+            **self._named(run, kind, visitor),
+            **self._look_at(run, kind),
+        }
 
     def _poll(self, request: gr.Request, run_id: str, what: str) -> Updates:
         try:
@@ -173,7 +188,7 @@ class Publish:
             start_push(run, asked, token_of(request))
         except FtspaceError as error:
             return {self._told: markup.note(str(error), "bad")}
-        return {self._told: "", **self._look_at(run, asked.what)}
+        return {self._ahead: "", self._told: "", **self._look_at(run, asked.what)}
 
     def _end(self, request: gr.Request, run_id: str, what: str) -> Updates:
         kind = _KINDS.get(what, "adapter")
@@ -207,6 +222,24 @@ class Publish:
         files = [(one.path, size(one.size)) for one in found.files]
         left_out = [(one.what, one.why) for one in found.left_out]
         return {self._told: told, self._bundle: publish_markup.bundle(files, left_out, card)}
+
+
+def _why_not(record: TokenRecord, repo_id: str | None) -> str:
+    """Why a push to a repository would be refused, as far as the Hub says in some seconds; "" where nothing is known.
+
+    Where it does not say whether the repository is there, only what would be refused in both cases is told.
+    """
+    if repo_id is None:
+        return ""
+    if why := record.why_not_own(repo_id.partition("/")[0]):
+        return why
+    try:
+        target = Look(lambda: look_at_target(repo_id)).within(Patience(_PATIENCE))
+    except HubError:
+        target = None
+    if target and target.there and not target.ours:
+        return f"The name {repo_id} is taken: it holds {target.holds}, which no push of ours made"
+    return record.why_not_write(repo_id, there=target is None or target.there)
 
 
 def _newest(run: Run) -> What:

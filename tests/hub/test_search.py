@@ -17,7 +17,7 @@ from ftspace.hub.facts import dataset_words, fit_of_facts, in_a_line, model_word
 from ftspace.hub.shortlist import in_cache, shortlist
 from ftspace.settings import ASSETS
 from tests.hub.answering import Answering, point_at
-from tests.loopback_hub import READER_TOKEN, LoopbackHub, serve
+from tests.loopback_hub import READER_TOKEN, Fault, LoopbackHub, serve
 
 LLAMA = {
     "id": "towns/large",
@@ -134,13 +134,14 @@ def test_a_hub_out_of_reach_is_named_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="module")
-def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LoopbackHub, str]]:
     root = tmp_path_factory.mktemp("hub")
     for name in ("base", "gated"):
         shutil.copytree(ASSETS / "base", root / "models" / "towns" / name)
     (root / "models" / "towns" / "gated" / ".gated").touch()
     shutil.copytree(ASSETS / "base", root / "models" / "people" / "t5")
     (root / "models" / "people" / "t5" / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+    (root / "models" / "towns" / "base" / "consolidated.safetensors").write_bytes(b"the same once more")
     adapter = root / "models" / "towns" / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
@@ -149,7 +150,12 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     hub = LoopbackHub(root)
     hub.store.repo("models", "towns", "gated").let_in("reader")
     with serve(hub) as address:
-        yield address
+        yield hub, address
+
+
+@pytest.fixture
+def loopback(lent: tuple[LoopbackHub, str]) -> str:
+    return lent[1]
 
 
 def test_a_model_is_told_in_full(loopback: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +164,7 @@ def test_a_model_is_told_in_full(loopback: str, monkeypatch: pytest.MonkeyPatch)
     assert found and found.shape
     assert (found.parameters, found.dtype, found.context, found.template) == (3_346_944, "bfloat16", 512, False)
     assert (found.license, found.gated, found.private, found.unfit) == ("apache-2.0", "no", False, "")
+    assert found.bytes == (ASSETS / "base" / "model.safetensors").stat().st_size, "what is loaded, and no second form"
     fit = fit_of_facts(found, TABLE[0])
     assert fit and fit.verdict == "yes" and not fit.rough
     adapter = search.describe_model("towns/adapter")
@@ -165,16 +172,32 @@ def test_a_model_is_told_in_full(loopback: str, monkeypatch: pytest.MonkeyPatch)
     both = search.describe_model("people/t5")
     assert both and "an encoder and a decoder" in both.unfit and fit_of_facts(both, TABLE[0]) is None
     closed = search.describe_model("towns/gated")
-    assert closed and (closed.gated, closed.context, closed.shape) == ("auto", None, None)
+    assert closed and (closed.gated, closed.closed, closed.context, closed.shape) == ("auto", True, None, None)
     rough = fit_of_facts(closed, TABLE[0])
     assert rough and rough.rough
     with pytest.raises(ModelError, match="there is no model towns/nobody"):
         search.describe_model("towns/nobody")
     with asking_with(READER_TOKEN):
         mine = search.describe_model("towns/gated")
-    assert mine and mine.gated == "auto" and mine.context == 512
+    assert mine and mine.gated == "auto" and mine.context == 512 and mine.closed is False
     sums = search.describe_dataset("towns/sums")
     assert sums and sums.rows is None and sums.bytes == 36
+
+
+def test_what_cannot_be_read_now_is_not_known_and_is_asked_for_once(
+    lent: tuple[LoopbackHub, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, address = lent
+    point_at(address, monkeypatch)
+    monkeypatch.setattr(hub, "faults", [Fault("status", path=".*/tokenizer_config.json", status=503, times=None)])
+    hub.requests.clear()
+    found = search.describe_model("towns/base")
+    assert found and (found.context, found.template, found.closed) == (512, None, False)
+    assert dict(model_words(found, None))["chat template"] == "not known"
+    assert sum("tokenizer_config.json" in str(one) for one in hub.requests) == 1
+    hub.faults = [Fault("status", path=".*/config.json", status=503, times=None)]
+    gated = search.describe_model("towns/gated")
+    assert gated and (gated.gated, gated.closed, gated.context) == ("auto", None, None), "nobody was turned away"
 
 
 def test_a_search_finds_what_has_the_words_in_its_name(loopback: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,5 +223,12 @@ def test_the_short_list_knows_what_is_here(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").touch()
     assert not in_cache("model", "towns/base")
-    (folder / "model.safetensors").touch()
+    shards = [f"model-{number:05}-of-00002.safetensors" for number in (1, 2)]
+    (folder / shards[0]).touch()
+    assert not in_cache("model", "towns/base"), "one of two"
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict(zip("ab", shards, strict=True))})
+    )
+    assert not in_cache("model", "towns/base")
+    (folder / shards[1]).touch()
     assert in_cache("model", "towns/base")

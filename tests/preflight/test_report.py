@@ -196,6 +196,17 @@ def test_too_little_room_for_the_base_is_a_stop(
     monkeypatch.setattr("ftspace.preflight.sizes._free", lambda path: 10_000_000)
     one = look(tmp_path, {"model": {"id": "towns/base"}})["disk"]
     assert one.level == "stop" and "the base of 7 MB is fetched" in one.detail and "ftspace runs gc" in one.fix
+    (cached,) = (tmp_path / "cache" / "models--towns--base" / "snapshots").iterdir()
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (cached / "model.safetensors.index.json").write_text(json.dumps(index))
+    (cached / "model-00001-of-00002.safetensors").touch()
+    assert "the base of 3 MB is fetched" in look(tmp_path, {"model": {"id": "towns/base"}})["disk"].detail, "half of it"
+
+
+def test_it_says_how_often_a_reference_is_asked(hub: LoopbackHub, tmp_path: Path) -> None:
+    asked = {"tasks": ["assets/tasks/known_facts.jsonl"], "reference": "https://api.example/v1#large", "max_samples": 7}
+    said = look(tmp_path, {"eval": asked})["reference"].detail
+    assert said.startswith("large at api.example is asked up to 7 questions") and "35 calls" in said
 
 
 def test_the_command_prints_the_same_list_and_ends_with_2_for_a_stop(

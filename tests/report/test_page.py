@@ -1,4 +1,5 @@
 import re
+from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -93,9 +94,13 @@ def test_whatever_is_in_a_run_stays_text(store: RunStore, evil: str) -> None:
         run = made(store, *LOSING, text=text)
         found = read_results(run.results)
         told = Finding(kind="noise", tone="note", message=text, task=text)
-        rows = tuple(row.model_copy(update={"task": TASK, "test": text}) for row in found.rows)
+        hostile = {"task": text, "metric": text, "test": text, "role": "earlier", "side": text}
+        rows = (*found.rows, *(row.model_copy(update=hostile) for row in found.rows))
         write_results(run.results, found.model_copy(update={"findings": (told,), "rows": rows, "verdict": text}))
-        page = Read(report_html(run, link=f"https://{text}"))
+        html = report_html(run, link=f"https://{text}")
+        cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", html, re.DOTALL)
+        assert any(escape(text) in cell for cell in cells), "a task's name stands in a table"
+        page = Read(html)
         return [(tag, sorted(attrs)) for tag, attrs in page.tags]
 
     assert tags(evil) == tags("plain text of words")

@@ -26,7 +26,7 @@ def results(*rows: Row, **more: Any) -> Results:
         (["better", "worse"], [], "Mixed: the tuned model is better on 1 of 2 tasks and worse on 1", "bad"),
         (["worse", "no difference shown"], [], "worse on 1 of 2 tasks, and shown to be better on none", "bad"),
         (["no difference shown", "too few to tell"], [], "No difference shown", "idle"),
-        (["too few to tell"], [], "Too few questions to tell", "idle"),
+        (["too few to tell"], [], "Too few answers differ", "idle"),
         ([], [], "Nothing was compared", "idle"),
         (["better"], ["worse"], "Mixed: the tuned model is better on 1 of 1 task, and lost on f0", "warn"),
         (["better"], ["no difference shown"], "better on 1 of 1 task, and shown to be worse on none", "good"),
@@ -43,6 +43,18 @@ def test_headline(gained: list[Any], lost: list[Any], words: str, tone: str) -> 
     said, how = headline(results(*rows) if gained or lost else results())
     assert words in said
     assert how == tone
+
+
+def test_too_few_names_what_is_short() -> None:
+    for more, words in (
+        ({"n": 20}, "Too few questions"),
+        ({"n": 100}, "Too few answers differ"),
+        ({"groups": 9}, "Too few questions"),
+    ):
+        few = results(row("t", 0.5, "too few to tell", changed=6, **more))
+        assert words in headline(few)[0]
+        counted = dict(results_view(few).sections[0].lines[0].details)
+        assert "6" in (counted.get("Answers that differ"), counted.get("Groups with answers that differ"))
 
 
 def test_what_takes_the_verdict_away_stands_in_its_place() -> None:

@@ -66,6 +66,7 @@ RENDERED: dict[str, Render] = {
     "markup.header": lambda t: markup.header(RunLine(t, t, t, t, "good")),
     "markup.heading": lambda t: markup.heading(t, t),
     "markup.address": lambda t: f'<a href="{markup.address(t)}">',
+    "markup.anchor": lambda t: markup.anchor(t, t) + markup.anchor(t, f"https://{t}"),
     "markup.note": lambda t: markup.note(t, "bad", link=(t, t)),
     "markup.empty": lambda t: markup.empty(t, t),
     "markup.runs": lambda t: markup.runs([RunLine(t, t, t, t, "busy")]),
@@ -139,7 +140,10 @@ def test_a_note_holds_no_secret_and_leads_to_pages_only(monkeypatch: pytest.Monk
     monkeypatch.setattr("ftspace.redact._kept", {})
     keep_secret("a typed secret")
     assert "a [redacted] b" in markup.note("a a typed secret b")
-    assert 'href="?from=1"' in markup.note("a", link=("b", "?from=1"))
+    assert 'href="?from=1">' in markup.note("a", link=("b", "?from=1"))
+    away = 'href="https://hub/a" target="_blank" rel="noopener"'
+    assert away in markup.note("a", link=("b", "https://hub/a")) and away in look_markup.facts("a", [], "https://hub/a")
+    assert away in look_markup.checks([Check("stop", "a", "b", "ask at https://hub/a, and wait")])
     assert 'href="#"' in markup.note("a", link=("b", " javascript:alert(1)"))
 
 

@@ -148,7 +148,17 @@ def test_a_push_is_looked_at_made_named_when_it_fails_and_made_again(hub: Loopba
     assert browser.value("push-repo") == "base-people-lora" and browser.shown["push-form"]["visible"]
     assert f'href="report/{run.id}?download=1"' in browser.value("reports")
     browser.click("publish-step", run.id, "adapter", "base-people-lora", event="select")
-    assert browser.value("push-repo") == "me/base-people-lora", browser.value("push-told")
+    assert browser.value("push-repo") == "me/base-people-lora", browser.value("push-ahead")
+    assert not browser.value("push-ahead")
+    taken = hub.root / "models" / "me" / "work" / "notes.txt"
+    taken.parent.mkdir(parents=True)
+    taken.write_text("mine")
+    for name, said in (
+        ("me/work", "The name me/work is taken: it holds notes.txt"),
+        ("towns/new", "towns is neither me"),
+    ):
+        browser.click("publish-step", run.id, "adapter", name, event="select")
+        assert said in browser.value("push-ahead") and not browser.value("push-told")
     browser.click("push-look", run.id, "adapter", "me/tuned", False)
     for said in ("adapter_model.safetensors", "library_name: peft", "checkpoints, optimizer states"):
         assert said in browser.value("push-bundle"), said

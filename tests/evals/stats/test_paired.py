@@ -74,6 +74,11 @@ def test_few_changed_scores_are_too_few_unless_they_are_counted() -> None:
         assert found.needed is not None and found.needed >= 200 * 10 / count
     counted = paired(*zeros_and_ones(150, 9, 0, 41))
     assert counted.changed is None and verdict(counted, counted.p) == "better"
+    two = [*map(str, range(199)), "198"]
+    nearly = paired(*zeros_and_ones(150, 9, 0, 41), two)
+    assert nearly.groups == 199 and nearly.changed is None and verdict(nearly, nearly.p) == "better"
+    fives = paired(*zeros_and_ones(150, 9, 0, 41), [str(place % 40) for place in range(200)])
+    assert fives.changed == 9 and verdict(fives, fives.p) == "too few to tell", "a whole group may turn at once"
     same = paired(first, first)
     assert same.changed is None and verdict(same, same.p) == "no difference shown"
     groups = [str(place // 5) for place in range(200)]
