@@ -26,16 +26,17 @@ from ftspace.hub.picture import loss_curve
 from ftspace.hub.published import LeftOut, Texts, own_files, published, texts_of
 from ftspace.hub.records import PushRequest, What
 from ftspace.hub.reproduce import REQUIREMENTS, ROWS, SCRIPT, requirements_of, row_hashes, script_of
-from ftspace.hub.scores import LOGS, shown_results, told, write_scores
-from ftspace.hub.telling import told_events, write_curve
-from ftspace.hub.weights import ADAPTER_CONFIG, put_weights, read_json
+from ftspace.hub.scores import LOGS, SAMPLES, shown_results, told, write_scores
+from ftspace.hub.target import SIGN
+from ftspace.hub.telling import CURVE, told_events, write_curve
+from ftspace.hub.tokenizers import is_of_tokenizer
+from ftspace.hub.weights import ADAPTER_CONFIG, is_of_weights, put_weights, read_json
 from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.state import RunState, fold
 
-CONFIG = "ftspace.yaml"
-"""The run's config; a repository that holds it was pushed by us."""
-PICTURE = "training.png"
+CARD, PICTURE = "README.md", "training.png"
+_MADE = (CARD, SIGN, CURVE, RESULTS_FILE, SAMPLES, LOGS, SCRIPT, REQUIREMENTS, ROWS, PICTURE)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Bundle:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of a repository that holds the sign of our pushes may be of one: it is called as one's are."""
+    return name in _MADE or is_of_weights(name) or is_of_tokenizer(name)
 
 
 def build_bundle(run: Run, request: PushRequest, folder: Path) -> Bundle:
@@ -101,12 +107,13 @@ def _records(
     config, left_out = published(run.config, origins)
     if not form.own_tokenizer:
         left_out.append(LeftOut("tokenizer and chat template", "they are the base's own"))
-    (folder / CONFIG).write_text(redact(config.to_yaml()), encoding="utf-8")
+    (folder / SIGN).write_text(redact(config.to_yaml()), encoding="utf-8")
     events = list(told_events(read_events(run.events)[0], texts=texts.why_none is None))
     write_curve(folder, events, texts=True)
     results = _results(run)
-    if results:
-        write_results(folder / RESULTS_FILE, shown_results(results, texts.tasks))
+    shown = shown_results(results, texts.tasks) if results else None
+    if results and shown:
+        write_results(folder / RESULTS_FILE, shown)
         logs = [told(log, origins.base.name, texts=log.spec.task in texts.tasks) for log in _logs(run)]
         if logs:
             write_scores(folder, logs)
@@ -118,7 +125,6 @@ def _records(
     ]
     left_out.append(LeftOut("the dataset's rows", "they stay where they are"))
     left_out.append(LeftOut("checkpoints, optimizer states, logs", "they are of use on this machine only"))
-    shown = shown_results(results, texts.tasks) if results else None
     state = fold(events)
     if request.what == "adapter":
         _write_script(run, config, origins, state, texts, folder)
@@ -128,7 +134,7 @@ def _records(
     known = Told(
         run.id, config, origins, state, shown, request, scored, tuple(left_out), form, PICTURE if picture else None
     )
-    (folder / "README.md").write_text(redact(model_card(known)), encoding="utf-8")
+    (folder / CARD).write_text(redact(model_card(known)), encoding="utf-8")
     return tuple(left_out)
 
 

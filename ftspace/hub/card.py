@@ -3,6 +3,7 @@
 Pure text from what is known of source and rows: asks nobody, and invents no license.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +122,8 @@ def _body(
 def code(text: object) -> str:
     """Text as Markdown's code, whatever is in it."""
     flat = " ".join(str(text).split()).replace("|", "\\|")
-    return f"`` {flat} ``" if "`" in flat else f"`{flat}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", flat)), default=0))
+    return f"{fence} {flat} {fence}" if "`" in flat else f"`{flat}`"
 
 
 def plain(text: str) -> str:

@@ -22,6 +22,7 @@ def recipe_of(config: RunConfig, state: RunState) -> Iterator[tuple[str, Any]]:
         variants = {"rsLoRA": lora.rslora, "DoRA": lora.dora, f"start {lora.init}": lora.init != "default"}
         variants[f"LoRA+ {lora.plus_ratio}"] = lora.plus_ratio is not None
         yield "variants", ", ".join(name for name, used in variants.items() if used)
+        yield "goes on from", f"the adapter {lora.start_from}" if lora.start_from else None
     if lora.method in PROMPTED:
         yield "virtual tokens", lora.virtual_tokens
     for name, said in {

@@ -38,14 +38,17 @@ def look_up(kind: Kind, repo_id: str, revision: str | None = None) -> Repository
 
     Raises ModelError or DatasetError, also where its files are closed to who asks; HubError.
     """
-    info = info_of(kind, repo_id, revision)
-    if info is None:
-        return None
-    found = _repository(info)
+    found = look_over(kind, repo_id, revision)
     with _worded(kind, repo_id, revision):
-        if found.restricted == "gated" and not _may_read(kind, repo_id):
+        if found and found.restricted == "gated" and not _may_read(kind, repo_id):
             raise _wrong(kind)(gated_words(kind, repo_id))
     return found
+
+
+def look_over(kind: Kind, repo_id: str, revision: str | None = None) -> Repository | None:
+    """What everybody is told of it, also where its files are closed; None offline. Raises as `info_of`."""
+    info = info_of(kind, repo_id, revision)
+    return _repository(info) if info else None
 
 
 def info_of(kind: Kind, repo_id: str, revision: str | None = None, *, sizes: bool = False) -> Any:

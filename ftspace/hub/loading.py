@@ -33,9 +33,6 @@ def how_to_load(config: RunConfig, origins: Origins, request: PushRequest, form:
     here, base = request.repo_id, origins.base
     if base.url is None:
         yield f"The base {_quoted(base.name)} is no Hub model: put the path of your copy in its place.\n"
-    if request.what == "gguf":
-        yield f"```sh\nllama-cli -hf {here}\n```"
-        return
     if request.what == "merged" or config.lora.method == "full":
         yield f'```python\nfrom transformers import pipeline\n\nask = pipeline("text-generation", model="{here}")'
         yield f"{_asking}\n```\n"

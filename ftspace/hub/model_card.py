@@ -4,6 +4,7 @@ Pure text from what is known of the run: asks nobody, invents no license, and sh
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from ftspace.hub.loading import Form, how_to_load
 from ftspace.hub.origins import Origin, Origins
 from ftspace.hub.published import LeftOut
 from ftspace.hub.records import PushRequest
+from ftspace.preflight import HELDOUT
 from ftspace.state import RunState
 
 _LISTED: tuple[Role, ...] = ("gain", "forgetting")
@@ -68,7 +70,7 @@ def _front(told: Told) -> str:
         base_model_relation=_relation(told) if base.url else None,
         library_name="transformers" if told.whole else "peft",
         pipeline_tag="text-generation",
-        datasets=[data.name] if data.url and data.restricted in (None, "gated") else None,
+        datasets=[data.name] if _can_be_named(data) else None,
         **(base.terms or {"license": "unknown"}),
         tags=[kind, "sft", "trl", "ftspace"],
         model_name=told.request.repo_id.rpartition("/")[2] if results else None,
@@ -79,21 +81,22 @@ def _front(told: Told) -> str:
 
 def _relation(told: Told) -> str:
     """The Hub's word for how it is made of its base."""
-    return {"adapter": "finetune" if told.whole else "adapter", "merged": "finetune", "gguf": "quantized"}[
-        told.request.what
-    ]
+    return "finetune" if told.whole else "adapter"
 
 
 def _eval_results(told: Told) -> list[Any]:
-    """The tuned side's score by each task's first metric, for the Hub's own table, with its interval."""
+    """The tuned side's score on the dataset's own test rows, for the Hub's own table, with its interval.
+
+    The Hub takes `dataset_type` for a dataset's id: tasks that have none here would be said to be somebody else's.
+    """
     from huggingface_hub import EvalResult
 
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=_dataset_of(row, told.origins.data),
+            dataset_type=told.origins.data.name,
             dataset_name=row.task,
-            dataset_revision=told.origins.data.revision if row.task == "heldout" else None,
+            dataset_revision=told.origins.data.revision,
             metric_type=row.metric,
             metric_value=round(row.tuned, 4),
             metric_name=f"{row.metric}, {row.n} samples",
@@ -107,6 +110,7 @@ def _eval_results(told: Told) -> list[Any]:
             },
         )
         for row in _headlines(told.results)
+        if row.task == HELDOUT and _can_be_named(told.origins.data)
     ]
 
 
@@ -121,8 +125,9 @@ def _rounded(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def _dataset_of(row: Row, data: Origin) -> str:
-    return data.name if row.task == "heldout" and data.url else row.task
+def _can_be_named(data: Origin) -> bool:
+    """Whether the dataset is one of the Hub that everybody is told of."""
+    return data.url is not None and data.restricted in (None, "gated")
 
 
 def _body(told: Told) -> Iterator[str]:
@@ -162,7 +167,7 @@ def _body(told: Told) -> Iterator[str]:
 
 
 def _linked(origin: Origin) -> str:
-    if origin.url is None:
+    if origin.url is None or not re.fullmatch(r"[\w./-]+", origin.name):
         return code(origin.name)
     at = f" at commit [`{origin.revision[:12]}`]({origin.link})" if origin.revision else ", at an unknown commit"
     return f"[{origin.name}]({origin.url}){at}"
@@ -241,7 +246,7 @@ def _training(told: Told) -> Iterator[str]:
 def _data(told: Told) -> Iterator[str]:
     data, prepared = told.origins.data, told.state.prepared
     yield "\n## Data\n"
-    yield f"- {_linked(data)}, split `{told.config.data.split}`"
+    yield f"- {_linked(data)}, split {code(told.config.data.split)}"
     if data.restricted in ("private", "gated"):
         yield f"- The dataset is {data.restricted}: not everybody may read it, and none of its rows is here"
     if prepared:

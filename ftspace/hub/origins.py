@@ -16,7 +16,7 @@ from evals.files import write_text
 from evals.log import read_log
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import DatasetError, DiskError, ModelError
-from ftspace.hub.find import Kind, look_up
+from ftspace.hub.find import Kind, look_over
 from ftspace.hub.licenses import local_terms
 from ftspace.runs import Run
 from ftspace.settings import ASSETS, resolve_local
@@ -69,12 +69,13 @@ def known_origins(run: Run) -> Origins:
 def ask_origins(run: Run) -> Origins:
     """Asks the Hub who may read base and dataset, and under which license, and keeps it in the run.
 
-    One that is not there any more stays unknown. Raises HubError when the Hub cannot be asked, DiskError.
+    Of one that is not there any more the license stays that was kept before. Raises HubError when the Hub cannot be
+    asked, DiskError.
     """
-    config, found = run.config, _local_origins(run)
+    config, found, before = run.config, _local_origins(run), known_origins(run)
     asked = Origins(
-        base=_asked("model", found.base, config.model.revision),
-        data=_asked("dataset", found.data, config.data.revision),
+        base=_asked("model", found.base, before.base, config.model.revision),
+        data=_asked("dataset", found.data, before.data, config.data.revision),
     )
     try:
         write_text(_kept(run), asked.model_dump_json(indent=2) + "\n")
@@ -122,17 +123,19 @@ def _local(kind: Kind, name: str, commit: str | None) -> Origin:
     return Origin(name=name, url=f"{constants.ENDPOINT}/{_PAGES[kind]}{name}", revision=commit)
 
 
-def _asked(kind: Kind, origin: Origin, revision: str | None) -> Origin:
+def _asked(kind: Kind, origin: Origin, before: Origin, revision: str | None) -> Origin:
+    """The origin with what the Hub says of it; its commit is only what the run is known to have used."""
     if origin.url is None:
         return origin
     try:
-        found = look_up(kind, origin.name, origin.revision or revision)
+        found = look_over(kind, origin.name, origin.revision or revision)
     except (DatasetError, ModelError):
+        found = None
+    if found is not None:
+        return origin.model_copy(update={"terms": dict(found.terms), "restricted": found.restricted})
+    if before.name != origin.name:
         return origin
-    if found is None:
-        return origin
-    told = {"revision": origin.revision or found.commit, "terms": dict(found.terms), "restricted": found.restricted}
-    return origin.model_copy(update=told)
+    return origin.model_copy(update={"terms": before.terms, "restricted": before.restricted or "unknown"})
 
 
 def _base_commit(run: Run) -> str | None:

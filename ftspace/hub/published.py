@@ -10,10 +10,12 @@ from pathlib import Path
 
 from evals.tasks import SUITES
 from ftspace.config import RunConfig, parse_config
+from ftspace.hub.names import HOSTS, read_name
 from ftspace.hub.origins import Origins, is_bundled, public_name
 from ftspace.preflight import CHECKPOINT, HELDOUT
+from ftspace.runs import is_run_id
 from ftspace.sections import HubConfig
-from ftspace.settings import resolve_local
+from ftspace.settings import hub_hosts, resolve_local
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def published(config: RunConfig, origins: Origins) -> tuple[RunConfig, list[Left
             left_out.append(
                 LeftOut(f"eval.{name}", "addresses, folders and runs of this machine mean nothing elsewhere")
             )
+    start = _start_of(config)
+    if start and "/" not in start:
+        left_out.append(LeftOut(f"{start}, the adapter that it goes on from", "only this machine has it"))
     if chosen.reference:
         left_out.append(LeftOut("eval.reference", "its address is this machine's business"))
     moved = {
@@ -77,6 +82,7 @@ def published(config: RunConfig, origins: Origins) -> tuple[RunConfig, list[Left
                 "review": Path(data.review).name if data.review else None,
             }
         ),
+        "lora": config.lora.model_copy(update={"start_from": start}),
         "eval": chosen.model_copy(
             update={
                 **lists,
@@ -89,6 +95,20 @@ def published(config: RunConfig, origins: Origins) -> tuple[RunConfig, list[Left
         "hub": HubConfig(),
     }
     return parse_config(config.model_copy(update=moved).model_dump(mode="json"), where="what is published"), left_out
+
+
+def _start_of(config: RunConfig) -> str | None:
+    """The adapter that the run goes on from: its Hub id, or a name that tells no place."""
+    name = config.lora.start_from
+    if name is None or is_run_id(name):
+        return name and "another-run"
+    try:
+        named = None if resolve_local(name) else read_name(name, (*HOSTS, *hub_hosts()))
+    except ValueError:  # no address of the Hub
+        return "another-adapter"
+    if named is None:
+        return public_name(name)
+    return f"hf://{named.id}@{named.revision}" if named.revision else named.id
 
 
 def own_files(config: RunConfig) -> Iterator[str]:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -21,12 +21,13 @@ from ftspace.disk import causes, is_disk_full
 from ftspace.errors import DiskError, FtspaceError, HubError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, Started, Uploading, Verifying, Warned
 from ftspace.hub import upload
-from ftspace.hub.bundle import CONFIG, build_bundle
+from ftspace.hub.bundle import build_bundle, is_ours
 from ftspace.hub.line import PATIENCE, Ears, Patience, line
-from ftspace.hub.origins import ask_origins
+from ftspace.hub.origins import Origins, ask_origins, known_origins
 from ftspace.hub.pushing import read_record
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
 from ftspace.hub.repository import Target
+from ftspace.hub.target import why_taken
 from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.streams import guard
@@ -111,6 +112,7 @@ def work(
     ears = Ears(warn=teller.warn, should_stop=teller.should_stop)
     teller.building = True
     learn(run, ears, patience)
+    check_public(request, known_origins(run))
     build_bundle(run, request, folder.bundle)
     teller.building = False
     return deliver(request, folder, teller, ears, patience)
@@ -151,40 +153,43 @@ def learn(run: Run, ears: Ears, patience: Patience) -> None:
         raise HubError(f"{said} ({status}); push again", error.cause) from error
 
 
+def check_public(request: PushRequest, origins: Origins) -> None:
+    """Raises HubError where everybody could read what was made of something that not everybody may read."""
+    for kind, one in (("base", origins.base), ("dataset", origins.data)):
+        if request.public and one.restricted in ("private", "gated"):
+            raise HubError(
+                f"the {kind} {one.name} is {one.restricted}, so what was made of it is not pushed where everybody can "
+                "read it; leave --public (hub.public) out",
+                "rights",
+            )
+
+
 def target(request: PushRequest, folder: PushFolder, names: set[str]) -> Target:
     """The repository that files of these names go to, and what may be overwritten there."""
-    earlier = read_record(folder)
-    ours = set(earlier.files) if earlier and earlier.repo_id == request.repo_id else set[str]()
+    record = read_record(folder)
+    earlier = record.files if record and record.repo_id == request.repo_id else {}
+    whole = "adapter_config.json" not in names
     return Target(
         kind="model",
         repo_id=request.repo_id,
         public=request.public,
         message=f"Upload {_NAMES[request.what]} trained with ftspace",
-        refuses=lambda there: refuses(names, there),
-        is_ours=ours.__contains__,
+        refuses=lambda there: why_taken(there, whole=whole),
+        is_ours=lambda name: is_ours(name) or name in earlier,
+        warns=lambda there: _others_weights(there, earlier, request.repo_id),
         smaller="push again with " + ("one of a lower rank" if request.what == "adapter" else "the adapter alone"),
         made=folder.path / "made",
     )
 
 
-_NAMES: dict[What, str] = {"adapter": "an adapter", "merged": "a merged model", "gguf": "a GGUF model"}
+_NAMES: dict[What, str] = {"adapter": "an adapter", "merged": "a merged model"}
 
 
-def refuses(names: set[str], there: set[str]) -> str:
-    """Why files of these names must not be put where others are; "" when they may."""
-    if CONFIG not in there:
-        return f"it holds {min(there)}, which no push of ours made"
-    kind = _kind_of(there)
-    return "" if kind in (None, _kind_of(names)) else f"it holds {kind}"
-
-
-def _kind_of(names: set[str]) -> str | None:
-    """What a repository of ours holds, by its files."""
-    if "adapter_config.json" in names:
-        return "an adapter"
-    if any(name.endswith(".gguf") for name in names):
-        return "a GGUF model"
-    return "a whole model" if "config.json" in names else None
+def _others_weights(there: Mapping[str, str], earlier: Mapping[str, str], repo_id: str) -> str:
+    """What to tell of weights that are replaced and that no push of this run is known to have made."""
+    if not any(name.endswith(".safetensors") and digest not in earlier.values() for name, digest in there.items()):
+        return ""
+    return f"{repo_id} held another run's push, which this one replaces; the commits before this one still have it"
 
 
 def main(words: list[str]) -> int:
@@ -226,7 +231,8 @@ def main(words: list[str]) -> int:
         log.exception("the push failed")
         full = any(map(is_disk_full, causes(error)))
         reason, text = ("disk" if full else "error"), one_line(error)
-        advice = "make room (ftspace runs gc) and push again" if full else f"the whole story is in {folder.path.name}"
+        where = f"push/{what}/worker.log in the run's folder"
+        advice = "make room (ftspace runs gc) and push again" if full else f"the whole story is in {where}"
         message = f"{'the disk cannot be written' if full else type(error).__name__}: {text}; {advice}"
     try:
         end = Finished(job="push", status=status, reason=reason, message=message, seconds=time.monotonic() - began)

@@ -34,7 +34,7 @@ def add_push(parsers: Any, where: argparse.ArgumentParser) -> None:
     parser = parsers.add_parser(
         "push",
         help="a finished run's adapter, with card and results, to the Hugging Face Hub",
-        usage="%(prog)s RUN [--to owner/name] [--public] [--what adapter|merged|gguf] [--json]",
+        usage="%(prog)s RUN [--to owner/name] [--public] [--what adapter|merged] [--json]",
         description="Pushes what a finished run made, in one commit, then downloads it again and compares. The "
         "repository is private unless --public is said. What the Hub has already is not sent again, so a push that "
         "failed or was stopped is gone on with by the same command. Ctrl-C stops it; the run is not changed by it. "
@@ -53,7 +53,7 @@ def add_push(parsers: Any, where: argparse.ArgumentParser) -> None:
         "--what",
         choices=get_args(What),
         default="adapter",
-        help="the adapter (default), the whole model merged with it, or that as GGUF; each has a repository of its own",
+        help="the adapter (default), or the whole model merged with it; each has a repository of its own",
     )
     parser.add_argument("--json", action="store_true", help="print the record as JSON on stdout")
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-What = Literal["adapter", "merged", "gguf"]
+What = Literal["adapter", "merged"]
 """What is pushed; each goes to a repository of its own."""
 
 

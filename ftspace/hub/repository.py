@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ftspace.errors import HubError
-from ftspace.hub.asker import hub_token
+from ftspace.hub.asker import hub_scopes, hub_token
 from ftspace.hub.line import Ears, Patience, line
 from ftspace.hub.refusals import explained
+from ftspace.hub.target import GIVEN
+from ftspace.hub.token import TokenRecord
 from ftspace.workers import Stopped
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-GIVEN = ".gitattributes"
-"""The file that the Hub itself puts into a new repository."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Target:
     """Whether a file that is there may be removed, for an earlier push made it."""
     smaller: str
     """What to do where the Hub finds the files too large."""
+    warns: Callable[[Mapping[str, str]], str] = lambda _: ""
+    """What to tell of files that are replaced or removed, by what the Hub calls their content; "" for nothing."""
     made: Path | None = None
     """Holds the name of a repository that a push made and has not filled yet, for the case that it is cut off."""
 
@@ -67,17 +68,22 @@ def ask() -> "HfApi":
     return HfApi(token=hub_token())
 
 
-def check_asker(api: "HfApi", target: Target) -> None:
-    """Raises HubError for a name that is none, and a token that cannot write."""
+def look(api: "HfApi", target: Target) -> Found | None:
+    """The repository, None when there is none yet, before a push to it.
+
+    Raises HubError for a name that is none, for a token that cannot write there, and as `check`.
+    """
     if target.repo_id.count("/") != 1:
         raise HubError(f"{target.repo_id} names no repository; give your user name and a name, such as me/talks")
-    role = api.whoami().get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read":
+    token = TokenRecord.of(api.whoami(), hub_scopes())
+    found = check(api, target)
+    if why := token.why_not_write(target.repo_id, there=found is not None, kind=target.kind):
         raise HubError(
-            f"the token can only read; make one with the role write at {api.endpoint}/settings/tokens and set "
-            "HF_TOKEN, or run: hf auth login",
+            f"{why}; make one with the role write at {api.endpoint}/settings/tokens and set HF_TOKEN, or run: hf auth "
+            "login",
             "rights",
         )
+    return found
 
 
 def check(api: "HfApi", target: Target) -> Found | None:

@@ -131,6 +131,8 @@ def _unequal(config: RunConfig) -> Iterator[str]:
     lora, train = config.lora, config.train
     if lora.method == "adalora":
         yield "AdaLoRA's ranks, which are not shared out anew here: every layer has the mean rank"
+    if lora.start_from:
+        yield f"the first weights: the run went on from the adapter {' '.join(lora.start_from.split())}, not from zero"
     if lora.init in ("eva", "loftq"):
         yield f"the start {lora.init}, which is from zero here"
     if lora.init in ("pissa", "olora"):

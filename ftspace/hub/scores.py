@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evals.log import EvalLog, Sample
 from evals.plan import TUNED
@@ -17,7 +17,19 @@ from ftspace.errors import EvalError
 SAMPLES = "samples.parquet"
 LOGS = "evaluation.json"
 """The heads of the logs: all but the samples."""
-_PLACE = re.compile(r"https?://[^\s;,)]+|(?<![\w.:/])/(?:[^\s/;,]+/)+[^\s/;,]+")
+_NAMED = r"(?:(?: [^\s/\\;,.]+){1,4}\.[A-Za-z]\w{0,9}\b)?"
+"""The rest of a file's name that has blanks in it, up to its ending."""
+_PLACE = re.compile(
+    r"https?://[^\s;,)]+"
+    rf"|(?<![\w.:/~])(?:~[\w-]*)?/(?=\S)(?:[^/;,\n]+/)+[^\s/;,]+{_NAMED}"
+    rf"|(?<!\w)(?:[A-Za-z]:[\\/]|\\\\)(?:[^\\/;,\n]+[\\/])*[^\s\\/;,]+{_NAMED}"
+    r"|\[[0-9A-Fa-f:]*:[0-9A-Fa-f:]*\](?::\d+)?"
+    r"|(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.-]*\w)"
+    r"|(?<![\w.-])(?:localhost\b(?::\d+)?|\w[\w-]*(?:\.[\w-]+)+:\d{2,5}\b)"
+)
+"""An address, or a path of more than one part, of this machine or another."""
+_NO_PLACE = ("here", "Inference Providers")
+"""What is said of a judge's place where it has no address."""
 
 
 def told(log: EvalLog, base: str, *, texts: bool) -> EvalLog:
@@ -31,7 +43,7 @@ def told(log: EvalLog, base: str, *, texts: bool) -> EvalLog:
 def _placeless(sample: Sample) -> Sample:
     if sample.unscored is None:
         return sample
-    return sample.model_copy(update={"unscored": _PLACE.sub("(an address)", sample.unscored)})
+    return sample.model_copy(update={"unscored": _without_places(sample.unscored, {})})
 
 
 def _bare(sample: Sample) -> Sample:
@@ -44,10 +56,27 @@ def _bare(sample: Sample) -> Sample:
 def shown_results(results: Results, tasks: frozenset[str]) -> Results:
     """The comparison with the answers to these tasks only, and without addresses and paths of this machine."""
     samples = tuple(one for one in results.samples if one.task in tasks)
-    findings = tuple(
-        one.model_copy(update={"message": _PLACE.sub("(an address)", one.message)}) for one in results.findings
-    )
-    return results.model_copy(update={"samples": samples, "findings": findings})
+    known: dict[str, str] = {}
+    for one in results.judges:  # two judges of one name are told apart by where they are asked
+        place = re.sub(r" \(\d+\)$", "", one.judge).rpartition(" at ")[2]
+        if place != one.judge and place not in _NO_PLACE:
+            known.setdefault(place, f"(address {len(known) + 1})")
+    told = json.loads(results.model_dump_json(exclude={"samples"}))
+    bare = Results.model_validate(_without_places(told, known))
+    return bare.model_copy(update={"samples": samples})
+
+
+def _without_places(told: Any, known: dict[str, str]) -> Any:
+    """Whatever JSON holds, each address and path in its texts as a number, the same for the same place."""
+    if isinstance(told, str):
+        for place, number in known.items():
+            told = told.replace(f" at {place}", f" at {number}")
+        return _PLACE.sub(lambda found: known.setdefault(found[0], f"(address {len(known) + 1})"), told)
+    if isinstance(told, list):
+        return [_without_places(one, known) for one in cast("list[Any]", told)]
+    if isinstance(told, dict):
+        return {name: _without_places(one, known) for name, one in cast("dict[str, Any]", told).items()}
+    return told
 
 
 def write_scores(folder: Path, logs: Iterable[EvalLog]) -> None:

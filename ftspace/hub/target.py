@@ -1,5 +1,6 @@
 """Whether a repository of the Hub may be pushed to: free, ours, or taken. Asks, and changes nothing."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from evals.errors import one_line
@@ -20,14 +21,26 @@ class Target:
     repo_id: str
     there: bool
     public: bool = False
-    ours: bool = False
-    """Whether it is as good as empty, or holds an earlier push of ours."""
-    holds: str = ""
-    """A file that no push of ours made, for example."""
+    taken: str = ""
+    """Why it may not be pushed to; "" where it is as good as empty, or holds an earlier push of that kind."""
 
 
-def look_at_target(repo_id: str) -> Target:
-    """The repository that a push would go to, as the asker's token sees it. Raises HubError."""
+def why_taken(there: Collection[str], *, whole: bool) -> str:
+    """Why an adapter, or a `whole` model, must not be put where these files are; "" when it may."""
+    others = set(there) - {GIVEN}
+    if not others:
+        return ""
+    if SIGN not in others:
+        return f"it holds {min(others)}, which no push of ours made"
+    if whole and "adapter_config.json" in others:
+        return "it holds an adapter"
+    if not whole and "config.json" in others:
+        return "it holds a whole model"
+    return ""
+
+
+def look_at_target(repo_id: str, *, whole: bool = False) -> Target:
+    """The repository that an adapter, or a `whole` model, would go to, as the token sees it. Raises HubError."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
@@ -36,7 +49,7 @@ def look_at_target(repo_id: str) -> Target:
     try:
         info = api.model_info(repo_id, timeout=TIMEOUT_SECONDS)
     except GatedRepoError:
-        return Target(repo_id, there=True, public=True, holds="what its owner lets people see one by one")
+        return Target(repo_id, there=True, public=True, taken="its owner lets people in one by one, and this token not")
     except RepositoryNotFoundError:
         return Target(repo_id, there=False)
     except HFValidationError as error:
@@ -45,7 +58,5 @@ def look_at_target(repo_id: str) -> Target:
         raise HubError(
             f"the Hub does not say whether {repo_id} is free: {one_line(error)}; look again later"
         ) from error
-    files = [one.rfilename for one in info.siblings or []]
-    others = sorted(set(files) - {GIVEN})
-    ours = SIGN in files or not others
-    return Target(repo_id, there=True, public=not info.private, ours=ours, holds="" if ours else others[0])
+    taken = why_taken([one.rfilename for one in info.siblings or []], whole=whole)
+    return Target(repo_id, there=True, public=not info.private, taken=taken)

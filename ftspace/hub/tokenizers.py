@@ -6,6 +6,7 @@ the run's own are taken for changed.
 
 import json
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ _FILES = (
 )
 _ENDS = ("bos_token", "eos_token", "unk_token")
 _OF_THIS_MACHINE = ("name_or_path", "is_local", "local_files_only")
+
+
+def is_of_tokenizer(name: str) -> bool:
+    """Whether a file at the top of a repository is called as one of a tokenizer is."""
+    return "/" not in name and any(fnmatch(name, one) for one in _FILES)
 
 
 def tokenizer_files(run: Run, origins: Origins, *, whole: bool) -> dict[str, bytes]:

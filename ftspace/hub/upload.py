@@ -20,6 +20,7 @@ from ftspace.hub.asker import hub_token
 from ftspace.hub.line import PATIENCE, Ears, Patience, line
 from ftspace.hub.refusals import explained
 from ftspace.hub.repository import Target
+from ftspace.hub.target import GIVEN
 from ftspace.workers import Stopped
 
 if TYPE_CHECKING:
@@ -86,8 +87,7 @@ class _Local:
 def check(target: Target, patience: Patience = PATIENCE) -> None:
     """Asks before any work whether a push could be done. Raises HubError with what to do."""
     with line(Ears(), patience), explained(target.repo_id, target.smaller):
-        repository.check_asker(repository.ask(), target)
-        repository.check(repository.ask(), target)
+        repository.look(repository.ask(), target)
 
 
 def push(
@@ -118,15 +118,21 @@ def push(
 
 def _push(folder: Path, target: Target, ears: Ears, tally: _Tally) -> Pushed:
     api = repository.ask()
-    repository.check_asker(api, target)
-    found = repository.check(api, target)
+    found = repository.look(api, target)
     local = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {name: _read(path, ears) for name, path in local.items()}
     if found is None:
         found = repository.make(api, target)
-    kept = {name for name in found.files if name not in files and not target.is_ours(name)} | {repository.GIVEN}
-    if strangers := sorted(kept - {repository.GIVEN}):
+    kept = {name for name in found.files if name not in files and not target.is_ours(name)} | {GIVEN}
+    if strangers := sorted(kept - {GIVEN}):
         ears.warn(f"{target.repo_id} also holds {', '.join(strangers[:5])}, which no push made: left as they are")
+    replaced = {
+        name: held
+        for name, held in found.files.items()
+        if name not in kept and (name not in files or held not in (files[name].git, files[name].sha256))
+    }
+    if said := target.warns(replaced):
+        ears.warn(said)
     new = not _holds(found, files, kept)
     commit = _commit(api, target, found, files, kept, tally) if new else found.commit
     if commit is None:

@@ -5,11 +5,13 @@ A merged model is made by `ftspace.training.merge`, which keeps none that does n
 
 import json
 import os
+import re
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from ftspace.errors import HubError, JobError
+from ftspace.errors import JobError
 from ftspace.hub.loading import Form
 from ftspace.hub.origins import Origins
 from ftspace.hub.records import What
@@ -20,16 +22,19 @@ ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PARITY = "parity.json"
 """How far a merged model's answers are from those of base plus adapter."""
 _CONFIGS = ("config.json", "generation_config.json", "*.safetensors.index.json")
-_NO_GGUF = (
-    "a GGUF model is not pushed: it would have to be converted by llama.cpp and then asked by it, to prove that it "
-    "answers as the tuned model, and ftspace does not do that yet; push the merged model and convert that"
-)
+_WEIGHTS = re.compile(r"(adapter_)?model(-\d+-of-\d+)?\.safetensors")
+
+
+def is_of_weights(name: str) -> bool:
+    """Whether a file at the top of a repository is called as weights are that a push of ours made, or their configs."""
+    named = (ADAPTER_CONFIG, PARITY, *_CONFIGS)
+    return "/" not in name and (bool(_WEIGHTS.fullmatch(name)) or any(fnmatch(name, one) for one in named))
 
 
 def put_weights(run: Run, what: What, origins: Origins, folder: Path) -> Form:
     """Puts what is pushed of the run's weights into `folder`, and says what of its form its loading depends on.
 
-    Raises JobError when there is none, HubError or ModelError when it cannot be pushed so, OSError.
+    Raises JobError when there is none, ModelError when it cannot be pushed so, OSError.
     """
     if not run.adapter.is_dir():
         raise JobError(f"run {run.id} has no adapter, so there is nothing to push; wait for it, or go on with the run")
@@ -38,8 +43,6 @@ def put_weights(run: Run, what: What, origins: Origins, folder: Path) -> Form:
             return _adapter(run, origins, folder)
         case "merged":
             return _merged(run, origins, folder)
-        case "gguf":
-            raise HubError(_NO_GGUF)
 
 
 def read_json(path: Path) -> dict[str, Any]:

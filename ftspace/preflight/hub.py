@@ -120,8 +120,8 @@ def push_line(
                 f"{who} read it",
             )
         ]
-    if not target.ours:
-        said = f"the name {repo_id} is taken: it holds {target.holds}, which no push of ours made"
+    if target.taken:
+        said = f"the name {repo_id} is taken: {target.taken}"
         return [Check("stop", "push", said, "choose another name for hub.push")]
     if target.public and not config.hub.public:
         said = f"{repo_id} is there already, and everybody can read it"

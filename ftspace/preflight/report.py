@@ -183,7 +183,7 @@ def _sized(config: RunConfig, base: SeenBase, rows: SeenRows, runs_dir: Path) ->
 
 def _target(config: RunConfig) -> Target | HubError | None:
     try:
-        return look_at_target(config.hub.push) if config.hub.push else None
+        return look_at_target(config.hub.push, whole=config.lora.method == "full") if config.hub.push else None
     except HubError as error:
         return error
 

@@ -9,7 +9,8 @@ import gradio as gr
 from ftspace.access import Visitor
 from ftspace.errors import FtspaceError, HubError
 from ftspace.hub.bundle import build_bundle
-from ftspace.hub.origins import ask_origins
+from ftspace.hub.origins import ask_origins, known_origins
+from ftspace.hub.published import texts_of
 from ftspace.hub.pushing import push_state, requested, start_push, stop_push
 from ftspace.hub.records import PushFolder, PushRequest, What
 from ftspace.hub.target import look_at_target
@@ -29,7 +30,6 @@ _PATIENCE = 3.0
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
 _KINDS: dict[str, What] = {what: what for what in NAMES}
-_OFFERED: tuple[What, ...] = ("adapter", "merged")
 _NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
 _SIGN_IN = "There is no token to push with: sign in again."
 _NO_NAME = "Name a repository as owner/name, with letters, digits, - _ and . only."
@@ -56,7 +56,7 @@ class Publish:
             )
             with gr.Row():
                 self._what = gr.Radio(
-                    [(NAMES[what], what) for what in _OFFERED], value="adapter", label="What", min_width=240,
+                    [(name, what) for what, name in NAMES.items()], value="adapter", label="What", min_width=240,
                     elem_id="push-what",
                 )  # fmt: skip
                 self._repo = gr.Textbox(
@@ -211,7 +211,10 @@ class Publish:
                 try:
                     ask_origins(run)
                 except HubError as error:
-                    told = markup.note(f"{error}. So no question and no answer is in what stands below.", "warn")
+                    silent = texts_of(run.config, known_origins(run)).why_none
+                    after = "No question and no answer is in what stands below, and a push asks again"
+                    known = "What stands below is by what the Hub said before, and a push asks again"
+                    told = markup.note(f"{error}. {after if silent else known}.", "warn")
                 place = PushFolder(run.path).path.parent
                 place.mkdir(exist_ok=True)
                 with tempfile.TemporaryDirectory(prefix=".look-", dir=place) as beside:

@@ -8,8 +8,8 @@ from ftspace.hub.pushing import PushState
 from ftspace.hub.records import PushRecord, What
 from ftspace.words import Tone, short
 
-NAMES: dict[What, str] = {"adapter": "Adapter", "merged": "Merged model", "gguf": "GGUF"}
-_ENDS: dict[What, str] = {"adapter": "lora", "merged": "merged", "gguf": "gguf"}
+NAMES: dict[What, str] = {"adapter": "Adapter", "merged": "Merged model"}
+_ENDS: dict[What, str] = {"adapter": "lora", "merged": "merged"}
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _LONGEST = 90
 """Characters of a suggested name; the Hub takes 96."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from evals.results import Finding, read_results, write_results
+from evals.results import Finding, JudgeSummary, Results, read_results, write_results
 from ftspace.config import load_config
 from ftspace.errors import HubError, JobError
 from ftspace.events import read_events
-from ftspace.hub.bundle import Bundle, build_bundle
+from ftspace.hub.bundle import Bundle, build_bundle, is_ours
 from ftspace.hub.records import PushRequest
-from ftspace.hub.scores import read_scores
+from ftspace.hub.scores import read_scores, shown_results
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, ROOT
 from ftspace.state import fold
@@ -37,6 +37,7 @@ def test_a_bundle_is_whole_and_twice_the_same(store: RunStore) -> None:
     made = bundle(run)
     names = [file.path for file in made.files]
     assert names == sorted(path.name for path in made.folder.iterdir())
+    assert all(map(is_ours, names)) and not any(map(is_ours, ("notes.txt", "data/a.json", "other.safetensors")))
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "ftspace.yaml"} <= set(names)
     assert {"results.json", "samples.parquet", "evaluation.json", "training.jsonl", "tokenizer.json"} <= set(names)
     assert not [name for name in names if name.endswith((".bin", ".pt"))]
@@ -83,21 +84,48 @@ def test_a_local_dataset_and_a_file_of_tasks_are_names_and_nothing_of_this_machi
             "reference": "http://10.0.0.7:8000/v1?key=abc#model",
             "judges": ["http://10.0.0.7:8000/v1#judge", "hub:owner/judge"],
         },
+        lora={"start_from": str(tmp_path / "first")},
         hub={"push": "me/tuned"},
     )
-    seen = f"reference: http://10.0.0.7:8000/v1 is gone; adapter {tmp_path}/x is not there"
+    seen = f"reference: http://10.0.0.7:8000/v1 is gone; adapter {tmp_path}/x is not there; judge at gpubox fails"
     found = Finding(kind="side not asked", tone="warning", message=seen)
-    write_results(run.results, read_results(run.results).model_copy(update={"findings": (found,)}))
+    judges = tuple(JudgeSummary(judge=f"judge at {at}", kind="rubric", n=1, missing=0) for at in ("gpubox", "10.0.0.7"))
+    write_results(run.results, read_results(run.results).model_copy(update={"findings": (found,), "judges": judges}))
     made = bundle(run)
     said = everything(made)
-    for secret in (str(tmp_path), str(ROOT), "10.0.0.7", "4711", SECRET, "hf_abcdefghijklmnopqrstuvwxyz"):
+    for secret in (str(tmp_path), str(ROOT), "10.0.0.7", "gpubox", "4711", SECRET, "hf_abcdefghijklmnopqrstuvwxyz"):
         assert secret.encode() not in said, secret
     config = load_config(made.folder / "ftspace.yaml")
     assert (config.model.id, config.data.id) == ("assets/base", "my rows.jsonl")
     assert config.eval.tasks == ["heldout", "my_task.jsonl", "general"]
     assert config.eval.earlier == ["checkpoint-2", "owner/other"] and config.eval.judges == ["hub:owner/judge"]
-    assert config.eval.reference is None and config.hub.push is None
-    assert {"my_task.jsonl", "eval.reference", "eval.earlier", "eval.judges"} <= {one.what for one in made.left_out}
+    assert config.eval.reference is None and config.hub.push is None and config.lora.start_from == "first"
+    told = (made.folder / "results.json").read_text()
+    assert "judge at (address 1) fails" in told and '"judge at (address 2)"' in told, "they are told apart"
+    for name in ("README.md", "reproduce.py"):
+        assert "the adapter first" in (made.folder / name).read_text(), name
+    assert {
+        "first, the adapter that it goes on from",
+        "my_task.jsonl",
+        "eval.reference",
+        "eval.earlier",
+        "eval.judges",
+    } <= {one.what for one in made.left_out}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("/home/me/My Files/new rows.jsonl is gone", "(address 1) is gone"),
+        ("~/runs/one/adapter, and again ~/runs/one/adapter", "(address 1), and again (address 1)"),
+        (r"C:\Users\me\a b\x.json; \\box\share\x", "(address 1); (address 2)"),
+        ("judge at localhost:8000 or [::1]:80 or box.lan:443 or 10.0.0.7", None),
+        ("3/4 of base/tuned at 10:30, 1.2.3, scores: 0.5", "3/4 of base/tuned at 10:30, 1.2.3, scores: 0.5"),
+    ],
+)
+def test_what_names_a_machine_is_a_number(said: str, told: str | None) -> None:
+    expected = told or "judge at (address 1) or (address 2) or (address 3) or (address 4)"
+    assert shown_results(Results(rows=(), verdict=said), frozenset()).verdict == expected
 
 
 def test_the_curve_is_an_events_file_without_what_was_only_of_use_at_work(store: RunStore) -> None:

@@ -129,7 +129,7 @@ def test_a_refusal_is_said_with_what_to_do_and_nothing_local_is_lost(
         (None, "there is no token"),
         ("hf_nobodys", "refuses the token"),
         (READER_TOKEN, "can only read"),
-        (LIMITED_TOKEN, "may not write me/talks"),
+        (LIMITED_TOKEN, "has no permission to make repositories of me"),
     ],
 )
 def test_a_token_that_cannot_push_is_named(

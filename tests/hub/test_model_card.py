@@ -68,10 +68,8 @@ def test_the_hubs_own_validators_take_it_and_read_the_same(tmp_path: Path, monke
     assert front["tags"] == ["lora", "sft", "trl", "ftspace"]
     name, results = model_index_to_eval_results(front["model-index"])
     assert eval_results_to_model_index(name, results) == front["model-index"]
-    assert [(one.dataset_type, one.metric_value, one.dataset_revision) for one in results] == [
-        ("owner/rows", 0.25, DATA_COMMIT),
-        ("facts", -0.02, None),
-    ]
+    found = [(one.dataset_type, one.metric_value, one.dataset_revision) for one in results]
+    assert found == [("owner/rows", 0.25, DATA_COMMIT)], "facts is in the table, and no dataset of the Hub"
     args = results[0].metric_args
     assert args is not None and (args["difference_95_low"], args["difference_95_high"], args["n"]) == (0.15, 0.35, 1200)
 
@@ -92,18 +90,19 @@ def test_it_links_by_revision_and_says_what_nobody_looked_at() -> None:
 
 @pytest.mark.parametrize("restricted", ["private", "unknown"])
 def test_a_dataset_that_others_cannot_see_is_not_in_the_front_matter(restricted: str) -> None:
-    card = ModelCard(model_card(told(data=DATA.model_copy(update={"restricted": restricted}))))
-    assert "datasets" not in card.data.to_dict()
+    closed = told((row("heldout", 0.25, "better"),), data=DATA.model_copy(update={"restricted": restricted}))
+    front = model_card(closed).split("---\n")[1]
+    assert "datasets" not in front and "owner/rows" not in front and DATA_COMMIT not in front
 
 
 def test_no_markup_of_a_stranger_is_in_it() -> None:
-    evil = "<img src=x onerror=alert(1)> [a](https://evil) `x` | y\n\n# z"
+    evil = "<img src=x onerror=alert(1)> [a](https://evil) `x` ``<img src=y>`` | y\n\n# z"
     results = Results(
         rows=(row(evil, 0.1, "better"),),
         verdict=evil,
         findings=(Finding(kind="noise", tone="warning", message=evil),),
     )
-    data = Origin(name=evil, restricted="unknown")
+    data = Origin(name=evil, restricted="unknown", terms={"license": "other", "license_name": evil})
     known = told(data=data)
     text = model_card(
         Told("r", known.config, known.origins, known.state, results, known.request, left_out=(LeftOut(evil, evil),))

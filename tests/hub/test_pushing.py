@@ -135,7 +135,8 @@ def test_where_to_push_is_what_was_said_last_or_in_the_config(store: RunStore) -
     run = finished_run(store)
     with pytest.raises(HubError, match="--to owner/name"):
         requested(run)
-    assert requested(run, "gguf", "me/gguf", public=True) == PushRequest(what="gguf", repo_id="me/gguf", public=True)
+    asked = PushRequest(what="merged", repo_id="me/whole", public=True)
+    assert requested(run, "merged", "me/whole", public=True) == asked
     folder = PushFolder(run.path)
     folder.path.mkdir(parents=True)
     folder.request.write_text(REQUEST.model_dump_json())

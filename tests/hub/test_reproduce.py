@@ -29,6 +29,7 @@ def settings_of(script: str) -> dict[str, Any]:
         ({"lora": {"method": "prompt_tuning"}}, "PromptTuningConfig", ""),
         ({"lora": {"method": "adalora"}}, "LoraConfig", "AdaLoRA's ranks"),
         ({"lora": {"init": "eva"}}, "LoraConfig", "the start eva"),
+        ({"lora": {"start_from": "me/first"}}, "LoraConfig", "went on from the adapter me/first, not from zero"),
         ({"lora": {"plus_ratio": 16}}, "LoraConfig", "higher rate for B"),
         ({"train": {"keep": "best"}}, "LoraConfig", "which step is kept"),
         ({"train": {"scheduler": "reduce_lr_on_plateau"}}, "LoraConfig", "the schedule"),

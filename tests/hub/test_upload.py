@@ -1,8 +1,9 @@
 """A push's every way to fail, and to go on after it, over real HTTP with the unmodified client."""
 
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from ftspace.errors import DiskError, HubCause, HubError
 from ftspace.hub.line import Ears, Patience
-from ftspace.hub.push import refuses
+from ftspace.hub.push import target
+from ftspace.hub.records import PushFolder, PushRecord, PushRequest
 from ftspace.hub.repository import Target
+from ftspace.hub.target import why_taken
 from ftspace.hub.upload import Progress, Pushed, push
 from ftspace.workers import Stopped
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
@@ -47,17 +50,17 @@ def folder(tmp_path: Path) -> Path:
 
 def send(folder: Path, warned: list[str] | None = None, **how: Any) -> Pushed:
     ours: Callable[[str], bool] = how.pop("is_ours", lambda name: name == "old.json")
-    target = Target(
+    where = Target(
         kind="model",
         repo_id=how.pop("repo_id", "me/tuned"),
         public=how.pop("public", False),
         message="Upload",
-        refuses=lambda names: refuses({"adapter_config.json"}, names),
+        refuses=lambda names: why_taken(names, whole=False),
         is_ours=ours,
         smaller="train less",
     )
     ears = how.pop("ears", Ears(warn=([] if warned is None else warned).append))
-    return push(folder, target, ears, patience=QUICK, **how)
+    return push(folder, where, ears, patience=QUICK, **how)
 
 
 def commits(hub: LoopbackHub) -> int:
@@ -119,6 +122,33 @@ def test_what_others_put_there_is_left_alone(hub: LoopbackHub, folder: Path) -> 
         send(folder)
 
 
+def test_a_repository_holds_one_run_whichever_was_pushed_last(hub: LoopbackHub, folder: Path, tmp_path: Path) -> None:
+    request = PushRequest(repo_id="me/tuned")
+    more = {"tokenizer.json": "{}", "results.json": "{}", "samples.parquet": "PAR1", "training_rows.txt": "0"}
+
+    def pushed(run: str, others: Mapping[str, str]) -> list[str]:
+        """What a push of the run told; its record is kept as a push keeps it."""
+        place = PushFolder(tmp_path / run)
+        shutil.copytree(folder, place.bundle, dirs_exist_ok=True)
+        for name, text in {LARGE: run * 1000, **others}.items():
+            (place.bundle / name).write_text(text)
+        names = {str(path.relative_to(place.bundle)) for path in place.bundle.rglob("*") if path.is_file()}
+        warned: list[str] = []
+        left = push(place.bundle, target(request, place, names), Ears(warn=warned.append), patience=QUICK)
+        assert there(hub) - {".gitattributes", ".private"} == names == set(left.files)
+        record = PushRecord(what="adapter", repo_id="me/tuned", time=1.0, **{n: getattr(left, n) for n in KEPT})
+        place.record.write_text(record.model_dump_json())
+        return warned
+
+    (folder / "data" / "a b.json").unlink()
+    assert pushed("first", more) == []
+    assert pushed("first", more | {LARGE: "trained on"}) == [], "its own push before is no other run's"
+    for run, others in (("second", {}), ("first", more), ("second", {})):
+        (told,) = pushed(run, others)
+        assert "held another run's push" in told
+
+
+KEPT = ("url", "commit", "private", "files", "new")
 FAULTS: list[tuple[Fault, HubCause, str]] = [
     (Fault("status", path="whoami", status=401), "token", "refuses the token"),
     (Fault("status", path="create", status=403), "rights", "may not write me/tuned"),

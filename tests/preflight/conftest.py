@@ -30,7 +30,7 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loopbac
     lay(root, "models/towns/gated", __gated="manual")
     lay(root, "models/me/closed", __private="")
     lay(root, "models/towns/pickled", config__json="{}", pytorch_model__bin="x")
-    lay(root, "models/me/earlier", ftspace__yaml="model: {}\n", __private="")
+    lay(root, "models/me/earlier", ftspace__yaml="model: {}\n", adapter_config__json="{}", __private="")
     lay(root, "models/me/shown", ftspace__yaml="model: {}\n")
     lay(root, "models/me/work", config__json="{}", __private="")
     lay(root, "datasets/towns/gated", train__jsonl="{}\n", __gated="manual")

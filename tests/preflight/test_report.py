@@ -20,6 +20,7 @@ from tests.loopback_hub import EXPIRED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault,
 from tests.preflight.conftest import ANSWERED, FINE, NARROW, SIGNED_IN, SLOW
 
 GATED, PRIVATE = {"model": {"id": "towns/gated"}}, {"model": {"id": "me/closed"}}
+WHOLE = {"lora": {"method": "full"}}
 
 
 def pushed(repo_id: str, **over: Any) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def test_a_run_that_is_all_here_asks_the_hub_nothing(hub: LoopbackHub, tmp_path:
         (pushed("me/new"), WRITER_TOKEN, (), "token", "ok", "it is enough to push to me/new"),
         (pushed("me/earlier"), WRITER_TOKEN, (), "push", "ok", "me/earlier holds an earlier push"),
         (pushed("me/work"), WRITER_TOKEN, (), "push", "stop", "is taken: it holds config.json"),
+        (WHOLE | pushed("me/earlier"), WRITER_TOKEN, (), "push", "stop", "is taken: it holds an adapter"),
         (pushed("me/shown"), WRITER_TOKEN, (), "push", "stop", "everybody can read it; set hub.public"),
         (pushed("me/shown", public=True), WRITER_TOKEN, (), "push", "ok", "me/shown holds an earlier push"),
         (pushed("makers/new"), WRITER_TOKEN, (), "push", "ok", "the name makers/new is free"),

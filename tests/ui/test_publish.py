@@ -59,7 +59,7 @@ def test_a_push_in_words(state: PushState, headline: str, detail: str, tone: str
     [
         ("assets/base", "assets/datasets/people.jsonl", "adapter", "base-people-lora"),
         ("Owner/Model-1.5B", "squad", "merged", "Model-1.5B-squad-merged"),
-        ("/home/x/ma modèle", "../.rows..jsonl", "gguf", "ma-mod-le.rows-gguf"),
+        ("/home/x/ma modèle", "../.rows..jsonl", "merged", "ma-mod-le.rows-merged"),
         ("o/" + "m" * 80, "o/" + "d" * 80, "adapter", "m" * 80 + "-dddd-lora"),
     ],
 )
