@@ -3,7 +3,8 @@
 `python -m benchmarks.hub_faults [--every N] [--json]`. A finished run is pushed to a Hub on this machine, once to a
 new repository and once over an earlier push, and each request is written down. Then each is made to fail: refused with
 every status that the Hub has, late, cut off before and after it was done, torn, reset; once, and from then on always.
-It ends with status 1 when `unexplained` is not 0.
+Those that fill a new repository fail again where that cannot be removed. It ends with status 1 when `unexplained` is
+not 0.
 
     requests     that the two pushes made
     faults       pushes that were made to meet one
@@ -11,8 +12,7 @@ It ends with status 1 when `unexplained` is not 0.
     named        those that ended in an error that names the cause, and whose Retry, the fault gone, was verified
     unexplained  all others; also those that made a second commit, or left an empty repository unsaid
 
-Most pushes are made in this process, which waits little and builds the files once; `processes` of them by the worker
-that the app starts.
+Most pushes are made in this process, which waits little; `processes` of them by the worker that the app starts.
 """
 
 import argparse
@@ -42,21 +42,30 @@ from tests.loopback_hub.faults import Kind
 REQUEST = PushRequest(repo_id="me/tuned")
 QUICK = Patience(tries=3, pause=0.001, longest=1.0, silence=0.5, word=0.2)
 GIVEN = {".gitattributes", ".private"}
-REFUSALS: dict[int, set[HubCause]] = {
-    400: {"refused"},
-    401: {"token"},
-    403: {"rights"},
-    404: {"missing"},
-    409: {"conflict", "taken"},
-    412: {"changed"},
-    413: {"too_large"},
-    429: {"rate"},
-    500: {"server"},
-    502: {"server"},
-    503: {"server"},
-    507: {"quota"},
-}
-"""Statuses, and the words for them."""
+REFUSALS: tuple[tuple[int, str, set[HubCause]], ...] = (
+    (400, "", {"refused"}),
+    (401, "", {"token"}),
+    (401, "RepoNotFound", {"token"}),
+    (403, "", {"rights"}),
+    (403, "GatedRepo", {"rights"}),
+    (404, "", {"missing"}),
+    (404, "RepoNotFound", {"missing", "taken", "content"}),
+    (404, "RevisionNotFound", {"missing"}),
+    (404, "EntryNotFound", {"missing"}),
+    (409, "", {"conflict", "taken"}),
+    (412, "", {"changed"}),
+    (413, "", {"too_large"}),
+    (429, "", {"rate"}),
+    (500, "", {"server"}),
+    (502, "", {"server"}),
+    (503, "", {"server"}),
+    (507, "", {"quota"}),
+)
+"""Statuses with the Hub's own words for them, and the causes that name them."""
+LEARNT = "/towns/"
+"""In the requests that learn of base and dataset; what they are refused with may have no word of its own."""
+STUCK = Fault("status", "DELETE", "/repos/delete", status=503, times=None)
+"""In the scenario `stuck` a repository that was made cannot be removed again."""
 BROKEN: tuple[Kind, ...] = ("cut", "lost", "short", "torn", "reset")
 
 
@@ -72,7 +81,8 @@ class Case:
     """The words that name it."""
 
     def __str__(self) -> str:
-        how = f"status {self.fault.status}" if self.fault.kind == "status" else self.fault.kind
+        status = f"status {self.fault.status} {self.fault.code}".rstrip()
+        how = status if self.fault.kind == "status" else self.fault.kind
         return f"{self.scenario}: {self.key}: {how}, {'always' if self.fault.times is None else 'once'}"
 
 
@@ -108,13 +118,11 @@ class Bench:
         self.run = finished_run(RunStore(folder / "data" / "runs"), **sections)
         self.push = PushFolder(self.run.path)
         self.push.path.mkdir(parents=True)
-        learn(self.run, Ears(), QUICK)
-        build_bundle(self.run, REQUEST, self.push.bundle)
+        self._places = ((hub.root, "hub"), (self.push.path.parent, "push"))
         self._keep("new")
         record = self.here().model_dump(mode="json")
         (hub.root / "models" / REQUEST.repo_id / "old.json").write_text("{}")
         (self.run.adapter / "adapter_model.safetensors").write_bytes(b"other weights" * 100_000)
-        build_bundle(self.run, REQUEST, self.push.bundle)
         record["files"]["old.json"] = ""
         self.push.record.write_text(json.dumps(record))
         self._keep("update")
@@ -123,19 +131,25 @@ class Bench:
         """The requests of a push that nothing befalls."""
         self.restore(scenario)
         self.here()
-        return [asked.key for asked in self.hub.requests]
+        keys = [asked.key for asked in self.hub.requests]
+        if scenario != "stuck":
+            return keys
+        made, done = (next(at for at, key in enumerate(keys) if word in key) for word in ("/repos/create", "/commit/"))
+        return keys[made : done + 1]
 
     def restore(self, scenario: str) -> None:
         """Hub and push as they were before."""
         self.hub.forget()
-        for place, name in ((self.hub.root, "hub"), (self.push.path, "push")):
+        for place, name in self._places:
             shutil.rmtree(place)
-            shutil.copytree(self._kept / scenario / name, place)
+            shutil.copytree(self._kept / ("new" if scenario == "stuck" else scenario) / name, place)
 
     def try_one(self, case: Case, found: Found, push: Callable[[], PushRecord]) -> None:
         """Makes the push meet the fault, and again without it where it did not get over it."""
         self.restore(case.scenario)
         self.hub.faults = [replace(case.fault, fitted=0, befell=0)]
+        if case.scenario == "stuck":
+            self.hub.faults.append(replace(STUCK))
         found.faults += 1
         error = None
         try:
@@ -175,10 +189,11 @@ class Bench:
         teller = Teller(self.push)
         ears = Ears(warn=teller.warn)
         learn(self.run, ears, QUICK)
+        build_bundle(self.run, REQUEST, self.push.bundle)
         return deliver(REQUEST, self.push, teller, ears, QUICK)
 
     def _keep(self, scenario: str) -> None:
-        for place, name in ((self.hub.root, "hub"), (self.push.path, "push")):
+        for place, name in self._places:
             shutil.copytree(place, self._kept / scenario / name)
 
     def _there(self) -> set[str] | None:
@@ -191,7 +206,7 @@ class Bench:
         """What is wrong with how a push ended; "" for nothing."""
         if error is None:
             return ""
-        if error.cause not in case.causes and f"{case.fault.status}" not in str(error):
+        if error.cause not in case.causes:
             return f"named {error.cause}: {error}"
         if "\n" in str(error) or not any(
             word in str(error) for word in ("push again", "choose", "make a new", "needs")
@@ -216,10 +231,10 @@ def cases(scenario: str, keys: list[str]) -> Iterator[Case]:
     """Every fault of every request, once and always."""
     network: frozenset[HubCause] = frozenset({"network"})
     for key, times in itertools.product(keys, (1, None)):
-        for status, causes in REFUSALS.items():
+        for status, code, causes in REFUSALS:
             headers = {"Retry-After": "0" if times else "999"} if status == 429 else {}
-            fault = Fault.at(key, "status", status=status, headers=headers, times=times)
-            yield Case(scenario, key, fault, frozenset(causes))
+            fault = Fault.at(key, "status", status=status, code=code, headers=headers, times=times)
+            yield Case(scenario, key, fault, frozenset({"refused", *causes} if LEARNT in key else causes))
         yield Case(scenario, key, Fault.at(key, "delay", seconds=3.0, times=times), frozenset({"timeout"}))
         for kind in BROKEN:
             yield Case(scenario, key, Fault.at(key, kind, after=5, times=times), network)
@@ -231,12 +246,14 @@ def measure(folder: Path, every: int = 1, processes: int = 6) -> Found:
     hub.root.mkdir(parents=True)
     with serve(hub) as address, _Asking(address, folder):
         bench = Bench(folder, hub)
-        for scenario in ("new", "update"):
+        for scenario in ("new", "update", "stuck"):
             keys = bench.keys(scenario)
-            found.requests += len(keys)
+            found.requests += len(keys) if scenario != "stuck" else 0
             for number, case in enumerate(cases(scenario, keys)):
                 if number % every == 0:
                     bench.try_one(case, found, bench.here)
+            if scenario == "stuck":
+                continue
             commit = next(key for key in keys if "/commit/" in key)
             picked = [case for case in cases(scenario, [commit]) if _quick(case)]
             for case in picked[: processes // 2]:

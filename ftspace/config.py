@@ -1,6 +1,7 @@
 """RunConfig: every choice of a run, validated, and how it is read from YAML and flags. Its sections are sections.py."""
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -10,6 +11,10 @@ from pydantic import BaseModel, ValidationError, model_validator
 from ftspace.errors import ConfigError
 from ftspace.sections import DataConfig, EvalConfig, HubConfig, LoraConfig, ModelConfig, Section, TrainConfig
 from ftspace.settings import DEFAULT_CONFIG, anchored
+
+_SHORT = reprlib.Repr()
+"""How a value is shown that somebody gave: what it holds many times over is not written out."""
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 200, 200
 
 
 class RunConfig(Section):
@@ -94,7 +99,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the config {path}: {error.strerror}; give the path of a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if loaded is None:
         return {}
@@ -131,7 +136,7 @@ def _explain(problem: dict[str, Any]) -> str:
         return f"unknown field {field}; {hint}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     given = problem.get("input")
-    shown = "" if isinstance(given, dict | BaseModel) else f" (given: {given!r})"
+    shown = "" if isinstance(given, dict | BaseModel) else f" (given: {_SHORT.repr(given)})"
     return f"{field}: {message[:1].lower()}{message[1:]}{shown}"
 
 

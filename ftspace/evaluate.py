@@ -10,9 +10,10 @@ from pathlib import Path
 from evals import errors as evals_errors
 from evals.judge.report import with_judges
 from evals.run import ask_all, results_of, write_results, write_tables
-from ftspace.data.prepare import prepare, read_manifest
+from ftspace.data.prepare import read_manifest
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import Asking, EndStatus, Evaluated, Progress, Warned
+from ftspace.hub.adopted import prepare_again
 from ftspace.judging import judged
 from ftspace.plan import asks, plan_of
 from ftspace.runs import Run
@@ -47,7 +48,9 @@ def evaluate(job: Job) -> EndStatus:
 def _evaluate(job: Job, scratch: Path) -> EndStatus:
     run = job.run
     if read_manifest(run.data) is None:  # of an imported run, whose training was elsewhere
-        prepare(run.config.data, run.data, lambda _rows: job.stop_here())
+        why_not = prepare_again(run, lambda _rows: job.stop_here())
+        if why_not:
+            job.tell(Warned(message=why_not))
     plan = plan_of(run, scratch, lambda text: job.tell(Warned(message=text)))
     if plan is None:
         return "finished"

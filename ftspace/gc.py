@@ -79,7 +79,8 @@ class Sweep:
         """Looks at everything once."""
         runs_dir = self._store.runs_dir
         self._take("leftovers", runs_dir.glob(f"{GONE}*"))
-        self._take("leftovers", filter(self._is_old, runs_dir.glob(f"{NEW}*")))
+        begun = [path for path in runs_dir.glob(f"{NEW}*") if not Run(path).is_alive()]  # an import holds its own
+        self._take("leftovers", filter(self._is_old, begun))
         for run in self._store.list():
             self._run(run)
         self._caches()

@@ -283,7 +283,12 @@ class RunStore:
         lock = None
         pushes: list[int] = []
         try:
-            if run.lock.exists() and (lock := take_lock(run.lock, tries=3)) is None:
+            try:
+                lock = take_lock(run.lock, tries=3)
+            except OSError:
+                if run.lock.exists():  # else the disk is full, and holds no new file
+                    raise
+            if lock is None and run.lock.exists():
                 raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
             if run.ticket.exists():  # looked at under the lock, without which nobody sets to work on it
                 raise JobError(f"run {run_id} is waiting for its turn; stop it first: ftspace runs stop {run_id}")

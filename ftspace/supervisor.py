@@ -21,7 +21,7 @@ from ftspace.attending import Means, adopt, attend, give_up
 from ftspace.callers import Callers
 from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Warned
-from ftspace.hub.pushing import push_finished
+from ftspace.hub.push_after import note_push, push_finished
 from ftspace.launchers.local import WaitingWorker
 from ftspace.queue import Ticket
 from ftspace.redact import keep_secret
@@ -39,6 +39,8 @@ AGAIN_SECONDS = 0.1
 """What is waited after something that the disk did not let be done."""
 REST_SECONDS = 15.0
 """From the end of a run on, in which a person looks at it, until a worker is started that waits for the next one."""
+
+_LOST_TOKEN = "the Hub token that the run was started with was lost with the process that held it"
 
 log = logging.getLogger(__name__)
 
@@ -153,9 +155,10 @@ class Supervisor:
             self._attended.add(run.id)
             self._go(self._adopt, run, ticket)
             return None
+        note_push(run)
         mended = queue.mend(run, ticket)
         if mended is None:
-            self._go(self._over, run, self._env_of(run))
+            self._go(self._over, run, self._env_of(run), self._lost(run, ticket))
         return mended
 
     def _locks_for(self, run: Run, free: list[Slot]) -> tuple[Slot | None, list[int]]:
@@ -180,18 +183,23 @@ class Supervisor:
             self._callers.remove(worker.socket)
         self._warm_at = None
         self._offline = run.config.hub.offline
-        self._go(self._attend, run, ticket, Means(slot.fitted(self._env_of(run)), locks, worker))
+        means = Means(slot.fitted(self._env_of(run)), locks, worker)
+        self._go(self._attend, run, ticket, means, self._lost(run, ticket))
 
     def _env_of(self, run: Run) -> dict[str, str]:
         offline = run.config.hub.offline
         return self._envs.get(run.id) or worker_env(offline=offline)
 
-    def _attend(self, run: Run, ticket: Ticket, means: Means) -> None:
+    def _lost(self, run: Run, ticket: Ticket) -> str:
+        """That the run's own token is lost, in words; "" when it is not. The machine's may be somebody else's."""
+        return _LOST_TOKEN if ticket.token and run.id not in self._envs else ""
+
+    def _attend(self, run: Run, ticket: Ticket, means: Means, lost: str) -> None:
         try:
-            if ticket.token and not means.env.get("HF_TOKEN"):
-                said = "the Hub token that the run was started with was lost with the process that held it"
-                queue.tell(run, Warned(message=f"{said}; if it fails for that, resume it with the token"))
+            if lost and not means.env.get("HF_TOKEN"):
+                queue.tell(run, Warned(message=f"{lost}; if it fails for that, resume it with the token"))
             attend(run, means, ticket, read_settings(environ=means.env).max_minutes)
+            note_push(run)
         except Exception as error:  # the outer edge of a run's thread: the others go on
             log.exception("run %s cannot be worked on", run.id)
             give_up(run, error, self._runs_dir / bell.LOG)
@@ -207,12 +215,12 @@ class Supervisor:
             for fd in means.locks:
                 os.close(fd)
             self._leave(run)
-        self._over(run, means.env)
+        self._over(run, means.env, lost)
 
-    def _over(self, run: Run, env: dict[str, str]) -> None:
+    def _over(self, run: Run, env: dict[str, str], lost: str = "") -> None:
         """What comes after a run, and cannot harm it: the push that its config asks for, and the word to others."""
         try:
-            push_finished(run, env)
+            push_finished(run, env, lost and f"{lost}, so it is not pushed with another; push it with the token")
         except (FtspaceError, OSError):
             log.exception("run %s cannot be pushed", run.id)
         report(run, env)

@@ -105,10 +105,19 @@ def test_a_wrong_value_is_named_with_its_field(values: dict[str, object], words:
     assert all(word in message for word in words), message
 
 
-@pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", "just words"])
+@pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", "just words", "[" * 1500])
 def test_what_is_no_config_is_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("yaml") / "config.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_yaml(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_value_that_holds_itself_many_times_over_is_not_written_out() -> None:
+    bomb: list[object] = ["x"]
+    for _ in range(9):
+        bomb = [bomb] * 10
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"model": bomb, "data": {"id": bomb}})
+    assert len(str(caught.value)) < 20_000

@@ -12,7 +12,7 @@ from ftspace.cli import main
 from ftspace.config import RunConfig, parse_config
 from ftspace.events import EndStatus, EventLog, Finished
 from ftspace.gc import Sweep
-from ftspace.runs import Run, RunStore
+from ftspace.runs import Run, RunStore, take_lock
 from ftspace.training import checkpoints
 
 MINE = checkpoints.Belongs(config={}, data="d")
@@ -137,3 +137,14 @@ def test_says_how_much_as_a_table_and_as_json(store: RunStore, capsys: pytest.Ca
     assert told["bytes"] == sum(one["bytes"] for one in told["freed"]) > 100_000
     assert main(words) == 0
     assert f"{told['bytes'] / 1e6:,.1f}" in capsys.readouterr().out
+
+
+def test_an_import_that_takes_hours_is_left_alone(store: RunStore) -> None:
+    begun = some(store.runs_dir / ".new-import-x", age=7200)
+    held = take_lock(begun / "lock")
+    grow_old(begun, 7200)
+    Sweep(store.runs_dir.parent).go()
+    assert held is not None and begun.exists()
+    os.close(held)
+    Sweep(store.runs_dir.parent).go()
+    assert not begun.exists()

@@ -21,7 +21,7 @@ class Held:
     """Of a large file; None of one that lies in git."""
 
 
-def held_files(repo_id: str, revision: str) -> dict[str, Held]:
+def held_files(repo_id: str, revision: str | None) -> dict[str, Held]:
     """All files of a model by name. Raises HubError."""
     from huggingface_hub import HfApi
 

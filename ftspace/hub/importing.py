@@ -5,45 +5,41 @@ nothing is kept that would name a file of this machine, run code, or ask a paid 
 """
 
 import hashlib
-import json
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from evals.metrics import SEMANTIC
 from evals.tasks import SUITES
 from ftspace.access import Access
-from ftspace.config import RunConfig, parse_config, read_yaml
-from ftspace.errors import ConfigError, DiskError, FtspaceError, HubError, ModelError
+from ftspace.config import RunConfig, parse_config
+from ftspace.errors import ConfigError, DiskError, HubError, ModelError
+from ftspace.hub import strangers
 from ftspace.hub.adopted import fill
 from ftspace.hub.fetch import Held, fetch, held_files
 from ftspace.hub.find import look_up
 from ftspace.hub.origins import is_bundled
+from ftspace.hub.strangers import ADAPTER, ADAPTER_CONFIG, CONFIG, ROWS
 from ftspace.preflight import CHECKPOINT, HELDOUT
-from ftspace.runs import NEW, Run, RunStore
+from ftspace.runs import NEW, Run, RunStore, take_lock
 from ftspace.sections import DataConfig, HubConfig, ModelConfig
 from ftspace.settings import resolve_local
 
-CONFIG, ADAPTER_CONFIG, ADAPTER = "ftspace.yaml", "adapter_config.json", "adapter_model.safetensors"
 IMPORT = "import.json"
 """In a run's folder: where it came from."""
-MAX_BYTES = 500_000_000
-"""Largest file that is taken besides the weights."""
-_RECORDS = ("results.json", "samples.parquet", "evaluation.json", "training.jsonl")
-_TOKENIZER = re.compile(
-    r"tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
-    r"|chat_template\.jinja|[\w.-]+\.model"
-)
 _WHOLE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(generation_)?config\.json")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NO_DATA = "unknown"
-_HEAD = 100_000_000
-"""Largest header that a safetensors file may have."""
+_MOST_TOKENS, _MOST_BATCH = 1024, 8192
+"""What an answer and a batch of an imported run may have: it is not known what the machine that it is from could do."""
 
 
 class Imported(BaseModel):
@@ -91,22 +87,19 @@ def import_run(
         DiskError: there is no room.
     """
     repository = _ask(repo_id, revision)
-    with tempfile.TemporaryDirectory(prefix=f"{NEW}import-", dir=_place(store)) as beside:
-        folder = Path(beside)
-        for name in sorted(_wanted(repository)):
+    with _beside(store) as folder:
+        for name in _names(repository, store):
             _download(repository, name, folder)
         _check_weights(repository, folder)
-        config = _config_of(repository, folder, base)
-        run = store.create(config, access)
+        run = store.create(_config_of(repository, folder, base), access)
         try:
-            repository.missing += fill(run, folder, repo_id, rows_known=repository.rows_known)
-            ours = CONFIG in repository.files
-            told = Imported(repo_id=repo_id, commit=repository.commit, ours=ours, missing=tuple(repository.missing))
-            (run.path / IMPORT).write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        except (OSError, FtspaceError) as error:
+            with _held(run):
+                repository.missing += fill(run, folder, repo_id, rows_known=repository.rows_known)
+                ours, missing = CONFIG in repository.files, tuple(repository.missing)
+                told = Imported(repo_id=repo_id, commit=repository.commit, ours=ours, missing=missing)
+                (run.path / IMPORT).write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except BaseException:
             store.delete(run.id)
-            if isinstance(error, OSError):
-                raise DiskError(f"the run cannot be written: {error.strerror}; make room (ftspace runs gc)") from error
             raise
     return run
 
@@ -119,12 +112,33 @@ def imported(run: Run) -> Imported | None:
         return None
 
 
-def _place(store: RunStore) -> Path:
+@contextmanager
+def _beside(store: RunStore) -> Generator[Path]:
+    """A folder for what is downloaded, held so that nobody takes it for left over. Raises DiskError."""
     try:
         store.runs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"{store.runs_dir} cannot be written: {error.strerror}; name another --data-dir") from error
-    return store.runs_dir
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=f"{NEW}import-", dir=store.runs_dir) as beside,
+            _held(Run(Path(beside))),
+        ):
+            (Path(beside) / "files").mkdir()
+            yield Path(beside) / "files"
+    except OSError as error:
+        raise DiskError(f"the run cannot be written: {error.strerror}; make room (ftspace runs gc)") from error
+
+
+@contextmanager
+def _held(run: Run) -> Generator[None]:
+    """Keeps others from a run that is not whole yet."""
+    lock = take_lock(run.lock, tries=3)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def _ask(repo_id: str, revision: str | None) -> _Repository:
@@ -136,6 +150,16 @@ def _ask(repo_id: str, revision: str | None) -> _Repository:
     return _Repository(repo_id, found.commit, held_files(repo_id, found.commit))
 
 
+def _names(repository: _Repository, store: RunStore) -> list[str]:
+    """The files that are taken; there is room for them. Raises ModelError, DiskError."""
+    from huggingface_hub import constants
+
+    names = sorted(_wanted(repository))
+    size = sum(repository.files[name].size for name in names)
+    strangers.require_room(size, store.runs_dir, Path(constants.HF_HUB_CACHE))  # they are fetched there, and copied
+    return names
+
+
 def _wanted(repository: _Repository) -> Iterator[str]:
     """The files that a run can be made of. Raises ModelError where there is no adapter among them."""
     names = repository.files
@@ -145,13 +169,17 @@ def _wanted(repository: _Repository) -> Iterator[str]:
         held = f"{other}, which is not safetensors" if other else f"no {ADAPTER}"
         raise ModelError(f"{repository.repo_id} holds {held}; only PEFT adapters in safetensors can be imported")
     for name, file in names.items():
-        weights = name == ADAPTER or (whole and _WHOLE.fullmatch(name))
-        if not (weights or name in (CONFIG, ADAPTER_CONFIG, *_RECORDS) or _TOKENIZER.fullmatch(name)):
+        most = strangers.largest(name)
+        if name == ADAPTER or (whole and _WHOLE.fullmatch(name) and most is None):
+            yield name
+        elif most is None or (_WHOLE.fullmatch(name) and not whole):
             continue
-        if not name.endswith(".safetensors") and file.size > MAX_BYTES:
+        elif file.size <= most:
+            yield name
+        elif name in (CONFIG, ADAPTER_CONFIG):
+            raise ModelError(f"{name} of {repository.repo_id} is too large to be one ({file.size / 1e6:.1f} MB)")
+        else:
             repository.missing.append(f"{name} is too large to be taken ({file.size / 1e6:.0f} MB)")
-            continue
-        yield name
 
 
 def _download(repository: _Repository, name: str, folder: Path) -> None:
@@ -172,29 +200,21 @@ def _check_weights(repository: _Repository, folder: Path) -> None:
     """Raises ModelError for what is called safetensors and is not."""
     found = list(folder.glob("*.safetensors"))
     for path in found:
-        size = path.stat().st_size
-        with path.open("rb") as file, suppress(ValueError, TypeError, AttributeError, KeyError):
-            length = int.from_bytes(file.read(8), "little")
-            held: dict[str, Any] = json.loads(file.read(length)) if length <= min(size, _HEAD) else {}
-            held.pop("__metadata__", None)
-            if held and max(one["data_offsets"][1] for one in held.values()) == size - 8 - length:
-                continue
-        raise ModelError(f"{path.name} of {repository.repo_id} is damaged or no safetensors file; it is not taken")
+        if not strangers.is_safetensors(path):
+            raise ModelError(f"{path.name} of {repository.repo_id} is damaged or no safetensors file; it is not taken")
     if not found:
         raise ModelError(f"{repository.repo_id} holds no weights in safetensors")
 
 
 def _config_of(repository: _Repository, folder: Path, base: str | None) -> RunConfig:
     if (folder / CONFIG).is_file():
+        where = f"{CONFIG} of {repository.repo_id}"
         try:
-            given = parse_config(read_yaml(folder / CONFIG), where=f"{CONFIG} of {repository.repo_id}")
+            given = parse_config(strangers.read_config(folder / CONFIG, where), where=where)
         except ConfigError as error:
             raise ModelError(f"{error}; the repository was made by another version, or changed") from error
         return _harmless(given, repository, base)
-    named: Any = None
-    with suppress(ValueError):
-        named = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    named = named if isinstance(named, dict) else {}
+    named = strangers.read_object(folder / ADAPTER_CONFIG)
     repository.missing.append("it is no push of ftspace: its training rows, recipe and curve are not known")
     model = _base(str(named.get("base_model_name_or_path") or ""), named.get("revision"), repository, base)
     repository.rows_known = False
@@ -204,7 +224,8 @@ def _config_of(repository: _Repository, folder: Path, base: str | None) -> RunCo
 def _base(name: str, revision: Any, repository: _Repository, given: str | None) -> ModelConfig:
     """The base that can be had: a Hub id or one that comes with the project. Raises ModelError."""
     chosen = given or name
-    if given is None and not (is_bundled(name) or _is_hub_id(name) or re.fullmatch(r"gpt2[\w-]*", name)):
+    old = re.fullmatch(r"gpt2[\w-]*", name) and resolve_local(name) is None
+    if given is None and not (is_bundled(name) or _is_hub_id(name) or old):
         raise ModelError(
             f"{repository.repo_id} was trained on {name or 'a base that it does not name'}, which is no Hub model; "
             "name the base with --base"
@@ -221,27 +242,42 @@ def _harmless(given: RunConfig, repository: _Repository, base: str | None) -> Ru
     if given.model.trust_code:
         repository.missing.append("its base runs code of its own, which is not trusted here (model.trust_code)")
     data = given.data.model_copy(update={"review": None})
-    if given.data.review or not (is_bundled(data.id) or _is_hub_id(data.id)):
-        repository.missing.append(
-            f"its rows ({Path(data.id).name}) are not all to be had, so heldout is not asked again"
-        )
+    if why := _why_no_rows(given.data):
+        repository.missing.append(f"its rows ({Path(data.id).name}) {why}, so heldout is not asked again")
         repository.rows_known = False
         data = DataConfig(id=Path(data.id).name or _NO_DATA)
+    elif ROWS not in repository.files:
+        repository.missing.append("which rows it learnt is not told, so heldout may ask some of them")
     tasks = {name: _tasks(getattr(given.eval, name), repository) for name in ("tasks", "forgetting")}
     tasks["tasks"] = tasks["tasks"] or [one for one in SUITES if one not in tasks["forgetting"]]
     earlier = [one for one in given.eval.earlier if not CHECKPOINT.fullmatch(one)]
     chosen = {**tasks, "earlier": [], "judges": [], "reference": None, "embedding_model": None}
+    chosen["metrics"] = [one for one in given.eval.metrics if one != SEMANTIC]
+    for name, most in (("max_new_tokens", _MOST_TOKENS), ("batch_tokens", _MOST_BATCH)):
+        chosen[name] = min(getattr(given.eval, name), most)
+        if chosen[name] < getattr(given.eval, name):
+            repository.missing.append(f"eval.{name} was {getattr(given.eval, name):,} there and is {most:,} here")
     if earlier or given.eval.judges:
         repository.missing.append("other adapters and judges that it was compared by are not asked again")
     model = model.model_copy(update=given.model.model_dump(include={"dtype", "quantization", "chat_template"}))
     moved = {
         "model": model,
         "data": data,
+        "lora": given.lora.model_copy(update={"start_from": None}),
         "eval": given.eval.model_copy(update=chosen),
         "train": given.train.model_copy(update={"device": "auto", "report_to": [], "auto_resume": False}),
         "hub": HubConfig(),
     }
     return parse_config(given.model_copy(update=moved).model_dump(mode="json"), where=repository.repo_id)
+
+
+def _why_no_rows(data: DataConfig) -> str:
+    """Why the rows cannot be prepared here as they were there; "" where they can."""
+    if data.review or not (is_bundled(data.id) or _is_hub_id(data.id)):
+        return "are not all to be had"
+    if not is_bundled(data.id) and not _COMMIT.fullmatch(data.revision or ""):
+        return "are of a commit that it does not name"
+    return ""
 
 
 def _tasks(names: list[str], repository: _Repository) -> list[str]:

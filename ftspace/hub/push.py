@@ -83,6 +83,11 @@ class Teller:
         """Whether somebody asked the push to stop."""
         return self._terminated or self._folder.stop_flag.exists()
 
+    def built(self) -> None:
+        """From here on the work looks by itself whether it is to stop; an interrupt could leave an empty repository."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.building = False
+
     def watch(self) -> None:
         """Sees to it that a stop is one soon, whatever is being done; for a thread of its own."""
         while not self.should_stop():
@@ -114,7 +119,7 @@ def work(
     learn(run, ears, patience)
     check_public(request, known_origins(run))
     build_bundle(run, request, folder.bundle)
-    teller.building = False
+    teller.built()
     return deliver(request, folder, teller, ears, patience)
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -17,10 +18,10 @@ from ftspace.events import Finished, Started, Uploading, Verifying, Warned, read
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
 from ftspace.runs import Run, is_held, take_lock
 from ftspace.settings import ROOT, worker_env
-from ftspace.state import fold
 
 WORKER = "ftspace.hub.push"
 POLL_SECONDS = 0.25
+_HOW = "ftspace push {run}"
 Status = Literal[
     "none", "building", "uploading", "verifying", "stopping", "verified", "failed", "interrupted", "cancelled"
 ]
@@ -65,22 +66,21 @@ def start_push(
 ) -> None:
     """Sets a push going and returns; `token`, for the Hub, goes into its environment and nowhere else.
 
-    `environ` stands for this process's environment. Raises JobError while the same push is at work, or another one
-    goes to that repository; DiskError where nothing can be written.
+    `environ` stands for this process's environment. Raises JobError while the run or the same push is at work, or
+    another one goes to that repository; DiskError where nothing can be written.
     """
-    folder = PushFolder(run.path, request.what)
-    _require_own_repository(run, request)
     env = worker_env(offline=False, token=token, **({} if environ is None else {"environ": environ}))
-    lock = None
-    try:
-        folder.path.parent.mkdir(exist_ok=True)
-        folder.path.mkdir(exist_ok=True)
-        lock = take_lock(folder.lock, tries=10)
+    if not try_push(run, request, env):
+        raise JobError(f"run {run.id} is being pushed; wait for that, or stop it")
+
+
+def try_push(run: Run, request: PushRequest, env: Mapping[str, str]) -> bool:
+    """Starts the process of a push; whether it could, for there is one at work. Raises JobError, DiskError."""
+    _require_own_repository(run, request)
+    with _claimed(run, request) as (folder, lock):
         if lock is None:
-            raise JobError(f"run {run.id} is being pushed; wait for that, or stop it")
-        folder.stop_flag.unlink(missing_ok=True)
-        folder.events.unlink(missing_ok=True)
-        folder.request.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            return False
+        begin_anew(folder, request)
         with (folder.path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", WORKER, str(run.path), request.what],
@@ -92,26 +92,52 @@ def start_push(
                 pass_fds=[lock],
                 start_new_session=True,
             )
+    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie behind
+    return True
+
+
+@contextmanager
+def _claimed(run: Run, request: PushRequest) -> Generator[tuple[PushFolder, int | None]]:
+    """The push's folder and its lock, held, if no push is at work. Raises JobError, DiskError.
+
+    The run's own lock is held until then, so that nobody deletes it or sets to work on it in between.
+    """
+    lock = None
+    try:
+        if (held := take_lock(run.lock, tries=10)) is None:
+            raise JobError(f"run {run.id} is at work; push it when that is over: {_HOW.format(run=run.id)}")
+        try:
+            if run.ticket.exists():
+                raise JobError(f"run {run.id} waits for its turn; push it after that: {_HOW.format(run=run.id)}")
+            folder = folder_of(run, request)
+            lock = take_lock(folder.lock, tries=3)
+        finally:
+            os.close(held)
+        yield folder, lock
     except OSError as error:
+        if not run.path.is_dir():
+            raise JobError(f"run {run.id} is deleted, there is nothing to push; see: ftspace runs list") from error
         raise DiskError(
-            f"a push of run {run.id} cannot begin at {folder.path}: {error.strerror}; make room (ftspace runs gc)"
+            f"a push of run {run.id} cannot begin at {run.path}: {error.strerror}; make room (ftspace runs gc)"
         ) from error
     finally:
         if lock is not None:
             os.close(lock)
-    threading.Thread(target=process.wait, daemon=True).start()  # so that it leaves no zombie behind
 
 
-def push_finished(run: Run, environ: Mapping[str, str]) -> None:
-    """Starts the push that a run's config asks for, if it asks for one and the run is finished.
+def folder_of(run: Run, request: PushRequest) -> PushFolder:
+    """The folder of a push, made if need be. Raises OSError."""
+    folder = PushFolder(run.path, request.what)
+    folder.path.parent.mkdir(exist_ok=True)
+    folder.path.mkdir(exist_ok=True)
+    return folder
 
-    Raises JobError, DiskError, as `start_push`.
-    """
-    if run.config.hub.push is None:
-        return
-    end = fold(read_events(run.events)[0]).end(run.jobs)
-    if end is not None and end.status == "finished":
-        start_push(run, requested(run), environ=environ)
+
+def begin_anew(folder: PushFolder, request: PushRequest) -> None:
+    """Forgets what was told of an earlier push. The push's lock is held."""
+    folder.stop_flag.unlink(missing_ok=True)
+    folder.events.unlink(missing_ok=True)
+    folder.request.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def push_state(run: Run, what: What = "adapter") -> PushState:
@@ -149,7 +175,10 @@ def push_state(run: Run, what: What = "adapter") -> PushState:
         reason, message = end.reason, end.message
     else:
         status, reason = "interrupted", "lost_process"
-        message = _cut_off(folder, request)
+        message = "the push's process is gone and did not say why" if started else "the push has not begun"
+        message += f"; push again, what {request.repo_id} has by now is not sent again"
+    if status in ("failed", "interrupted", "cancelled") and "still empty" not in message and (left := _left(folder)):
+        message += f"; {left}: the next push fills it"
     return PushState(
         status,
         request,
@@ -228,9 +257,9 @@ def _require_own_repository(run: Run, request: PushRequest) -> None:
             )
 
 
-def _cut_off(folder: PushFolder, request: PushRequest) -> str:
-    left = "; its repository may be there and still be empty" if (folder.path / "made").exists() else ""
-    return (
-        f"the push's process is gone and did not say why{left}; push again, what {request.repo_id} has by now is not "
-        "sent again"
-    )
+def _left(folder: PushFolder) -> str:
+    """What is to be known of a repository that a push made and has neither filled nor removed."""
+    try:
+        return f"{(folder.path / 'made').read_text(encoding='utf-8')} may be there and still be empty"
+    except OSError:
+        return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftspace.errors import ModelError
-from ftspace.hub.fetch import fetch
+from ftspace.hub.fetch import fetch, held_files
 from ftspace.hub.origins import Origins
 from ftspace.runs import Run
 from ftspace.settings import resolve_local
@@ -62,14 +62,11 @@ def complete_tokenizer(run: Run) -> None:
         return
     model = run.config.model
     folder = resolve_local(model.id)
-    for name in _FILES if folder else [name for name in _FILES if "*" not in name]:
-        if folder:
-            for path in folder.glob(name):
-                shutil.copyfile(path, run.adapter / path.name)
-        else:
-            found = fetch(model.id, name, model.revision)
-            if found:
-                shutil.copyfile(found, run.adapter / name)
+    there = [path.name for path in folder.iterdir()] if folder else held_files(model.id, model.revision)
+    for name in sorted(name for name in there if any(fnmatch(name, one) for one in _FILES) and "/" not in name):
+        found = folder / name if folder else fetch(model.id, name, model.revision)
+        if found:
+            shutil.copyfile(found, run.adapter / name)
     if not (run.adapter / CONFIG).is_file():
         raise ModelError(f"{model.id} has no {CONFIG}, and the adapter brings no tokenizer of its own")
 

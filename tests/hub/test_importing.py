@@ -13,14 +13,18 @@ import yaml
 from evals.log import read_log
 from evals.results import read_results
 from ftspace import jobs, queue
-from ftspace.errors import HubError, JobError, ModelError
+from ftspace.data.prepare import prepare, read_manifest
+from ftspace.errors import DiskError, HubError, JobError, ModelError
+from ftspace.events import Finished, Started
+from ftspace.hub.adopted import prepare_again
 from ftspace.hub.bundle import build_bundle
 from ftspace.hub.importing import import_run, imported
 from ftspace.hub.records import PushRequest
+from ftspace.hub.reproduce import row_hashes
 from ftspace.plan import plan_of
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import ASSETS
-from tests.finished_run import SECRET, finished_run, write_safetensors
+from tests.finished_run import SECRET, finished_run, keep_origins, write_safetensors
 from tests.loopback_hub import LoopbackHub, serve
 
 LAYER = "base_model.model.model.layers.0.self_attn.q_proj"
@@ -97,8 +101,10 @@ def test_a_run_whose_rows_are_not_to_be_had_is_asked_other_tasks(
 
 def test_any_other_adapter_is_a_run_that_can_be_compared(hub: LoopbackHub, store: RunStore) -> None:
     shutil.copytree(ASSETS / "base", hub.root / "models" / "owner" / "base")
+    (hub.root / "models" / "owner" / "base" / "spiece.model").write_bytes(b"pieces")
     foreign(hub, "owner/base")
     back = import_run("they/lora", store)
+    assert (back.adapter / "spiece.model").read_bytes() == b"pieces"
     told, reader = imported(back), RunReader(back)
     assert told is not None and not told.ours and "no push of ftspace" in told.missing[0]
     assert back.config.model.id == "owner/base" and (back.adapter / "tokenizer.json").is_file()
@@ -126,6 +132,23 @@ def as_odd(folder: Path) -> None:
     (folder / "ftspace.yaml").write_text("model: {odd: 1}\n")
 
 
+def as_bomb(folder: Path) -> None:
+    levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    (folder / "ftspace.yaml").write_text(f"a0: &a0 [x]\n{levels}model: *a9\n")
+
+
+def as_deep(folder: Path) -> None:
+    (folder / "ftspace.yaml").write_text("[" * 1500)
+
+
+def as_large(folder: Path) -> None:
+    (folder / "ftspace.yaml").write_text("#" * 200_000)
+
+
+def as_deep_weights(folder: Path) -> None:
+    (folder / "adapter_model.safetensors").write_bytes((50_000).to_bytes(8, "little") + b"[" * 50_000)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -133,6 +156,10 @@ def as_odd(folder: Path) -> None:
         (as_torn, "is damaged or no safetensors file"),
         (as_of_nowhere, "which is no Hub model; name the base with --base"),
         (as_odd, "unknown field model.odd"),
+        (as_bomb, "is not YAML: it has aliases"),
+        (as_deep, "is not YAML: maximum recursion"),
+        (as_large, "too large to be one"),
+        (as_deep_weights, "is damaged or no safetensors file"),
     ],
 )
 def test_what_cannot_be_a_run_is_refused_and_leaves_nothing(
@@ -161,6 +188,8 @@ def test_a_strangers_config_names_no_file_runs_no_code_and_asks_no_paid_judge(
         "judges": ["hub:owner/judge"], "reference": "http://10.0.0.1/v1#m", "embedding_model": str(tmp_path),
         "earlier": [str(tmp_path)],
     }  # fmt: skip
+    given["eval"] |= {"max_new_tokens": 10**6, "batch_tokens": 10**9, "metrics": ["semantic_similarity"]}
+    given["lora"] |= {"start_from": str(tmp_path)}
     given["train"] |= {"report_to": ["wandb"], "device": "cuda", "auto_resume": True}
     (folder / "ftspace.yaml").write_text(yaml.safe_dump(given))
     heads = json.loads((folder / "evaluation.json").read_text())
@@ -171,10 +200,68 @@ def test_a_strangers_config_names_no_file_runs_no_code_and_asks_no_paid_judge(
     assert config.data.id == "private.jsonl" and config.data.review is None
     assert config.eval.tasks == ["general"] and config.eval.forgetting == [str(ASSETS / "tasks" / "known_facts.jsonl")]
     assert not config.eval.judges and not config.eval.earlier and not config.eval.reference
+    assert config.lora.start_from is None and config.eval.metrics == []
+    assert (config.eval.max_new_tokens, config.eval.batch_tokens) == (1024, 8192)
     assert config.eval.embedding_model is None and config.train.device == "auto" and not config.train.report_to
     told = imported(back)
     assert told is not None and "is no name of a task or a side" in " ".join(told.missing)
     assert not list(tmp_path.rglob("*escaped*")) and not back.results.exists()
+
+
+def test_a_strangers_events_and_records_make_no_run_that_can_be_gone_on_with(hub: LoopbackHub, store: RunStore) -> None:
+    folder = pushed(hub, finished_run(store))
+    ends = [
+        Finished(job="train", status="cancelled"),
+        Started(job="train", pid=7),
+        Finished(job="train", status="failed"),
+    ]
+    with (folder / "training.jsonl").open("a") as file:
+        file.writelines(f"{event.model_dump_json()}\n" for event in ends)
+    (folder / "evaluation.json").write_text("[" * 50_000)
+    back = import_run("me/tuned", store)
+    reader = RunReader(back)
+    assert reader.status() == "cancelled" and reader.state.unfinished(back.jobs) == ["evaluate"]
+    told = imported(back)
+    assert told is not None and "its results cannot be read: they hold too much" in " ".join(told.missing)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_rows_that_are_not_those_of_the_training_are_not_asked(
+    hub: LoopbackHub, store: RunStore, *, same: bool
+) -> None:
+    folder = pushed(hub, finished_run(store))
+    back = import_run("me/tuned", store)
+    assert not back.data.exists() and (back.path / "training_rows.txt").read_bytes()
+    prepare(back.config.data, back.data)
+    if same:
+        (back.path / "training_rows.txt").write_text("\n".join(row_hashes(back.data)))
+    (back.data / "manifest.json").unlink()
+    assert ("are not those" in prepare_again(back, lambda _: None)) is not same
+    manifest = read_manifest(back.data)
+    assert manifest is not None and (manifest.rows["test"] > 0) is same
+    assert folder.is_dir()
+
+
+def test_rows_are_known_by_a_commit_only(hub: LoopbackHub, store: RunStore) -> None:
+    run = finished_run(store, data={"id": "owner/rows"})
+    keep_origins(run)
+    folder = pushed(hub, run)
+    given: dict[str, Any] = yaml.safe_load((folder / "ftspace.yaml").read_text())
+    given["model"] |= {"id": "assets/base", "revision": None}
+    given["data"]["revision"] = "main"
+    (folder / "ftspace.yaml").write_text(yaml.safe_dump(given))
+    told = imported(import_run("me/tuned", store))
+    assert told is not None and "are of a commit that it does not name" in told.missing[0]
+
+
+def test_an_import_begins_only_where_there_is_room(
+    hub: LoopbackHub, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign(hub, "assets/base")
+    monkeypatch.setattr("ftspace.hub.strangers.MIN_FREE_BYTES", 10**18)
+    with pytest.raises(DiskError, match="are free at"):
+        import_run("they/lora", store)
+    assert not list(store.runs_dir.iterdir())
 
 
 def test_an_offline_hub_is_said(hub: LoopbackHub, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

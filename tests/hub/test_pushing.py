@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ftspace import bell
+from ftspace import bell, queue
 from ftspace.errors import HubError, JobError
 from ftspace.events import Started, read_events
 from ftspace.gc import Sweep
-from ftspace.hub.pushing import PushState, push_finished, push_state, requested, start_push, stop_push
+from ftspace.hub.push_after import note_push, push_finished
+from ftspace.hub.pushing import PushState, push_state, requested, start_push, stop_push
 from ftspace.hub.records import PushFolder, PushRequest
-from ftspace.runs import Run, RunReader, RunStore
+from ftspace.queue import Ticket
+from ftspace.runs import Run, RunReader, RunStore, take_lock
 from tests.finished_run import finished_run
 from tests.hub.test_find import run as run_command
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
@@ -115,7 +117,12 @@ def test_a_finished_run_is_pushed_where_its_config_says_and_the_command_goes_on(
     run = finished_run(store, hub={"push": "me/tuned"})
     hub.faults.append(Fault("status", "POST", "/commit/", status=403))
     monkeypatch.setenv("HF_TOKEN", WRITER_TOKEN)
+    PushFolder(run.path).path.mkdir(parents=True)
+    another = take_lock(PushFolder(run.path).lock)
     bell.call(store.runs_dir, {"do": "over", "run": run.id}).close()
+    time.sleep(0.5)
+    assert another is not None and push_state(run).status == "none", "it waits for the push that is at work"
+    os.close(another)
     until(run, lambda state: state.status != "none")
     refused = over(run)
     assert refused.status == "failed" and refused.reason == "hub" and "may not write me/tuned" in refused.message
@@ -144,3 +151,39 @@ def test_where_to_push_is_what_was_said_last_or_in_the_config(store: RunStore) -
     push_finished(run, os.environ)
     state = push_state(run)
     assert state.status == "interrupted", "the config asks for none, and what was asked for never began"
+    assert "has not begun" in state.message
+    (folder.path / "made").write_text("me/tuned")
+    assert "me/tuned may be there and still be empty" in push_state(run).message
+
+
+def test_a_run_that_is_at_work_waits_or_is_gone_is_not_pushed(store: RunStore) -> None:
+    run = finished_run(store, hub={"push": "me/tuned"})
+    held = take_lock(run.lock)
+    assert held is not None
+    with pytest.raises(JobError, match="is at work; push it when that is over: ftspace push"):
+        start_push(run, REQUEST)
+    push_finished(run, os.environ)
+    failed = push_state(run)
+    assert failed.status == "failed" and failed.can_retry and "is at work" in failed.message
+    os.close(held)
+    run.ticket.write_text("{}")
+    with pytest.raises(JobError, match="waits for its turn"):
+        start_push(run, REQUEST)
+    run.ticket.unlink()
+    store.delete(run.id)
+    with pytest.raises(JobError, match="is deleted, there is nothing to push"):
+        start_push(run, REQUEST)
+
+
+def test_a_push_whose_starter_was_killed_or_lost_the_token_is_seen(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(store, hub={"push": "me/tuned"})
+    note_push(run)
+    noted = push_state(run)
+    assert noted.request == REQUEST and noted.can_retry and "has not begun" in noted.message
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_machine")
+    queue.write_ticket(run, Ticket(owner="ann", token=True, since=0))
+    with bell.call(store.runs_dir, {"do": "look"}):
+        failed = until(run, lambda state: state.status == "failed")
+    assert "the Hub token that the run was started with was lost" in failed.message and failed.can_retry
