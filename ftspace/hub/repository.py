@@ -20,6 +20,9 @@ from ftspace.workers import Stopped
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+_THERE = "there"
+"""Stands behind the name in `Target.made` once the Hub has said that it made it."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -124,6 +127,7 @@ def make(api: "HfApi", target: Target) -> Found:
     """A new repository, remembered as this push's until there is something in it."""
     from huggingface_hub.errors import HfHubHTTPError
 
+    taken = False
     if target.made is not None:
         target.made.write_text(target.repo_id, encoding="utf-8")
     try:
@@ -131,27 +135,36 @@ def make(api: "HfApi", target: Target) -> Found:
     except HfHubHTTPError as error:
         if error.response.status_code != 409:
             raise
+        taken = True
+    if target.made is not None and not taken:
+        target.made.write_text(f"{target.repo_id}\n{_THERE}", encoding="utf-8")
     found = check(api, target)
-    if found is None:
+    if found is None and taken:
         if target.made is not None:
             target.made.unlink(missing_ok=True)
         said = f"the name {target.repo_id} is taken by a repository that the token cannot read; choose another name"
         raise HubError(said, "taken")
+    if found is None:
+        raise HubError(f"the Hub made {target.repo_id} and does not find it; push again", "missing")
     return found
 
 
 def tidy(target: Target, ears: Ears, patience: Patience) -> str:
     """Removes a repository that a push made and that holds nothing; what there is to be known if that cannot be."""
-    if target.made is None or not target.made.exists() or target.made.read_text(encoding="utf-8") != target.repo_id:
+    told = target.made.read_text(encoding="utf-8").split() if target.made and target.made.exists() else []
+    if target.made is None or told[:1] != [target.repo_id]:
         return ""
     api = ask()
+    where = target.url(api.endpoint)
+    left = f"{where} was made for it and may be there, still empty: the next push fills it, or delete it there"
     try:
         with line(replace(ears, should_stop=lambda: False), patience), explained(target.repo_id):
             found = find(api, target)
+            if found is None and _THERE in told:  # the Hub said that it made it
+                return left
             if found is not None and found.is_empty:
                 api.delete_repo(target.repo_id, repo_type=target.kind, missing_ok=True)
     except (HubError, Stopped):
-        where = target.url(api.endpoint)
-        return f"{where} was made for it and may be there, still empty: the next push fills it, or delete it there"
+        return left
     target.made.unlink(missing_ok=True)
     return ""
