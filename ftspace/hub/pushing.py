@@ -18,9 +18,12 @@ from ftspace.events import Finished, Started, Uploading, Verifying, Warned, read
 from ftspace.hub.records import PushFolder, PushRecord, PushRequest, What
 from ftspace.runs import Run, is_held, take_lock
 from ftspace.settings import ROOT, worker_env
+from ftspace.state import fold
 
 WORKER = "ftspace.hub.push"
 POLL_SECONDS = 0.25
+_LEAVING = 200
+"""How often the lock of a run that has said its last is tried for, 50 ms apart: its processes have to go yet."""
 _HOW = "ftspace push {run}"
 Status = Literal[
     "none", "building", "uploading", "verifying", "stopping", "verified", "failed", "interrupted", "cancelled"
@@ -104,7 +107,10 @@ def _claimed(run: Run, request: PushRequest) -> Generator[tuple[PushFolder, int 
     """
     lock = None
     try:
-        if (held := take_lock(run.lock, tries=10)) is None:
+        held = take_lock(run.lock, tries=10)
+        if held is None and fold(read_events(run.events)[0]).end(run.jobs) is not None:
+            held = take_lock(run.lock, tries=_LEAVING)
+        if held is None:
             raise JobError(f"run {run.id} is at work; push it when that is over: {_HOW.format(run=run.id)}")
         try:
             if run.ticket.exists():

@@ -240,8 +240,8 @@ def _why_not(record: TokenRecord, repo_id: str | None) -> str:
         target = Look(lambda: look_at_target(repo_id)).within(Patience(_PATIENCE))
     except HubError:
         target = None
-    if target and target.there and not target.ours:
-        return f"The name {repo_id} is taken: it holds {target.holds}, which no push of ours made"
+    if target and target.taken:
+        return f"The name {repo_id} is taken: {target.taken}"
     return record.why_not_write(repo_id, there=target is None or target.there)
 
 
