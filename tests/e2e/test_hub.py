@@ -84,6 +84,7 @@ def test_two_ids_of_the_hub_become_a_verified_adapter(
     expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora", timeout=MOMENT)
 
     page.reload()
+    expect(page.get_by_role("tab", name="4 Results")).to_have_attribute("aria-selected", "true", timeout=MOMENT)
     publish(page)
     expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora", timeout=MOMENT)
     expect(page.locator("#push-state h2")).to_have_text("Pushed and verified", timeout=MOMENT)
