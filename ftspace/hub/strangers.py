@@ -14,9 +14,10 @@ import yaml
 from yaml.events import AliasEvent
 
 from ftspace.errors import ConfigError, DiskError, EvalError
+from ftspace.hub.target import SIGN
 from ftspace.jobs import MIN_FREE_BYTES
 
-CONFIG, ADAPTER_CONFIG, ADAPTER = "ftspace.yaml", "adapter_config.json", "adapter_model.safetensors"
+CONFIG, ADAPTER_CONFIG, ADAPTER = SIGN, "adapter_config.json", "adapter_model.safetensors"
 SAMPLES, ROWS = "samples.parquet", "training_rows.txt"
 RECORDS: Mapping[str, int] = {
     CONFIG: 100_000,
