@@ -81,7 +81,7 @@ def datasets() -> dict[str, str]:
 def tasks() -> dict[str, str]:
     """The three bundled tasks, a sample a line."""
     return {
-        "tasks/unseen_people.jsonl": jsonl({"question": q, "answer": a} for q, a in unseen_pairs()),
+        "tasks/unseen_people.jsonl": jsonl(unseen_rows()),
         "tasks/known_facts.jsonl": jsonl(known_rows()),
         "tasks/answer_format.jsonl": jsonl(format_rows()),
     }
@@ -100,16 +100,16 @@ def training_pairs() -> list[QA]:
     return pairs
 
 
-def unseen_pairs() -> list[QA]:
+def unseen_rows() -> list[Row]:
     """Every fact of the unseen people, asked once."""
     rng = random.Random(SEED + 1)
-    pairs = [
-        (world.question(rng, person, attribute), person.facts[attribute])
+    rows: list[Row] = [
+        {"question": world.question(rng, person, attribute), "answer": person.facts[attribute], "category": attribute}
         for person in unseen_people()
         for attribute in world.ATTRIBUTES
     ]
-    rng.shuffle(pairs)
-    return pairs
+    rng.shuffle(rows)
+    return rows
 
 
 def known_rows() -> list[Row]:
@@ -123,7 +123,8 @@ def known_rows() -> list[Row]:
         answer = rng.randrange(CHOICES)
         choices = [*wrong[:answer], right, *wrong[answer:]]
         opening = rng.choice(CLOZES[attribute]).format(n=person.name)
-        rows.append({"question": opening, "choices": [f" {c}" for c in choices], "answer": answer, "raw": True})
+        asked = {"question": opening, "choices": [f" {c}" for c in choices], "answer": answer, "raw": True}
+        rows.append(asked | {"category": attribute})
     return rows
 
 
@@ -132,7 +133,11 @@ def format_rows() -> list[Row]:
     rng = random.Random(SEED + 3)
     asked = [(person, attribute) for person in unseen_people() for attribute in world.ATTRIBUTES]
     return [
-        {"question": world.question(rng, person, attribute), "checks": {"regex": ANSWER_FORMAT}}
+        {
+            "question": world.question(rng, person, attribute),
+            "checks": {"regex": ANSWER_FORMAT},
+            "category": attribute,
+        }
         for person, attribute in rng.sample(asked, FORMAT)
     ]
 

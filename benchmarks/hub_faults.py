@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from ftspace.errors import HubCause, HubError
-from ftspace.hub.bundle import build_bundle
-from ftspace.hub.line import Ears, Patience
-from ftspace.hub.push import Teller, deliver, learn
-from ftspace.hub.pushing import follow_push, start_push
-from ftspace.hub.records import PushFolder, PushRecord, PushRequest
+from ftspace.hub.bundle.files import build_bundle
+from ftspace.hub.push.line import Ears, Patience
+from ftspace.hub.push.process import Teller, deliver, learn
+from ftspace.hub.push.pushing import follow_push, start_push
+from ftspace.hub.push.records import PushFolder, PushRecord, PushRequest
 from ftspace.runs import RunStore
 from tests.finished_run import finished_run
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve

@@ -39,7 +39,7 @@ from ftspace.listing import Listed, listed
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import ROOT, worker_env
 from ftspace.state import TERMINAL
-from ftspace.ui.following import Follower
+from ftspace.ui.live.following import Follower
 
 OUTDATED_SECONDS = 3.0
 PATIENCE = 300.0

@@ -11,7 +11,8 @@ from peft import PeftConfig, PeftModelForCausalLM
 from transformers import PreTrainedTokenizerBase
 
 from evals.errors import ModelError
-from evals.models import adapter_folder, attach, is_whole, load_tokenizer
+from evals.models import attach, load_tokenizer
+from evals.places import adapter_folder, is_whole
 from evals.prompts import Prompter
 from evals.sides import DEFAULT, names
 

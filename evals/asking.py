@@ -254,7 +254,7 @@ class Asker:
         """A hash of an adapter's weights, computed once."""
         if adapter is None:
             return None
-        from evals.models import adapter_folder, fingerprint
+        from evals.places import adapter_folder, fingerprint
 
         if str(adapter) not in self._hashes:
             self._hashes[str(adapter)] = fingerprint(adapter_folder(adapter))
@@ -289,7 +289,7 @@ def _finished(path: Path, spec: EvalSpec, adapter_hash: str | None, asked_with: 
 
 def _marked(log: EvalLog, task: Task) -> EvalLog:
     marked = (
-        sample.model_copy(update={"overlap": one.overlap})
+        sample.model_copy(update={"overlap": one.overlap, "category": one.category})
         for sample, one in zip(log.samples, task.samples, strict=True)
     )
     return log.model_copy(update={"role": task.role, "samples": tuple(marked)})

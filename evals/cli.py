@@ -85,9 +85,11 @@ def _parser() -> _Parser:
     importing.add_argument("--out", required=True, type=Path, metavar="DIR", help="the log becomes DIR/TASK/NAME.json")
     importing.set_defaults(command=_import)
 
-    export = commands.add_parser("export", help="write all answers and scores of a folder into one parquet file")
+    export = commands.add_parser("export", help="write all answers and scores of a folder into one parquet or CSV file")
     export.add_argument("folder", type=Path, metavar="DIR", help="the folder that `run` wrote")
-    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as samples.parquet")
+    export.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="such as samples.parquet, or samples.csv"
+    )
     export.set_defaults(command=_export)
 
     describing = commands.add_parser("schema", help="print what the files of an evaluation hold, as Markdown")
@@ -145,9 +147,10 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from evals.export import to_parquet
+    from evals.export import to_csv, to_parquet
 
-    rows = to_parquet(options.folder, options.out)
+    write = to_csv if options.out.suffix == ".csv" else to_parquet
+    rows = write(options.folder, options.out)
     sys.stdout.write(f"{options.out}: {rows} rows\n")
 
 

@@ -75,6 +75,8 @@ class Sample(Record):
     """Why scores are missing."""
     group: str | None = None
     """Samples of one group are not independent of each other."""
+    category: str | None = None
+    """What kind of question it is, where the task says it."""
     overlap: bool = False
     """Whether what the model was tuned on repeats the sample, whole or in part: its score may be remembered."""
     item_hash: str = ""

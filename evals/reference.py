@@ -104,6 +104,7 @@ def _sample(place: int, sample: TaskSample, text: str, problem: str | None) -> S
         output=text,
         unscored=problem,
         group=sample.group,
+        category=sample.category,
         overlap=sample.overlap,
         item_hash=sample.item_hash,
     )

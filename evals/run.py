@@ -99,6 +99,7 @@ def ask_all(
 def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: Callable[[], bool] | None) -> Asker:
     from evals import models
     from evals.executor import Executor
+    from evals.places import adapter_folder, commit_of, fingerprint, read_at
     from evals.scorers.embedding import Embedder
 
     embedder = None if plan.embedding_model is None else Embedder(plan.embedding_model, device=plan.device)
@@ -120,9 +121,9 @@ def _loaded(plan: Plan, out_dir: Path, progress: Progress | None, should_stop: C
         should_stop=should_stop,
         cache=open_cache(out_dir / ANSWERS_FILE),
     )
-    folder = models.adapter_folder(plan.adapter) if plan.adapter is not None else None
-    revision = models.read_at(plan.base, folder, plan.revision or plan.trust_code)
-    revision = models.fingerprint(plan.base) or models.commit_of(plan.base, revision) or revision
+    folder = adapter_folder(plan.adapter) if plan.adapter is not None else None
+    revision = read_at(plan.base, folder, plan.revision or plan.trust_code)
+    revision = fingerprint(plan.base) or commit_of(plan.base, revision) or revision
     return Asker(
         plan=plan,
         out_dir=out_dir,

@@ -102,6 +102,8 @@ class TaskSample(Strict):
     """No chat template."""
     group: str | None = None
     """Samples of one group are not independent of each other."""
+    category: str | None = None
+    """What kind of question it is: a label to break scores down by, which plays no part in them."""
     overlap: bool = False
     """Whether training rows repeat it, whole or in part."""
     document: dict[str, Any] | None = None
@@ -115,7 +117,7 @@ class TaskSample(Strict):
     @property
     def item_hash(self) -> str:
         """Sixteen hex digits over what is asked and what is expected: the same in every task that asks just this."""
-        return short_hash(self.model_dump(mode="json", exclude={"group", "overlap", "document"}))
+        return short_hash(self.model_dump(mode="json", exclude={"group", "category", "overlap", "document"}))
 
 
 class WrittenRow(Strict):
@@ -129,6 +131,7 @@ class WrittenRow(Strict):
     raw: bool = False
     system: str | None = None
     group: str | None = None
+    category: str | None = Field(default=None, min_length=1, max_length=100)
 
     @property
     def kind(self) -> Kind:
@@ -155,7 +158,7 @@ class WrittenRow(Strict):
                 raise ValueError("`system` and a system message are both given")
             turns = (Message(role="system", content=self.system), *turns)
         if self.checks is not None:
-            return TaskSample(messages=turns, checks=self.checks, group=self.group)
+            return TaskSample(messages=turns, checks=self.checks, group=self.group, category=self.category)
         if self.choices is not None:
             gold = _gold(self.choices, self.answer)
             return TaskSample(
@@ -165,8 +168,9 @@ class WrittenRow(Strict):
                 gold=gold,
                 raw=self.raw,
                 group=self.group,
+                category=self.category,
             )
-        return TaskSample(messages=turns, answers=_answers(self.answer), group=self.group)
+        return TaskSample(messages=turns, answers=_answers(self.answer), group=self.group, category=self.category)
 
 
 def _user(text: str) -> Message:

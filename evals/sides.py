@@ -118,12 +118,12 @@ def generate(model: Any, which: str, ids: torch.Tensor, mask: torch.Tensor, **op
         rows = len(ids)
         ids = torch.cat([ids[:, :1].expand(rows, ahead), ids], dim=1)
         mask = torch.cat([mask.new_ones(rows, ahead), mask], dim=1)
-        options["past_key_values"] = _prefix(model, rows)
+        options["past_key_values"] = prefix(model, rows)
     asked = plain(model) if ahead or isinstance(model, Whole) else model
     return asked.generate(input_ids=ids, attention_mask=mask, **options)[:, ids.shape[1] :]
 
 
-def _prefix(model: Any, rows: int) -> Any:
+def prefix(model: Any, rows: int) -> Any:
     """The cache that a trained prompt or prefix leaves."""
     prompt = model.get_prompt(rows)
     if not isinstance(prompt, torch.Tensor):

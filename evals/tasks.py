@@ -8,8 +8,9 @@ All rows of a file are of one kind, told by their keys:
     choice      {"question": ..., "choices": ["...", "..."], "answer": index or text, "raw": true?}
     checks      {"question": ..., "checks": {"regex": "..."} and/or {"json_schema": {...}}}
 
-Any row may have `system` (a system message) and `group` (samples that belong together). `raw` asks without a chat
-template: the question is a text, and the choices go on with it and carry their own leading space.
+Any row may have `system` (a system message), `group` (samples that belong together and depend on each other) and
+`category` (what kind of question it is, to break scores down by). `raw` asks without a chat template: the question is a
+text, and the choices go on with it and carry their own leading space.
 """
 
 import json
@@ -74,12 +75,15 @@ class Task(Strict):
 
     @property
     def content_hash(self) -> str:
-        """Sixteen hex digits over kind and samples, in order; the name and what was trained on play no part."""
+        """Sixteen hex digits over kind and samples, in order; names, labels and what was trained on play no part."""
         if self.benchmark is not None:
-            asked = [sample.model_dump(mode="json", exclude={"overlap"}) for sample in self.samples]
+            asked = [sample.model_dump(mode="json", exclude={"overlap", "category"}) for sample in self.samples]
             return short_hash([self.kind, asked, self.benchmark.model_dump(mode="json")])
         return short_hash(
-            [self.kind, [one.model_dump(mode="json", exclude={"overlap", "document"}) for one in self.samples]]
+            [
+                self.kind,
+                [one.model_dump(mode="json", exclude={"overlap", "category", "document"}) for one in self.samples],
+            ]
         )
 
     @property

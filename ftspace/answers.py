@@ -33,6 +33,29 @@ def answered(state: RunState) -> list[Answered]:
     ]
 
 
+@dataclass(frozen=True)
+class Change:
+    """An answer that stayed the same from one validation to another."""
+
+    since: int
+    until: int
+    answer: str
+
+
+def changes(state: RunState, most: int = 12) -> list[list[Change]]:
+    """How each question's answer changed, in the order of `answered`: the first answer and the newest ones."""
+    found: dict[int, list[Change]] = {}
+    for one in state.samples:
+        told = found.setdefault(one.index, [])
+        if told and told[-1].answer == one.answer:
+            told[-1] = Change(told[-1].since, one.step, one.answer)
+        else:
+            told.append(Change(one.step, one.step, one.answer))
+    newest = {one.index for one in state.samples if one.step == state.samples[-1].step}
+    kept = [told for index, told in sorted(found.items()) if index in newest]
+    return [told if len(told) <= most else [told[0], *told[1 - most :]] for told in kept]
+
+
 def measured(state: RunState) -> dict[str, Any]:
     """Validations and sample answers as `--json` prints them."""
     return {

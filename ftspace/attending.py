@@ -20,12 +20,15 @@ from ftspace.launchers.local import WAITING, WORKERS, Unwanted, WaitingWorker, e
 from ftspace.queue import Ticket, tell
 from ftspace.runs import TIME_LIMIT, Run
 from ftspace.state import fold
+from ftspace.stopping import DISCARDED, ask, is_discarded
 
 POLL_SECONDS = 0.25
 LOOK_SECONDS = 2.0
 """How often it is looked which processes a job has that this process did not start."""
 STOP_GRACE_SECONDS = 300.0
 """How long a job may take to end its step and save after SIGTERM, before its processes are killed."""
+DISCARD_GRACE_SECONDS = 10.0
+"""The same where there is nothing to save."""
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,7 @@ def adopt(run: Run, ticket: Ticket, minutes: float | None) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(group, signal.SIGTERM)
                 terminated_at = now
-            late = terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS
+            late = terminated_at is not None and now - terminated_at > _grace(run)
             if late or group not in workers:  # dead, and what it left running has its lock
                 killed = killed or late
                 _kill(workers, group)
@@ -135,7 +138,7 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int
             if run.stop_flag.exists() and terminated_at is None:
                 process.send_signal(signal.SIGTERM)
                 terminated_at = now
-            if terminated_at is not None and now - terminated_at > STOP_GRACE_SECONDS:
+            if terminated_at is not None and now - terminated_at > _grace(run):
                 killed = True
                 os.killpg(process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
@@ -163,15 +166,19 @@ def _end_in_time(run: Run, until: float | None) -> None:
     """Tells a run to stop whose time is up. Where the disk is full it is tried again at the next look."""
     if until is None or time.time() <= until or run.stop_flag.exists():
         return
-    beside = run.path / ".stop-new"
     with suppress(OSError):
-        beside.write_text(TIME_LIMIT)
-        beside.replace(run.stop_flag)
+        ask(run, TIME_LIMIT)
+
+
+def _grace(run: Run) -> float:
+    return DISCARD_GRACE_SECONDS if is_discarded(run) else STOP_GRACE_SECONDS
 
 
 def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool, stopped: bool) -> Finished:
     if stopped and (said := run.time_is_up()):
         return Finished(job=job, status="failed", reason="time_limit", message=said)
+    if is_discarded(run):
+        return Finished(job=job, status="cancelled", message=DISCARDED)
     if killed:
         message = f"the {job} job did not stop within {STOP_GRACE_SECONDS:.0f} s and was killed; {run.go_on()}"
         return Finished(job=job, status="cancelled", message=message)

@@ -12,20 +12,35 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ftspace import __version__, commands, deploying, estimation, finding, merging, queue, recipes
+from ftspace import (
+    __version__,
+    asking,
+    commands,
+    deploying,
+    estimation,
+    export_command,
+    finding,
+    labelling,
+    merging,
+    queue,
+    recipes,
+    serving,
+)
 from ftspace.config import anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
-from ftspace.hub import import_command, push_command
-from ftspace.listing import Listed, listed
-from ftspace.outcome import placed, print_failure, print_results, resume, see_through, summary
+from ftspace.hub.imports import command as import_command
+from ftspace.hub.push import command as push_command
+from ftspace.outcome import print_failure, print_results, resume, see_through, summary
 from ftspace.preflight.command import add_preflight, preflight
+from ftspace.report.answers_command import add_answers, answers
 from ftspace.report.command import add_report, report
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
+from ftspace.voting import add_vote_command, vote_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,34 +122,41 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     estimated = estimation.add_estimate(parsers, where)
     looked_ahead = add_preflight(parsers, where)
     merging.add_merge(parsers, where)
+    export_command.add_export(parsers, where)
     add_report(parsers, where)
+    asking.add_ask(parsers, where)
     push_command.add_push(parsers, where)
     import_command.add_import(parsers, where)
     finding.add_find(parsers, where)
     deploying.add_deploy(parsers, where)
+    serving.add_serve(parsers, where)
+    serving.add_chat(parsers, where)
     recipe = recipes.add_recipe(parsers, where)
     rates = recipes.add_lr_find(parsers, where)
 
     runs = parsers.add_parser(
-        "runs", help="list, show, stop, resume and delete runs, and free the disk"
+        "runs", help="list, show, compare, name, stop, resume and delete runs, and free the disk"
     ).add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, text in {
-        "list": "all runs, newest first",
         "show": "what became of a run, and its results",
         "config": "the run's config as YAML, ready for `ftspace run`",
+        "numbers": "all that a run told of its steps and validations, as CSV",
         "stop": "end a run at its next step, its adapter saved",
         "resume": "go on with a run that was stopped, has failed or was cut off, from its newest checkpoint",
         "evaluate": "compare a trained run once more: base and tuned, as its config says",
         "move": "let a run that waits come earlier or later among yours",
-        "delete": "remove a run and everything in it",
     }.items():
         sub = runs.add_parser(action, help=text, description=text, parents=[where])
-        if action != "list":
-            sub.add_argument("run", metavar="RUN", help="a run's id")
+        sub.add_argument("run", metavar="RUN", help="a run's id")
+        if action == "stop":
+            sub.add_argument("--discard", action="store_true", help="keep nothing of it: no adapter, no checkpoints")
         if action == "move":
             sub.add_argument("--by", type=int, required=True, metavar="N", help="places: -1 is one earlier")
-        if action in ("list", "show", "resume", "evaluate"):
+        if action in ("show", "resume", "evaluate"):
             sub.add_argument("--json", action="store_true", help="print JSON")
+    add_answers(runs, where)
+    add_vote_command(runs, where)
+    labelling.add_labelling(runs, where)
     add_gc(runs, where)
     text = "what this machine has and lacks: versions, device, memory, Hub"
     doctor = parsers.add_parser("doctor", help=text, description=text, parents=[where])
@@ -147,11 +169,15 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "preflight": lambda parsed, settings: preflight(parsed, overrides(looked_ahead, parsed), settings),
         "merge": merging.merge,
+        "export": export_command.export,
         "report": report,
+        "ask": asking.ask,
         "push": push_command.push,
         "import": import_command.import_adapter,
         "find": finding.find,
         "deploy": deploying.deploy,
+        "serve": serving.serve,
+        "chat": serving.chat,
         "recipe": lambda parsed, settings: recipes.recipe(parsed, overrides(recipe, parsed), settings),
         "lr-find": lambda parsed, settings: recipes.lr_find(parsed, overrides(rates, parsed), settings),
         "runs": _runs,
@@ -209,37 +235,6 @@ def _every(rows: int) -> Callable[[int], None]:
     return looked
 
 
-def _list(parsed: argparse.Namespace, store: RunStore) -> int:
-    found: list[Listed] = []
-    places = {one.run.id: one for one in queue.waiting(store)}
-    for one in listed(store):
-        if isinstance(one, Listed):
-            found.append(one)
-        else:
-            stderr.print(f"warning: {one.why}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if parsed.json:
-        lines = [
-            {"run_id": one.run.id, "status": one.status, "verdict": one.verdict, **placed(places.get(one.run.id))}
-            for one in found
-        ]
-        stdout.file.write(json.dumps(lines, indent=2) + "\n")
-        return 0
-    if not found:
-        stderr.print(f"there are no runs in {store.runs_dir} yet; start one: ftspace run")
-        return 0
-    table = Table()
-    table.add_column("run", no_wrap=True, min_width=28)
-    table.add_column("status", no_wrap=True)
-    for name in ("model", "dataset", "verdict"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for one in found:
-        config = one.run.config
-        status = f"{one.status}, {places[one.run.id]}" if one.run.id in places else one.status
-        table.add_row(one.run.id, status, *map(escape, (config.model.id, config.data.id, one.verdict)))
-    stdout.print(table)
-    return 0
-
-
 def _show(parsed: argparse.Namespace, store: RunStore) -> int:
     run = store.get(parsed.run)
     reader = RunReader(run)
@@ -266,12 +261,22 @@ def _config(parsed: argparse.Namespace, store: RunStore) -> int:
     return 0
 
 
+def _numbers(parsed: argparse.Namespace, store: RunStore) -> int:
+    from ftspace.report.history import as_csv
+
+    reader = RunReader(store.get(parsed.run))
+    reader.refresh()
+    stdout.file.writelines(as_csv(reader.state))
+    return 0
+
+
 def _stop(parsed: argparse.Namespace, store: RunStore) -> int:
     from ftspace import jobs
 
     run = store.get(parsed.run)
-    jobs.stop(run)
-    stderr.print(f"run {run.id} stops at its next step, with its adapter saved")
+    jobs.stop(run, discard=parsed.discard)
+    kept = "nothing of it is kept" if parsed.discard else "with its adapter saved"
+    stderr.print(f"run {run.id} stops at its next step, {kept}")
     return 0
 
 
@@ -279,21 +284,17 @@ def _runs(parsed: argparse.Namespace, settings: Settings) -> int:
     return gc(parsed, settings) if parsed.action == "gc" else _RUNS[parsed.action](parsed, RunStore(settings.runs_dir))
 
 
-def _delete(parsed: argparse.Namespace, store: RunStore) -> int:
-    store.delete(parsed.run)
-    stderr.print(f"run {parsed.run} is deleted")
-    return 0
-
-
 _RUNS: dict[str, Callable[[argparse.Namespace, RunStore], int]] = {
-    "list": _list,
     "show": _show,
     "config": _config,
+    "numbers": _numbers,
     "stop": _stop,
     "resume": resume,
     "evaluate": import_command.evaluate,
+    "answers": answers,
+    "vote": vote_command,
     "move": commands.move,
-    "delete": _delete,
+    **labelling.ACTIONS,
 }
 
 

@@ -166,7 +166,7 @@ def prepare(parsed: argparse.Namespace, given: dict[str, Any]) -> int:
         go_offline()
     from ftspace.data.export import check_folder, export
     from ftspace.hub.dataset import check_target, push, source_of
-    from ftspace.hub.line import Ears
+    from ftspace.hub.push.line import Ears
 
     folder = Path(parsed.out)
     check_folder(folder)
@@ -261,7 +261,7 @@ def _warn(warnings: Iterable[str]) -> None:
 
 def _pinned(config: RunConfig) -> RunConfig:
     """The config at the commits that model and dataset have now, so that all runs of a curve read the same."""
-    from ftspace.hub.find import commit_of
+    from ftspace.hub.finding.find import commit_of
 
     data, model = config.data, config.model
     if resolve_local(data.id) is None:

@@ -4,6 +4,8 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -12,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ftspace.console import stderr, stdout
-from ftspace.errors import ConfigError
-from ftspace.hub import deploy as deploying
-from ftspace.hub.hardware import HOURS_A_MONTH, hardware_named, offered
-from ftspace.hub.space import check_bucket, look, watch
-from ftspace.hub.space_files import app_files, demo_files, left_out, pushed
-from ftspace.hub.wanted import MOUNT, Wanted, check_variables
+from ftspace.errands import Deploy
+from ftspace.errors import ConfigError, HubError
+from ftspace.hub.spaces import deploy as deploying
+from ftspace.hub.spaces.files import app_files, demo_files, left_out, pushed
+from ftspace.hub.spaces.hardware import HOURS_A_MONTH, hardware_named, offered
+from ftspace.hub.spaces.space import check_bucket, look, watch
+from ftspace.hub.spaces.wanted import MOUNT, Wanted, check_variables
+from ftspace.hub.token import ask_token
 from ftspace.redact import keep_secret
 from ftspace.runs import RunStore
 from ftspace.settings import Settings, secret_named
@@ -94,24 +98,14 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    known = offered(api)
-    if parsed.hardware:
-        wanted = wanted.on(hardware_named(parsed.hardware, known))
-    run = RunStore(settings.runs_dir).get(parsed.demo) if parsed.demo else None
-    files = demo_files(run) if run else app_files(wanted.hardware)
-    there = look(api, parsed.space)
-    deploying.check_token(parsed.space, there)
-    needs_token = deploying.closed(run.config.model.id, pushed(run).repo_id) if run else []
-    if wanted.storage:
-        check_bucket(api, wanted.bucket)
-    made = deploying.plan(wanted, files, there, known, needs_token, run)
+    made = planned(api, wanted, RunStore(settings.runs_dir), parsed.demo, parsed.hardware)
     if wanted.kind == "app" and (others := left_out()):
         said = f"warning: git does not track {', '.join(others)}; not sent"
         stderr.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not parsed.json:
         stdout.print(to_rich(made))
     if parsed.dry_run:
-        return _done(parsed, made, there.commit if there else None, api)
+        return _done(parsed, made, made.there.commit if made.there else None, api)
     if made.opens and not parsed.yes:
         raise ConfigError(
             f"not everybody may read {' and '.join(made.opens)}, and --public would let everybody ask it; say --yes if "
@@ -125,9 +119,63 @@ def deploy(parsed: argparse.Namespace, settings: Settings) -> int:
     return _done(parsed, made, commit, api)
 
 
+def planned(api: "HfApi", wanted: Wanted, store: RunStore, demo: str | None, hardware: str | None) -> deploying.Plan:
+    """What has to be done for a Space, once the Hub was asked what is there; changes nothing. Raises FtspaceError."""
+    known = offered(api)
+    if hardware:
+        wanted = wanted.on(hardware_named(hardware, known))
+    run = store.get(demo) if demo else None
+    files = demo_files(run) if run else app_files(wanted.hardware)
+    there = look(api, wanted.repo_id)
+    deploying.check_token(wanted.repo_id, there)
+    needs_token = deploying.closed(run.config.model.id, pushed(run).repo_id) if run else []
+    if wanted.storage:
+        check_bucket(api, wanted.bucket)
+    return deploying.plan(wanted, files, there, known, needs_token, run)
+
+
+def deploy_asked(asked: Deploy, tell: Callable[[str, int, int], object]) -> dict[str, Any]:
+    """What the app's errand does: looks, and unless it is only to look, does just what somebody said yes to.
+
+    Raises HubError where there is something else to do by then.
+    """
+    from huggingface_hub import HfApi
+
+    wanted = Wanted(
+        repo_id=_with_owner(asked.repo_id),
+        kind="demo" if asked.demo else "app",
+        private=asked.private,
+        variables={"FTSPACE_KEEP": MOUNT} if asked.storage else {},
+        sleep_minutes=asked.sleep_minutes,
+        storage=asked.storage,
+    )
+    api = HfApi()
+    made = planned(api, wanted, RunStore(Path(asked.runs_dir)), asked.demo, asked.hardware)
+    url = f"{api.endpoint}/spaces/{wanted.repo_id}"
+    commit = made.there.commit if made.there else None
+    if not asked.dry_run:
+        steps = [one.said for one in made.steps]
+        if steps != list(asked.steps or ()):
+            raise HubError(f"what there is to do for {wanted.repo_id} has changed meanwhile; look again, then say yes")
+        commit = deploying.carry_out(api, made, lambda said: tell(said, steps.index(said), len(steps)))
+    price = {"hardware_words": str(made.hardware), "costs": made.costs, "opens": list(made.opens)}
+    return {**_document(made, commit, url, dry_run=asked.dry_run), **price}
+
+
+def _with_owner(name: str) -> str:
+    """A Space's name; one without an owner is of whoever's token it is. Raises ConfigError."""
+    found = None if "/" in name else ask_token().record
+    return _space_name(f"{found.name}/{name}" if found else name)
+
+
+def _space_name(text: str) -> str:
+    if text.count("/") != 1 or not all(text.split("/")):
+        raise ConfigError(f"{text} is no name of a Space; give it as user/space")
+    return text
+
+
 def _wanted(parsed: argparse.Namespace) -> Wanted:
-    if parsed.space.count("/") != 1 or not all(parsed.space.split("/")):
-        raise ConfigError(f"{parsed.space} is no name of a Space; give it as user/space")
+    _space_name(parsed.space)
     for flag, count in (("--sleep", parsed.sleep), ("--wait", parsed.wait)):
         if count is not None and count < 1:
             raise ConfigError(f"{flag} {count}: give a whole number of minutes from 1 on")
@@ -168,21 +216,21 @@ def _ask(made: deploying.Plan) -> None:
 def _done(parsed: argparse.Namespace, made: deploying.Plan, commit: str | None, api: "HfApi") -> int:
     url = f"{api.endpoint}/spaces/{parsed.space}"
     if parsed.json:
-        stdout.file.write(json.dumps(_document(parsed, made, commit, url), indent=2) + "\n")
+        stdout.file.write(json.dumps(_document(made, commit, url, dry_run=parsed.dry_run), indent=2) + "\n")
     elif not parsed.dry_run:
         said = "runs" if parsed.wait is not None else "is being built; watch it there, or with --wait"
         stdout.print(f"{url} {said}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-def _document(parsed: argparse.Namespace, made: deploying.Plan, commit: str | None, url: str) -> dict[str, Any]:
+def _document(made: deploying.Plan, commit: str | None, url: str, *, dry_run: bool) -> dict[str, Any]:
     hour = made.hardware.dollars_an_hour
     return {
-        "space": parsed.space,
+        "space": made.wanted.repo_id,
         "url": url,
         "kind": made.wanted.kind,
         "new": made.there is None,
-        "dry_run": parsed.dry_run,
+        "dry_run": dry_run,
         "commit": commit,
         "files": len(made.files),
         "bytes": sum(map(len, made.files.values())),

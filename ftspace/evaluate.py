@@ -13,7 +13,7 @@ from evals.run import ask_all, results_of, write_results, write_tables
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import EvalError, ModelError
 from ftspace.events import Asking, EndStatus, Evaluated, Progress, Warned
-from ftspace.hub.adopted import prepare_again
+from ftspace.hub.imports.adopted import prepare_again
 from ftspace.judging import judged
 from ftspace.plan import asks, plan_of
 from ftspace.runs import Run

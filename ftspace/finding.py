@@ -10,8 +10,8 @@ from rich.table import Table
 from ftspace.console import stderr, stdout
 from ftspace.devices import Device, this_machine
 from ftspace.errors import ConfigError, DatasetError, ModelError
-from ftspace.hub.facts import DatasetFacts, ModelFacts, dataset_words, fit_of_facts, model_words, plain
-from ftspace.hub.names import HOSTS, Kind, read_name
+from ftspace.hub.finding.facts import DatasetFacts, ModelFacts, dataset_words, fit_of_facts, model_words, plain
+from ftspace.hub.finding.names import HOSTS, Kind, read_name
 from ftspace.settings import Settings, hub_hosts, resolve_local
 
 LIMIT = 20
@@ -61,7 +61,7 @@ def find(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _found(kind: Kind, text: str, limit: int) -> list[Facts]:
-    from ftspace.hub import local, search
+    from ftspace.hub.finding import local, search
 
     path = resolve_local(text) if "/" in text else None
     if path is not None:
@@ -83,7 +83,7 @@ def _found(kind: Kind, text: str, limit: int) -> list[Facts]:
 
 
 def _short(kind: Kind, *, as_json: bool) -> int:
-    from ftspace.hub.shortlist import shortlist
+    from ftspace.hub.finding.shortlist import shortlist
 
     found = shortlist(kind)
     if as_json:

@@ -49,7 +49,14 @@ _readers: OrderedDict[Path, RunReader] = OrderedDict()
 def history(store: RunStore) -> list[Past]:
     """What the newest runs took, those that finished, the newest first."""
     with _lock:
-        return [found for run in store.list()[:LOOKED_AT] if (found := _look(run)) is not None and found.took]
+        runs = [run for run in store.list()[:LOOKED_AT] if not run.ticket.exists()]  # those are not finished
+        return [found for run in runs if (found := _look(run)) is not None and found.took]
+
+
+def past_of(run: Run) -> Past | None:
+    """What a run was, and what it took; None when it cannot be read."""
+    with _lock:
+        return _look(run)
 
 
 def typical(run: Run, past: list[Past]) -> Took | None:
@@ -58,11 +65,17 @@ def typical(run: Run, past: list[Past]) -> Took | None:
         asked = _look(run)
     if asked is None:
         return None
-    same = [one.took for one in past if one.took and (one.model, one.dataset) == (asked.model, asked.dataset)]
-    found = (same or [one.took for one in past if one.took and one.model == asked.model])[:ALIKE]
+    found = _alike(past, asked.model, asked.dataset)
     if not found:
         return None
     return Took(statistics.median(one.seconds for one in found), statistics.median(one.after for one in found))
+
+
+def after_training(run: Run) -> float | None:
+    """Seconds that runs like it took for what follows the training; None where none is known."""
+    model, dataset = run.config.model.id, run.config.data.id
+    same = _alike(history(RunStore(run.path.parent)), model, dataset)
+    return statistics.median(one.after for one in same) if same else None
 
 
 def remaining(run: Run, past: list[Past], now: float) -> float | None:
@@ -80,6 +93,11 @@ def remaining(run: Run, past: list[Past], now: float) -> float | None:
     if eta is not None:
         return eta + after
     return None if usual is None else max(0.0, usual.seconds - (now - (began or now)))
+
+
+def _alike(past: list[Past], model: str, dataset: str) -> list[Took]:
+    same = [one.took for one in past if one.took and (one.model, one.dataset) == (model, dataset)]
+    return (same or [one.took for one in past if one.took and one.model == model])[:ALIKE]
 
 
 def _look(run: Run) -> Past | None:

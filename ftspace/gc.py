@@ -24,12 +24,14 @@ from ftspace.errors import FtspaceError
 from ftspace.events import RESERVE
 from ftspace.runs import GONE, NEW, Run, RunReader, RunStore, take_lock
 from ftspace.settings import Settings, resolve_local
+from ftspace.trash import Trash
 
-Kind = Literal["leftovers", "checkpoints", "caches", "uploads"]
+Kind = Literal["leftovers", "deleted", "checkpoints", "caches", "uploads"]
 KINDS: dict[Kind, str] = {
     "leftovers": "what was cut off while it was written or removed",
+    "deleted": "deleted runs, which could be restored until now",
     "checkpoints": "checkpoints of finished runs; their adapters stay",
-    "caches": "tokens, measurements and files of pushes, which are made again when needed",
+    "caches": "tokens, measurements, merged models and files of pushes, which are made again when needed",
     "uploads": "uploaded files that no run names",
 }
 DAYS = 30.0
@@ -79,6 +81,7 @@ class Sweep:
         """Looks at everything once."""
         runs_dir = self._store.runs_dir
         self._take("leftovers", runs_dir.glob(f"{GONE}*"))
+        self._deleted()
         begun = [path for path in runs_dir.glob(f"{NEW}*") if not Run(path).is_alive()]  # an import holds its own
         self._take("leftovers", filter(self._is_old, begun))
         for run in self._store.list():
@@ -89,6 +92,15 @@ class Sweep:
         if self._all:
             self._uploads(uploads)
         return self.freed
+
+    def _deleted(self) -> None:
+        trash = Trash(self._store)
+        for one in trash.list():
+            size = bytes_of(one.run.path)
+            if self._dry_run or trash.drop(one):
+                self._count("deleted", size)
+            else:
+                self.freed.passed.append(f"deleted run {one.id}: it cannot be removed")
 
     def _run(self, run: Run) -> None:
         with _at_rest(run) as why_not:
@@ -122,7 +134,8 @@ class Sweep:
         youngest = self._now - (self._days * 86400 if not self._all else BEGUN_SECONDS)
         tokens = [path for path in cache.glob("tokens/*") if not path.name.startswith(".")]
         self._take("caches", [path for path in tokens if _used(path) < youngest])
-        self._take("leftovers", filter(self._is_old, cache.glob("tokens/.*")))
+        self._take("caches", [path for path in cache.glob("merged/[!.]*") if _used(path) < youngest])
+        self._take("leftovers", filter(self._is_old, (*cache.glob("tokens/.*"), *cache.glob("merged/.[0-9]*"))))
         if self._all:
             self._take("caches", cache.glob("machine.json"))
 
@@ -238,9 +251,9 @@ def add_gc(actions: Any, where: argparse.ArgumentParser) -> None:
         "gc",
         help=text,
         parents=[where],
-        description=f"Removes {KINDS['leftovers']}; {KINDS['checkpoints']}; {KINDS['caches']}, when they were not used "
-        f"for {DAYS:g} days. With --all caches of any age go, and {KINDS['uploads']}. Runs at work or waiting are not "
-        "touched, nor what is needed to go on with a run.",
+        description=f"Removes {KINDS['leftovers']}; {KINDS['deleted']}; {KINDS['checkpoints']}; {KINDS['caches']}, "
+        f"when they were not used for {DAYS:g} days. With --all caches of any age go, and {KINDS['uploads']}. Runs at "
+        "work or waiting are not touched, nor what is needed to go on with a run.",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     parser.add_argument(

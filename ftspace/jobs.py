@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import SHUT_RDWR, socket
 
-from ftspace import bell, queue
+from ftspace import bell, queue, stopping
 from ftspace.access import Access
 from ftspace.config import RunConfig
 from ftspace.errors import DiskError, FtspaceError, JobError
@@ -21,6 +21,7 @@ from ftspace.events import Event, JobName
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.settings import read_settings, worker_env
 from ftspace.state import TERMINAL
+from ftspace.trash import Trash
 
 POLL_SECONDS = 0.25
 MIN_FREE_BYTES, MIN_FREE_FILES = 200_000_000, 200
@@ -38,10 +39,13 @@ def start(run: Run, token: str | None = None, again: JobName | None = None) -> N
 
     Raises JobError when they are going already or too many runs wait, DiskError without room.
     """
+    most = read_settings().max_waiting
+    queue.check(run, most=most, again=again)  # before a deleted run goes for it
+    Trash(RunStore(run.path.parent)).make_room(MIN_FREE_BYTES, MIN_FREE_FILES, run.access.owner)
     require_space(run.path)
     env = worker_env(offline=run.config.hub.offline, token=token)
     with bell.call(run.path.parent, {"do": "start", "run": run.id, "env": env}) as supervisor:
-        queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=read_settings().max_waiting, again=again)
+        queue.enqueue(run, token=bool(env.get("HF_TOKEN")), most=most, again=again)
         bell.say(supervisor, {"do": "look"})
 
 
@@ -80,17 +84,29 @@ def evaluate(run: Run, token: str | None = None) -> None:
     start(run, token, again="evaluate")
 
 
-def stop(run: Run) -> None:
+def stop(run: Run, *, discard: bool = False) -> None:
     """Asks a run to stop: it ends at the next step with its adapter saved, or at once when it waits for its turn.
 
-    Raises JobError when nothing is to be stopped.
+    With `discard` nothing is kept of it but its settings and its events; that can be asked for after a stop, too, but
+    not for a run that was trained before and is compared anew.
+
+    Raises JobError when nothing is to be stopped, DiskError when that cannot be written.
     """
-    if queue.cancel(run):
-        bell.ring(run.path.parent, {"do": "over", "run": run.id})
-        return
-    if not run.is_alive():
-        raise JobError(f"run {run.id} is not at work, there is nothing to stop")
-    run.stop_flag.touch()
+    if discard and not queue.may_discard(run):
+        raise JobError(
+            f"run {run.id} was trained before and is only compared anew, so its adapter, answers and votes are not "
+            f"discarded; stop it, or delete it after that: ftspace runs stop {run.id}"
+        )
+    said = stopping.DISCARD if discard else ""
+    try:
+        if queue.cancel(run, said):
+            bell.ring(run.path.parent, {"do": "over", "run": run.id})
+            return
+        if not run.is_alive():
+            raise JobError(f"run {run.id} is not at work, there is nothing to stop")
+        stopping.ask(run, said)
+    except OSError as error:
+        raise DiskError(f"run {run.id} cannot be told to stop: {error.strerror}; free some space") from error
     look_after(RunStore(run.path.parent))
 
 

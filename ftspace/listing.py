@@ -8,12 +8,17 @@ import re
 from dataclasses import dataclass
 
 from ftspace.errors import FtspaceError
-from ftspace.events import Evaluated, Event, Finished, JobName, Started, parse_event
+from ftspace.events import Evaluated, Event, Finished, JobName, Prepared, Progress, Started, Step, parse_event
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.state import RunState, Status
+from ftspace.words import asked_of
 
 WINDOW = 1 << 13
 """Bytes that are read of the end of a file first; more when they do not tell."""
+_BEGIN = 1 << 16
+"""Bytes of the beginning, in which a training tells how long it is."""
+_MOVING = re.compile(rb'"type":"(?:started|prepared|step|progress)"')
+_PREPARED = re.compile(rb'"type":"prepared"')
 _TELLING = re.compile(rb'"type":"(?:started|finished|evaluated)"')
 
 
@@ -59,6 +64,39 @@ def look(run: Run) -> Listed | Damaged:
 def listed(store: RunStore, most: int | None = None) -> list[Listed | Damaged]:
     """The newest runs of a store, newest first."""
     return [look(run) for run in store.list()[:most]]
+
+
+def progress(run: Run) -> tuple[str, float | None]:
+    """How far a run at work is, in words and as a share of its training, from both ends of its events."""
+    try:
+        with run.events.open("rb") as file:
+            begin = file.read(_BEGIN)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - WINDOW))
+            newest = _newest(file.read(), _MOVING)
+    except OSError:
+        return "Running", None
+    if isinstance(newest, Progress):
+        return f"Comparing: asking {asked_of(newest.which)}, {newest.task}, {newest.done:,} of {newest.total:,}", None
+    if isinstance(newest, Step):
+        prepared = _newest(begin, _PREPARED)
+        if not isinstance(prepared, Prepared):
+            return f"Training: step {newest.step:,}", None
+        total = prepared.total_steps
+        return f"Training: step {newest.step:,} of {total:,}", min(1.0, newest.step / max(1, total))
+    if isinstance(newest, Prepared):
+        return "Training: before the first step", 0.0
+    return (
+        "Comparing base and tuned" if isinstance(newest, Started) and newest.job == "evaluate" else "Getting ready"
+    ), None
+
+
+def _newest(chunk: bytes, kinds: re.Pattern[bytes]) -> Event | None:
+    """The last whole event of some kinds in a piece of the file."""
+    for found in reversed(list(kinds.finditer(chunk))):
+        end = chunk.find(b"\n", found.end())
+        if end >= 0 and (event := parse_event(chunk[chunk.rfind(b"\n", 0, found.start()) + 1 : end])):
+            return event
+    return None
 
 
 def _last_words(run: Run) -> list[Event]:

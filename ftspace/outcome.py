@@ -9,7 +9,7 @@ from ftspace.commands import PROGRAM_FAULTS, diagnosis, watch
 from ftspace.console import stderr, stdout
 from ftspace.disk import trouble
 from ftspace.errors import JobError
-from ftspace.hub import push_command
+from ftspace.hub.push import command as push_command
 from ftspace.queue import Waiting, waiting
 from ftspace.reasons import EXPLAINED
 from ftspace.runs import Run, RunReader, RunStore

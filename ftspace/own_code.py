@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ftspace.errors import ConfigError, ModelError
@@ -107,9 +108,18 @@ def _unknown(values: Mapping[str, Any]) -> bool:
     return bool(known) and values.get("model_type") not in known
 
 
-@lru_cache(maxsize=1)
+_parsing = Lock()
+"""Python 3.11 fails where two threads parse at the same time."""
+
+
 def _known() -> frozenset[str]:
     """The types of causal language models that transformers has; none when its source is not as it was."""
+    with _parsing:
+        return _listed()
+
+
+@lru_cache(maxsize=1)
+def _listed() -> frozenset[str]:
     spec = find_spec("transformers")
     for place in spec.submodule_search_locations or [] if spec else []:
         source = Path(place, "models", "auto", "modeling_auto.py")

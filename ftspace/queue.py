@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from ftspace import stopping
 from ftspace.access import LOCAL
 from ftspace.errors import DiskError, FtspaceError, JobError
 from ftspace.events import Event, EventLog, Finished, JobName, Started, Step, Warned, read_events
@@ -54,6 +55,8 @@ class Ticket(BaseModel):
     """The highest step before it last went on by itself."""
     spent: float = 0.0
     """Seconds for which the run was at work before it last went on by itself."""
+    trained: bool = False
+    """Whether the training was finished before the wish: a stop ends the comparison and discards nothing."""
 
 
 @dataclass(frozen=True)
@@ -132,34 +135,51 @@ def enqueue(run: Run, *, token: bool, most: int, again: JobName | None = None) -
     Raises JobError when it waits or is at work already, is finished, or `most` runs of its owner wait; DiskError.
     """
     with locked(run.path.parent):
-        reader = RunReader(run)
-        if run.ticket.exists() or run.is_alive():
-            doing = "at work" if run.is_alive() else "in the queue"
-            raise JobError(f"run {run.id} is already {doing}; watch it: ftspace runs show {run.id}")
-        if reader.status() == "finished" and not again:
-            raise JobError(f"run {run.id} is finished, there is nothing to go on with; start a new one: ftspace run")
-        found = tickets(run.path.parent)
-        owner = run.access.owner
-        waiting = sum(ticket.owner == owner and not other.is_alive() for other, ticket in found)
-        if waiting >= most:
-            raise JobError(
-                f"{waiting} of your runs wait for the machine, and at most {most} may; wait for one to begin, or stop "
-                "one: ftspace runs stop RUN"
-            )
+        check(run, most=most, again=again)
+        reader, found = RunReader(run), tickets(run.path.parent)
+        reader.refresh()
         run.stop_flag.unlink(missing_ok=True)
         if reader.state.end(run.jobs):
             tell(run, Started(job=again or reader.state.unfinished(run.jobs)[0], pid=os.getpid()))
         last = max((ticket.order for _, ticket in found), default=0)
-        write_ticket(run, Ticket(order=last + 1, owner=owner, time=time.time(), since=written(run), token=token))
+        since, trained = written(run), "train" not in reader.state.unfinished(run.jobs)
+        new = Ticket(
+            order=last + 1, owner=run.access.owner, time=time.time(), since=since, token=token, trained=trained
+        )
+        write_ticket(run, new)
 
 
-def cancel(run: Run) -> bool:
-    """Ends a run that waits; whether it did. Raises DiskError when that cannot be written."""
+def check(run: Run, *, most: int, again: JobName | None = None) -> None:
+    """Raises JobError for what `enqueue` refuses."""
+    if run.ticket.exists() or run.is_alive():
+        doing = "at work" if run.is_alive() else "in the queue"
+        raise JobError(f"run {run.id} is already {doing}; watch it: ftspace runs show {run.id}")
+    if RunReader(run).status() == "finished" and not again:
+        raise JobError(f"run {run.id} is finished, there is nothing to go on with; start a new one: ftspace run")
+    owner = run.access.owner
+    waiting = sum(ticket.owner == owner and not other.is_alive() for other, ticket in tickets(run.path.parent))
+    if waiting >= most:
+        raise JobError(
+            f"{waiting} of your runs wait for the machine, and at most {most} may; wait for one to begin, or stop "
+            "one: ftspace runs stop RUN"
+        )
+
+
+def cancel(run: Run, said: str = "") -> bool:
+    """Ends a run that waits; whether it did. `said` goes into its stop flag. Raises DiskError, OSError."""
     with locked(run.path.parent):
         if not run.is_waiting():
             return False
+        if said:
+            stopping.ask(run, said)
         withdraw(run)
         return True
+
+
+def may_discard(run: Run) -> bool:
+    """Whether a run that waits or is at work may be stopped with nothing kept: not one that is only compared anew."""
+    ticket = read_ticket(run)
+    return ticket is None or not ticket.trained
 
 
 def withdraw(run: Run) -> None:
@@ -170,6 +190,16 @@ def withdraw(run: Run) -> None:
         if reader.state.end(run.jobs) is None:
             todo = reader.state.unfinished(run.jobs)[0]
             tell(run, Finished(job=todo, status="cancelled", message="stopped while waiting for its turn"))
+    close(run)
+
+
+def close(run: Run) -> None:
+    """Takes the ticket of a run that is over away; first what it has learnt, where nothing is to be kept of it.
+
+    The queue's lock is held. Raises OSError, and then the run is to be closed again.
+    """
+    if stopping.is_discarded(run):
+        stopping.discard(run)
     run.ticket.unlink(missing_ok=True)
 
 
@@ -201,7 +231,7 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
                 write_ticket(run, again)
                 return again
             tell(run, Warned(message=f"{said}; {run.go_on()}"))
-        run.ticket.unlink(missing_ok=True)
+        close(run)
         return None
     if begun is None or state.job in state.ended:
         return ticket
@@ -209,7 +239,7 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
         job = state.unfinished(run.jobs)[0]
         if said := run.time_is_up():
             tell(run, Finished(job=job, status="failed", reason="time_limit", message=said))
-        else:
+        elif not stopping.is_discarded(run):
             tell(run, Finished(job=job, status="cancelled", message=f"stopped, and cut off; {run.go_on()}"))
     elif run.config.train.auto_resume:
         highest = max((event.step for event in events if isinstance(event, Step)), default=0)
@@ -222,7 +252,7 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
             return again
         said = f"the run was cut off {tries} times in a row without a new step, and is not set going again by itself"
         tell(run, Warned(message=f"{said}; see worker.log in its folder, then {run.go_on()}"))
-    run.ticket.unlink(missing_ok=True)
+    close(run)
     return None
 
 

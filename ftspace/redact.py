@@ -11,7 +11,7 @@ from evals.redact import PLACEHOLDER, SHORTEST, hide
 from ftspace.settings import secrets_in_env, stored_token
 
 MOST_KEPT = 200
-"""Secrets remembered; the one that was not heard of for longest goes first."""
+"""Secrets remembered of a kind; the one that was not heard of for longest goes first."""
 
 _SHAPES = re.compile(
     r"hf_(?:[A-Za-z0-9]{16,}|(?:oauth|jwt|job|app)_[\w.=-]{16,})|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
@@ -24,24 +24,29 @@ _GIVEN = re.compile(
 )
 """What stands where only a secret stands: behind Basic, as a token or signature in an address, as its password."""
 _kept: dict[str, None] = {}
+_typed: dict[str, None] = {}
 _lock = threading.Lock()
 
 
-def keep_secret(value: str | None) -> None:
-    """From now on `redact` knows this token, which need not be in the environment. Any thread may call."""
+def keep_secret(value: str | None, *, typed: bool = False) -> None:
+    """From now on `redact` knows this token, which need not be in the environment. Any thread may call.
+
+    One that was `typed` has a place among its like: however many somebody types, the others stay known.
+    """
     if value is None or len(value.strip()) < SHORTEST:
         return
+    known = _typed if typed else _kept
     with _lock:
-        _kept.pop(value.strip(), None)
-        _kept[value.strip()] = None
-        while len(_kept) > MOST_KEPT:
-            del _kept[next(iter(_kept))]
+        known.pop(value.strip(), None)
+        known[value.strip()] = None
+        while len(known) > MOST_KEPT:
+            del known[next(iter(known))]
 
 
 def redact(text: str) -> str:
     """`text` with every known secret replaced by `[redacted]`."""
     with _lock:
-        kept = list(_kept)
+        kept = [*_kept, *_typed]
     stored = stored_token()
     text = hide(text, [*secrets_in_env(), *kept, *([stored] if stored else [])])
     text = _GIVEN.sub(lambda found: f"{found[1] or found[2]}{PLACEHOLDER}", text)

@@ -8,6 +8,7 @@ import functools
 
 from ftspace import cli
 from ftspace.config import RunConfig, help_of, sections
+from ftspace.fields import CHOSEN_BEFORE, GROUPS, NOT_IN_THE_APP
 from ftspace.settings import DEFAULT_CONFIG, ROOT
 
 DOCS = ROOT / "docs"
@@ -43,7 +44,16 @@ def configuration() -> str:
             f"| `{section}.{name}` | `{_value(defaults[section][name])}` | {help_of(f'{section}.{name}')} |"
             for name in kind.model_fields
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_in_the_app()]) + "\n"
+
+
+def _in_the_app() -> list[str]:
+    """Where the fields are in the app."""
+    lines = ["", "## In the app", "", "Step 2 has these fields in groups, which can be searched:", ""]
+    lines += [f"- **{group.name}**: {', '.join(f'`{name}`' for name in group.fields)}" for group in GROUPS]
+    lines += ["", "Step 1 has the model, the dataset and what belongs to them:", ""]
+    lines += [f"- {', '.join(f'`{name}`' for name in CHOSEN_BEFORE)}", "", "For the command line only:", ""]
+    return lines + [f"- `{name}`: {why}" for name, why in NOT_IN_THE_APP.items()]
 
 
 def commands() -> str:

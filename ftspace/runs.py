@@ -10,8 +10,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +44,8 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, which is its folder's name."""
-        return self.path.name
+        """The run's id, which is its folder's name once it is whole."""
+        return self.path.name.removeprefix(NEW)
 
     @cached_property
     def config(self) -> RunConfig:
@@ -113,6 +113,17 @@ class Run:
     def adapter(self) -> Path:
         """The tuned adapter; the folder exists only when it is whole."""
         return self.path / "adapter"
+
+    @property
+    def adapter_stamp(self) -> str:
+        """Changes with the adapter's weights; "" where there are none."""
+        found = [path.stat() for path in self.adapter.glob("*.safetensors")]
+        return f"{sum(one.st_size for one in found)}-{max(one.st_mtime_ns for one in found)}" if found else ""
+
+    @property
+    def merged(self) -> Path:
+        """Where the app keeps the merged model that somebody asked for: it can be made again, so it is a cache's."""
+        return self.cache / "merged" / self.id
 
     @property
     def checkpoints(self) -> Path:
@@ -199,16 +210,14 @@ def take_lock(lock: Path, tries: int = 1) -> int | None:
     Somebody may have it for the instant in which he looks: `tries` says how often it is tried.
     """
     fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with ExitStack() as not_taken:
+        not_taken.callback(os.close, fd)
         for _ in range(tries):
             with suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                not_taken.pop_all()
                 return fd
             time.sleep(0.05 if tries > 1 else 0)
-    except BaseException:
-        os.close(fd)
-        raise
-    os.close(fd)
     return None
 
 
@@ -224,8 +233,16 @@ class RunStore:
         """`runs_dir` is made when the first run is."""
         self.runs_dir = runs_dir
 
-    def create(self, config: RunConfig, access: Access = Access()) -> Run:  # noqa: B008  (frozen)
-        """A new run with its config and its owner written, not yet started. Raises DiskError."""
+    def create(
+        self,
+        config: RunConfig,
+        access: Access = Access(),  # noqa: B008  (frozen)
+        fill: Callable[[Run], object] = lambda _: None,
+    ) -> Run:
+        """A new run with its config and its owner written, not yet started; `fill` puts in what else it begins with.
+
+        Its folder has its name only when it is whole, and goes where `fill` raises anything. Raises DiskError.
+        """
         run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(6)}"
         building = self.runs_dir / (NEW + run_id)
         try:
@@ -233,13 +250,15 @@ class RunStore:
             (building / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
             (building / "access.json").write_text(access.model_dump_json() + "\n", encoding="utf-8")
             (building / "events.jsonl").touch(mode=0o600)  # a disk that can hold no more files can then be told of
+            fill(Run(building))
             building.rename(self.runs_dir / run_id)
         except OSError as error:
-            shutil.rmtree(building, ignore_errors=True)
             raise DiskError(
                 f"cannot write a run in {self.runs_dir}: {error.strerror}; make room (ftspace runs gc), or name "
                 "another folder with --data-dir or FTSPACE_DATA"
             ) from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
         return Run(self.runs_dir / run_id)
 
     def get(self, run_id: str) -> Run:
@@ -278,10 +297,25 @@ class RunStore:
 
         Raises JobError while a process is at work on it or it waits for one, DiskError when it cannot be removed.
         """
-        run = self.get(run_id)
         going = self.runs_dir / (GONE + run_id)
+        self.move(run_id, going)
+        try:
+            remove(going)
+            remove(Run(self.runs_dir / run_id).merged)
+        except OSError as error:
+            raise DiskError(
+                f"run {run_id} is deleted, but {error.filename or going} cannot be removed: {error.strerror}; what is "
+                "left goes with the next: ftspace runs gc"
+            ) from error
+
+    def move(self, run_id: str, place: Path) -> None:
+        """Makes a run's folder another one on the same disk, in one step, so that it is no run here any more.
+
+        Raises JobError while a process is at work on it or it waits for one, DiskError when it cannot be moved.
+        """
+        run = self.get(run_id)
         lock = None
-        pushes: list[int] = []
+        others: list[int] = []
         try:
             try:
                 lock = take_lock(run.lock, tries=3)
@@ -292,23 +326,18 @@ class RunStore:
                 raise JobError(f"run {run_id} is at work; stop it first: ftspace runs stop {run_id}")
             if run.ticket.exists():  # looked at under the lock, without which nobody sets to work on it
                 raise JobError(f"run {run_id} is waiting for its turn; stop it first: ftspace runs stop {run_id}")
-            for path in run.path.glob("push/*/lock"):
+            merges = (self.runs_dir.parent / "errands" / "merge" / run_id).glob("lock")
+            pushes = run.path.glob("push/*/lock")
+            for path, doing in (*((one, "pushed") for one in pushes), *((one, "merged") for one in merges)):
                 if (held := take_lock(path, tries=3)) is None:
-                    raise JobError(f"run {run_id} is being pushed; wait for that, or stop it")
-                pushes.append(held)
-            run.path.rename(going)
+                    raise JobError(f"run {run_id} is being {doing}; wait for that, or stop it")
+                others.append(held)
+            run.path.rename(place)
         except OSError as error:
             raise DiskError(f"run {run_id} cannot be removed from {self.runs_dir}: {error.strerror}") from error
         finally:
-            for fd in (*pushes, *([] if lock is None else [lock])):
+            for fd in (*others, *([] if lock is None else [lock])):
                 os.close(fd)
-        try:
-            remove(going)
-        except OSError as error:
-            raise DiskError(
-                f"run {run_id} is deleted, but {error.filename or going} cannot be removed: {error.strerror}; what is "
-                "left goes with the next: ftspace runs gc"
-            ) from error
 
 
 class RunReader:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ftspace.hub.names import HOSTS, Kind, read_name
+from ftspace.hub.finding.names import HOSTS, Kind, read_name
 from ftspace.settings import hub_hosts, resolve_local
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]

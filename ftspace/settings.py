@@ -351,6 +351,11 @@ def own_gradio_folder() -> None:
         os.environ["GRADIO_TEMP_DIR"] = folder
 
 
+def see_only(gpu: str) -> None:
+    """Keeps this process to one GPU, as CUDA_VISIBLE_DEVICES names it. Torch reads it as it begins: call it before."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
 def go_offline() -> None:
     """Keeps this process from asking the Hub. The Hub's client reads these when it is imported: call it before."""
     os.environ.update(OFFLINE)

@@ -52,19 +52,15 @@ def hold_slot(runs_dir: Path, waiting: Callable[[], object]) -> Generator[tuple[
     """A slot and its lock, held; waits for the first one when none is free, and calls `waiting` before it does."""
     runs_dir.mkdir(parents=True, exist_ok=True)
     slots = slots_of(runs_dir)
-    for slot in slots:
-        if (fd := slot.take()) is not None:
-            break
-    else:
+    free = ((slot, fd) for slot in slots if (fd := slot.take()) is not None)
+    slot, fd = next(free, (slots[0], None))
+    waits = fd is None
+    if fd is None:
         waiting()
-        slot = slots[0]
         fd = os.open(slot.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except BaseException:
-            os.close(fd)
-            raise
     try:
+        if waits:
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield slot, fd
     finally:
         os.close(fd)

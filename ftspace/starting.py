@@ -11,8 +11,8 @@ from typing import Any
 from ftspace.access import Visitor
 from ftspace.config import RunConfig
 from ftspace.errors import FtspaceError, ModelError
-from ftspace.hub.find import look_up
-from ftspace.hub.names import HOSTS, read_name
+from ftspace.hub.finding.find import look_up
+from ftspace.hub.finding.names import HOSTS, read_name
 from ftspace.runs import RunStore, is_run_id
 from ftspace.sections import ModelConfig
 from ftspace.settings import hub_hosts, resolve_local

@@ -50,6 +50,10 @@ class RunState:
     """What was answered at the validations, in their order."""
     checkpoint: Checkpoint | None = None
     """The newest."""
+    checkpoints: list[int] = field(default_factory=list[int])
+    """The steps after which one was written."""
+    resumes: list[Resumed] = field(default_factory=list[Resumed])
+    """Where the training went on from a checkpoint, as far as that is not void itself."""
     warnings: list[str] = field(default_factory=list[str])
     progress: dict[tuple[str, str], Progress] = field(default_factory=dict[tuple[str, str], Progress])
     """How far the evaluation is, by task and which, the newest last."""
@@ -93,7 +97,12 @@ class RunState:
                 self.samples.append(event)
             case Checkpoint():
                 self.checkpoint = event
+                _forget(self.checkpoints, lambda told: told >= event.step)
+                self.checkpoints.append(event.step)
             case Resumed():
+                _forget(self.checkpoints, lambda told: told > event.step)
+                _forget(self.resumes, lambda told: told.step > event.step)
+                self.resumes.append(event)
                 for told in (self.steps, self.validations, self.samples):
                     _forget(told, lambda one: one.step > event.step)
                 self.resumed_at = len(self.steps)

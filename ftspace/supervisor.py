@@ -21,7 +21,7 @@ from ftspace.attending import Means, adopt, attend, give_up
 from ftspace.callers import Callers
 from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Warned
-from ftspace.hub.push_after import note_push, push_finished
+from ftspace.hub.push.after import note_push, push_finished
 from ftspace.launchers.local import WaitingWorker
 from ftspace.queue import Ticket
 from ftspace.redact import keep_secret
@@ -206,7 +206,7 @@ class Supervisor:
         finally:
             try:
                 with queue.locked(self._runs_dir):
-                    run.ticket.unlink(missing_ok=True)
+                    queue.close(run)
             except (FtspaceError, OSError):
                 log.exception("run %s cannot be taken out of the queue", run.id)
                 self._given_up.add(run.id)

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
@@ -19,6 +20,7 @@ from ftspace.errors import DiskError, FtspaceError, MemoryGoneError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.redact import redact
 from ftspace.runs import Run
+from ftspace.stopping import DISCARDED, is_discarded, remove
 from ftspace.streams import guard
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -75,6 +77,10 @@ class Job:
         """Whether somebody asked for a stop: by the run's flag or by SIGTERM."""
         return self._terminated or self.run.stop_flag.exists()
 
+    def discards(self) -> bool:
+        """Whether nothing of the run is to be kept."""
+        return is_discarded(self.run)
+
     def stop_here(self) -> None:
         """Raises Stopped when a stop was asked for: called between the parts of the work that precede saving."""
         if self.should_stop():
@@ -116,6 +122,10 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         reason, message = _reason_of(error, run)
     if status == "cancelled" and (said := run.time_is_up()):
         status, reason, message = "failed", "time_limit", said
+    if status == "cancelled" and job.discards():
+        message = DISCARDED
+        with suppress(OSError):  # the supervisor does it again
+            remove(run)
     job.give_room()
     try:
         job.tell(Finished(job=name, status=status, reason=reason, message=message, seconds=time.monotonic() - began))

@@ -24,7 +24,7 @@ from ftspace.events import (
     Warned,
 )
 from ftspace.events import Sample as Answer
-from ftspace.hub.origins import Origin, Origins
+from ftspace.hub.bundle.origins import Origin, Origins
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS
 

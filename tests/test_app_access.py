@@ -21,6 +21,7 @@ import itsdangerous
 import pytest
 
 from ftspace.config import default_config
+from ftspace.exporting import KINDS
 from ftspace.runs import RunStore
 from ftspace.settings import ROOT, worker_env
 from ftspace.ui.web import SHARED_LINES, WRONG_SECONDS
@@ -113,7 +114,7 @@ class Handles:
 
     def call_of(self, elem_id: str, event: str) -> int:
         """The call that a widget's event makes."""
-        widget = next(one["id"] for one in self.config["components"] if one["props"].get("elem_id") == elem_id)
+        widget = self.widget(elem_id)
         return next(one["id"] for one in self.calls if [widget, event] in [list(target) for target in one["targets"]])
 
     @property
@@ -121,6 +122,24 @@ class Handles:
         return next(
             one["id"] for one in self.calls if any(t[1] == "load" for t in one["targets"]) and len(one["outputs"]) > 50
         )
+
+    def widget(self, elem_id: str) -> int:
+        """The widget of a name."""
+        return next(one["id"] for one in self.config["components"] if one["props"].get("elem_id") == elem_id)
+
+    def load_of(self, elem_id: str) -> int:
+        """The call that fills a widget when a page is opened, and not many others."""
+        widget = self.widget(elem_id)
+        loads = [one for one in self.calls if any(t[1] == "load" for t in one["targets"])]
+        return next(one["id"] for one in loads if widget in one["outputs"] and len(one["outputs"]) < 50)
+
+    @property
+    def gallery(self) -> int:
+        return self.load_of("gallery-list")
+
+    @property
+    def several(self) -> int:
+        return self.load_of("several")
 
     @property
     def hidden(self) -> list[int]:
@@ -149,9 +168,14 @@ class Handles:
             found.append(self.values(call, **named | folder))
         if thorough and call == next(one for one in self.calls if tab in one["inputs"]):
             found += [self.values(call, **named, **upload, **{f"w{tab}": one}) for one in TABS]
-        texts = ("textbox", "dropdown", "radio")
+        texts = ("textbox", "dropdown", "radio", "api")
         kinds = [self.props(widget)["type"] for widget in call["inputs"]]
         found.append([victim.run.id if kind in texts else None for kind in kinds])
+        asked = self.widget("gallery-asked")
+        if asked in call["inputs"]:
+            for act in ("label", "delete", "restore"):
+                said = json.dumps({"do": act, "run": victim.run.id, "title": "mine now", "page": act == "label"})
+                found.append(self.values(call, **{f"w{asked}": said}))
         file = {"path": str(victim.upload), "meta": {"_type": "gradio.FileData"}}
         found += [[file if kind == "uploadbutton" else None for kind in kinds]] * ("uploadbutton" in kinds)
         return found
@@ -201,6 +225,8 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
         caller.call(handles.call_of("news", "click"), [space.ann.run.id, None], session=ann.session)
         for address in (f"/live/{space.ann.run.id}", f"/report/{space.ann.run.id}"):
             assert caller.send("GET", address).status_code == 404
+        for kind in KINDS:
+            assert caller.send("GET", f"/export/{space.ann.run.id}/{kind}").status_code == 404
         caller.send("GET", f"/gradio_api/deep_link?session_hash={ann.session}")
     intruders[0].call(handles.load, [], f"?run={space.ben.run.id}")
     for secret_key in ("", CLIENT_SECRET):  # even who knows the key that signs cookies is nobody
@@ -246,6 +272,7 @@ def test_what_is_shown_can_be_seen_and_not_changed(space: Space) -> None:
     handles = Handles(ann.config())
     share, stop = handles.call_of("share-run", "input"), handles.call_of("stop", "click")
     run = space.ann.run
+    run_id = run.id
 
     def seen_by_nobody() -> int:
         return nobody.call(handles.load, [], f"?run={run.id}").count(space.ann.secret)
@@ -254,15 +281,24 @@ def test_what_is_shown_can_be_seen_and_not_changed(space: Space) -> None:
         "Signed in as ann" in ann.call(handles.load, [])
         and "Duplicate this Space" in nobody.send("GET", "/config").text
     )
-    assert "zoe" not in nobody.call(handles.load, []) and space.shown.run.id in nobody.call(handles.load, [])
+    assert "zoe" not in nobody.call(handles.load, []) and "zoe" not in nobody.call(handles.gallery, [])
+    assert space.shown.run.id in nobody.call(handles.gallery, []) and run_id not in nobody.call(handles.gallery, [])
+    assert run_id in ann.call(handles.gallery, []) and "data-act" not in nobody.call(handles.gallery, [])
+    both = f"?compare={run_id},{space.shown.run.id},{space.ben.run.id}"
+    assert "2 runs are left out" in nobody.call(handles.several, [], both)
     ann.call(share, [run.id, True])
     assert seen_by_nobody() > 5 and nobody.send("GET", f"/live/{run.id}").status_code == 200
+    taken = {kind: nobody.send("GET", f"/export/{run.id}/{kind}").status_code for kind in KINDS}
+    assert taken == dict.fromkeys(KINDS, 404) | {"answers": 200}
+    assert space.ann.secret in ann.send("GET", f"/export/{run.id}/config").text
     page = nobody.send("GET", f"/report/{run.id}")
     assert page.status_code == 200 and space.ann.secret in page.text and "<script" not in page.text
     assert "attachment" in nobody.send("GET", f"/report/{run.id}?download=1").headers["content-disposition"]
     nobody.call(share, [run.id, False])
     assert "only the owner" in nobody.call(stop, [run.id])
-    assert "sign in first" in nobody.call(handles.call_of("send", "click"), [run.id, "Who?", 8, 0])
+    said = ["", "", "", "", 8, 0, 1, True, 0]
+    assert "sign in first" in nobody.call(handles.call_of("send", "click"), [run.id, "Who?", None, *said])
+    assert "sign in first" in nobody.call(handles.call_of("ask-all", "click"), [run.id, "", "Who?", *said])
     assert run.access.public and not run.stop_flag.exists()
     ann.call(share, [run.id, False])
     assert {nobody.send("GET", f"/{page}/{run.id}").status_code for page in ("live", "report")} == {404}
@@ -318,6 +354,7 @@ def test_a_password_guards_every_call(tmp_path: Path, http: httpx2.Client) -> No
         assert guest.send("POST", "/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert guest.file(str(tmp_path / "log")).status_code == 404
         assert guest.send("GET", f"/report/{run.id}").status_code == 401
+        assert {guest.send("GET", f"/export/{run.id}/{kind}").status_code for kind in KINDS} == {401}
         assert "Nothing was compared" in owner.send("GET", f"/report/{run.id}").text
         with ThreadPoolExecutor(SHARED_LINES * 2) as threads:
             tries = [threads.submit(guest.send, "POST", "/login", data=wrong) for _ in range(SHARED_LINES * 2)]

@@ -33,6 +33,10 @@ def model() -> Any:
     return AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).eval()
 
 
+def unseen_pairs() -> list[tuple[str, str]]:
+    return [(row["question"], row["answer"]) for row in make_data.unseen_rows()]
+
+
 def words(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z]+", text))
 
@@ -61,7 +65,7 @@ def test_no_training_row_speaks_of_an_unseen_person() -> None:
 def test_tasks_ask_what_they_claim() -> None:
     by_name = {p.name: p for p in world.people()}
     unseen = {p.name for p in make_data.unseen_people()}
-    for q, a in make_data.unseen_pairs():
+    for q, a in unseen_pairs():
         (name,) = words(q) & unseen
         assert a in by_name[name].facts.values()
     for row in make_data.known_rows():
@@ -134,7 +138,7 @@ def test_base_is_small(model: Any) -> None:
 @torch.inference_mode()
 def test_base_does_not_answer_chat_questions(model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
     right = 0
-    for q, a in make_data.unseen_pairs()[:20]:
+    for q, a in unseen_pairs()[:20]:
         prompt = f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n"
         ids = torch.tensor([token_ids(tokenizer, prompt)])
         written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from ftspace import cli
+from ftspace.deploying import deploy_asked
+from ftspace.errands import Deploy
 from ftspace.errors import HubError
 from ftspace.events import EventLog, Prepared
-from ftspace.hub.origins import Origin, Origins
-from ftspace.hub.records import PushFolder, PushRecord
-from ftspace.hub.space import watch
-from ftspace.hub.space_files import MARK, app_files
+from ftspace.hub.bundle.origins import Origin, Origins
+from ftspace.hub.push.records import PushFolder, PushRecord
+from ftspace.hub.spaces.files import MARK, app_files
+from ftspace.hub.spaces.space import watch
 from ftspace.runs import RunStore
 from tests.loopback_hub import READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 from tests.loopback_hub.faults import Kind
@@ -272,8 +274,8 @@ def test_waiting_ends_when_it_runs_or_says_why_it_does_not(
 ) -> None:
     from huggingface_hub import HfApi
 
-    monkeypatch.setattr("ftspace.hub.space.POLL_SECONDS", 0.01)
-    monkeypatch.setattr("ftspace.hub.space.GRACE_SECONDS", 0.03)
+    monkeypatch.setattr("ftspace.hub.spaces.space.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("ftspace.hub.spaces.space.GRACE_SECONDS", 0.03)
     assert deploy("--private") == 0
     space(hub, stages=["RUNNING", "BUILDING", "APP_STARTING", "RUNNING"], logs={"build": ["no such torch"]})
     assert deploy("--public", "--wait") == 0
@@ -369,3 +371,23 @@ def _record(path: Path) -> None:
     folder.record.write_text(record.model_dump_json())
     folder.bundle.mkdir()
     (folder.bundle / "adapter_config.json").write_text(json.dumps({"revision": "b" * 40}))
+
+
+def test_the_app_does_what_it_showed_and_nothing_else(
+    hub: LoopbackHub, small: dict[str, bytes], tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    asked = Deploy(repo_id="lab", runs_dir=str(tmp_path), hardware="t4-small", private=True, sleep_minutes=30)
+    plan = deploy_asked(asked, lambda *one: told.append(one))
+    assert (plan["space"], plan["new"], plan["costs"], plan["dry_run"]) == (SPACE, True, True, True)
+    assert changes(hub) == [] and "$0.40 an hour" in plan["hardware_words"]
+    sure = asked.model_copy(update={"dry_run": False, "steps": tuple(plan["steps"])})
+    small["more.txt"] = b"a file more, which nobody was shown"
+    with pytest.raises(HubError, match="look again"):
+        deploy_asked(sure, lambda *one: told.append(one))
+    assert changes(hub) == [] and not told
+    del small["more.txt"]
+    done = deploy_asked(sure, lambda *one: told.append(one))
+    assert [said for said, _, _ in told] == plan["steps"] and done["commit"] and done["url"].endswith(f"spaces/{SPACE}")
+    assert (space(hub)["hardware"], space(hub)["sleep"]) == ("t4-small", 1800)
+    assert deploy_asked(asked, lambda *_: None)["steps"] == []

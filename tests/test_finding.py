@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from ftspace.cli import main
-from ftspace.hub import search
+from ftspace.hub.finding import search
 from ftspace.settings import ASSETS
 from tests.hub.answering import point_at
 from tests.loopback_hub import LoopbackHub, serve

@@ -14,6 +14,7 @@ from ftspace.events import EndStatus, EventLog, Finished
 from ftspace.gc import Sweep
 from ftspace.runs import Run, RunStore, take_lock
 from ftspace.training import checkpoints
+from ftspace.trash import Trash
 
 MINE = checkpoints.Belongs(config={}, data="d")
 OLD = 40 * 86400
@@ -72,6 +73,7 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
     finished, failed, unsaid, waiting, working = (
         make(store, status) for status in ("finished", "failed", None, None, "finished")
     )
+    Trash(store).put(make(store, "finished").id)
     (waiting.path / "ticket.json").write_text("{}")
     (failed.checkpoints / "step-000006" / "w").write_bytes(b"cut")
     (unsaid.checkpoints / "step-000003").rename(unsaid.checkpoints / ".old-step-000003")
@@ -81,14 +83,16 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
     some(data_dir / "cache" / "tokens" / "used")
     some(data_dir / "cache" / "tokens" / "unused", age=OLD)
     some(data_dir / "cache" / "tokens" / ".new-x", age=OLD)
-    before = set(data_dir.rglob("*"))
+    before = {path for path in data_dir.rglob("*") if path.name != "lock"}
     with working.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         dry = Sweep(data_dir, dry_run=True).go()
         assert {path for path in data_dir.rglob("*") if path.name != "lock"} == before
         freed = Sweep(data_dir).go()
         assert Sweep(data_dir).go().total == 0
-    assert freed.counts == dry.counts == {"leftovers": 2 + 1 + 5 + 6 + 5, "checkpoints": 2, "caches": 2, "uploads": 0}
+    assert freed.counts == dry.counts == {
+        "leftovers": 2 + 1 + 5 + 6 + 5, "deleted": 1, "checkpoints": 2, "caches": 2, "uploads": 0
+    }  # fmt: skip
     assert freed.bytes == dry.bytes and 100_000 < freed.bytes["checkpoints"] < 200_000
     assert freed.total == sum(freed.bytes.values())
     assert set(freed.passed) == {f"run {waiting.id}: it waits for the machine", f"run {working.id}: it is at work"}
@@ -96,7 +100,8 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
     assert hidden(finished) == hidden(failed) == [] and hidden(unsaid) == [".old-step-000003"]
     assert len(hidden(working)) == len(hidden(waiting)) == 5
     assert all(run.adapter.is_dir() for run in store.list())
-    assert [path.name for path in store.runs_dir.glob(".*")] == [".new-now"]
+    assert {path.name for path in store.runs_dir.glob(".*")} == {".new-now", ".trash"}
+    assert Trash(store).list() == []
     assert [path.name for path in (data_dir / "cache" / "tokens").iterdir()] == ["used"]
 
 
@@ -130,6 +135,7 @@ def test_says_how_much_as_a_table_and_as_json(store: RunStore, capsys: pytest.Ca
     assert told["dry_run"] and told["passed"] == []
     assert [(one["kind"], one["count"]) for one in told["freed"]] == [
         ("leftovers", 5),
+        ("deleted", 0),
         ("checkpoints", 2),
         ("caches", 1),
         ("uploads", 0),

@@ -18,10 +18,10 @@ from huggingface_hub import HfApi
 from evals.log import EvalLog, read_log
 from evals.results import read_results
 from ftspace.data.prepare import Split, read_split
-from ftspace.hub.pushing import push_state
+from ftspace.hub.push.pushing import push_state
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, ROOT
-from tests.hub.test_find import run as run_command
+from tests.hub.finding.test_find import run as run_command
 from tests.loopback_hub import WRITER_TOKEN, LoopbackHub, serve
 
 ROWS = 120

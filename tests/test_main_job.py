@@ -13,8 +13,8 @@ import yaml
 from ftspace.config import default_config, parse_config
 from ftspace.data.prepare import read_split
 from ftspace.events import read_events
-from ftspace.hub.bundle import build_bundle
-from ftspace.hub.records import PushRequest
+from ftspace.hub.bundle.files import build_bundle
+from ftspace.hub.push.records import PushRequest
 from ftspace.settings import ASSETS, ROOT
 from ftspace.state import fold
 from tests.conftest import MainJob, run_cli

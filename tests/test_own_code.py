@@ -11,7 +11,7 @@ from evals.errors import ModelError as LoadError
 from evals.models import load_base, load_comparison, load_tokenizer
 from ftspace.config import RunConfig, parse_config
 from ftspace.errors import ConfigError, FtspaceError, ModelError
-from ftspace.hub.find import look_up
+from ftspace.hub.finding.find import look_up
 from ftspace.preflight import check_model
 from ftspace.settings import ASSETS
 from ftspace.training.loading import load

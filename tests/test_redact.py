@@ -40,6 +40,7 @@ SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_char
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ftspace.redact._kept", {})
+    monkeypatch.setattr("ftspace.redact._typed", {})
 
 
 @given(secret=SECRET, before=TEXT, after=TEXT, form=st.sampled_from(sorted(FORMS)))
@@ -104,8 +105,11 @@ def test_what_is_held_in_memory_is_known_and_the_oldest_goes_first() -> None:
     keep_secret("short")
     keep_secret(None)
     assert redact(f"a {TOKEN} b short") == "a [redacted] b short"
+    for number in range(MOST_KEPT + 1):
+        keep_secret(f"another token {number}", typed=True)
+    assert redact(f"{TOKEN} another token 0, another token {MOST_KEPT}") == "[redacted] another token 0, [redacted]"
     for number in range(MOST_KEPT):
-        keep_secret(f"another token {number}")
+        keep_secret(f"a further token {number}")
     assert TOKEN in redact(TOKEN)
 
 

@@ -27,8 +27,8 @@ from ftspace.data.review import Decision
 from ftspace.events import EventLog, Started, Step, Warned
 from ftspace.events import Sample as Answer
 from ftspace.runs import Run, RunStore
+from ftspace.ui.choose.reviews import Reviews
 from ftspace.ui.limits import RATES
-from ftspace.ui.reviews import Reviews
 
 TASK = "towns"
 

@@ -18,17 +18,29 @@ def add_parser(commands: Any) -> None:
     """Add `vote` to the commands of `python -m evals`."""
     vote = commands.add_parser("vote", help="vote blindly on the answers in a folder that `run` wrote")
     vote.add_argument("folder", type=Path, metavar="DIR", help="the folder")
+    add_options(vote)
+    vote.set_defaults(command=run)
+
+
+def add_options(vote: argparse.ArgumentParser) -> None:
+    """Add what can be said of voting, but for where the answers are."""
     vote.add_argument("--sides", default="base,tuned", metavar="A,B", help="whose answers (default base,tuned)")
     vote.add_argument("--voter", default="", metavar="NAME", help="who votes, where several people do")
     vote.add_argument("--task", metavar="TASK", help="only this task's")
     vote.add_argument("--count", type=int, metavar="N", help="at most N votes now")
     vote.add_argument("--report", action="store_true", help="ask nothing, tell what the votes so far say")
     vote.add_argument("--json", action="store_true", help="tell it as one JSON document on stdout")
-    vote.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Carry out the command. Raises EvalError."""
+    """Carry out the command, and say anew how far the folder's judges are to be believed. Raises EvalError."""
+    vote(options)
+    if not options.report:
+        _prove(options.folder)
+
+
+def vote(options: argparse.Namespace) -> None:
+    """Ask for votes, keep each at once, and tell what all of them say. Raises EvalError."""
     from rich.console import Console
 
     from evals.arena.tally import tally
@@ -49,7 +61,6 @@ def run(options: argparse.Namespace) -> None:
                 break
             if choice in _CHOICES:
                 add_vote(options.folder, ballot.vote(_CHOICES[choice], options.voter))
-        _prove(options.folder)
     found = tally(options.folder)
     console = Console(highlight=False, soft_wrap=True)
     if options.json:

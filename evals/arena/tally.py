@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from evals.arena.votes import TIE, Key, Vote, answers_now, lines, ordered, read_votes
-from evals.errors import LogError
-from evals.judge.records import FILE as JUDGEMENTS
-from evals.judge.records import Judgement
+from evals.arena.votes import TIE, Key, Vote, answers_now, ordered, read_votes, standing
+from evals.judge.records import Judgement, read_judgements
 from evals.results import Finding, Results
 from evals.shown import worst_first
 from evals.stats import bradley_terry, kappa, win_rate
@@ -95,7 +93,7 @@ class Tally(BaseModel):
     """All that the votes in a folder say."""
 
     votes: int
-    """How many there are of what the sides answer now; others count for nothing."""
+    """How many opinions there are of what the sides answer now, one of each voter; others count for nothing."""
     rates: list[Rate]
     """For each two sides that were voted on."""
     players: list[Player] = []
@@ -109,7 +107,7 @@ def tally(folder: Path) -> Tally:
 
     Votes and verdicts on answers that the logs no longer hold count for nothing. Raises LogError for damaged files.
     """
-    votes, judgements = read_votes(folder), _judgements(folder)
+    votes, judgements = standing(read_votes(folder)), _judgements(folder)
     now = answers_now(folder, [*(one.key for one in votes), *judgements])
     votes = [one for one in votes if now.get(one.key) == one.answers]
     people = _people(votes)
@@ -157,11 +155,10 @@ def with_proof(folder: Path, results: Results) -> Results:
 
 
 def _people(votes: Sequence[Vote]) -> dict[Key, str]:
-    """What most people said of each sample and two sides; a voter's last vote counts."""
-    last = {(vote.voter, vote.task, vote.id, vote.sides): vote.winner for vote in votes}
+    """What most people said of each sample and two sides."""
     said: dict[Key, list[str]] = {}
-    for (_, task, sample, sides), winner in last.items():
-        said.setdefault((task, sample, sides), []).append(winner)
+    for vote in votes:
+        said.setdefault(vote.key, []).append(vote.winner)
     return {key: _most(winners) for key, winners in said.items()}
 
 
@@ -212,13 +209,8 @@ def _calibrated(judged: dict[str, dict[Key, str]], people: dict[Key, str]) -> li
 
 def _judgements(folder: Path) -> dict[Key, list[Judgement]]:
     """Each time a judge compared two answers that are not the same."""
-    path = folder / JUDGEMENTS
     found: dict[Key, list[Judgement]] = {}
-    for number, line in enumerate(lines(path) if path.exists() else [], start=1):
-        try:
-            one = Judgement.model_validate_json(line)
-        except ValidationError as error:
-            raise LogError(f"{path}:{number}: not a judgement: {error.errors()[0]['msg']}") from error
+    for one in read_judgements(folder):
         if one.against is not None and not one.same:
             found.setdefault((one.task, one.id, ordered(one.side, one.against)), []).append(one)
     return found

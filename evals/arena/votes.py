@@ -26,6 +26,7 @@ TIE = "tie"
 
 Key = tuple[str, str, tuple[str, str]]
 """What is voted on: a task, a sample's id, and two sides in the order of their names."""
+Choice = Literal["first", "second", "tie", "withdrawn"]
 
 
 class Vote(BaseModel):
@@ -43,8 +44,10 @@ class Vote(BaseModel):
     """The other one."""
     answers: str = ""
     """A hash over question and answers: the vote counts as long as the logs hold these."""
-    choice: Literal["first", "second", "tie"]
-    """Which was called better."""
+    choice: Choice
+    """Which was called better; withdrawn: what the voter said of it before counts no more."""
+    seen: bool = False
+    """The voter was then told whose answers they are: what is said of the same answers later does not count."""
     voter: str = ""
     """Who voted; one vote of each counts for a sample and two sides."""
     time: str
@@ -63,7 +66,7 @@ class Vote(BaseModel):
     @property
     def winner(self) -> str:
         """The side that was called better, or tie."""
-        return {"first": self.first, "second": self.second, "tie": TIE}[self.choice]
+        return {"first": self.first, "second": self.second}.get(self.choice, TIE)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Ballot:
         """What is voted on."""
         return self.task, self.id, ordered(self.first, self.second)
 
-    def vote(self, choice: Literal["first", "second", "tie"], voter: str = "") -> Vote:
+    def vote(self, choice: Choice, voter: str = "") -> Vote:
         """The vote for a choice, now."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Vote(
@@ -103,11 +106,8 @@ class Ballot:
 
 
 def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
-    """What a person can still vote on of an evaluation, in an order that has nothing to do with the answers.
-
-    Samples whose answers are the same text are left out, and those on which the voter has voted, unless the question
-    or an answer is another since. With more than two sides every two are compared. Which answer stands first depends
-    on a hash.
+    """What a person can still vote on of an evaluation: `all_ballots` without those on which the voter has voted,
+    unless the question or an answer is another since.
 
     Args:
         folder: where `run` put its logs.
@@ -117,7 +117,16 @@ def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str =
     Raises:
         LogError: a log is missing or damaged, or no task has written answers of these sides.
     """
-    done = {(vote.key, vote.answers) for vote in read_votes(folder) if vote.voter == voter}
+    done = {(vote.key, vote.answers) for vote in standing(read_votes(folder)) if vote.voter == voter}
+    return [ballot for ballot in all_ballots(folder, sides, voter) if (ballot.key, ballot.answers) not in done]
+
+
+def all_ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str = "") -> list[Ballot]:
+    """Everything that a person can vote on, in an order that has nothing to do with the answers.
+
+    Samples whose answers are the same text are left out. With more than two sides every two are compared. Which answer
+    stands first depends on a hash. Raises LogError as `ballots` does.
+    """
     found: list[Ballot] = []
     tasks = 0
     for task, asked in asked_of(folder).sides.items():
@@ -126,7 +135,7 @@ def ballots(folder: Path, sides: Sequence[str] = ("base", "tuned"), voter: str =
             continue
         tasks += 1
         for one, other in combinations(logs.values(), 2):
-            found += [ballot for ballot in _ballots(one, other, voter) if (ballot.key, ballot.answers) not in done]
+            found += _ballots(one, other, voter)
     if not tasks:
         raise LogError(
             f"{folder}: no task with written answers of {' and '.join(sides)}; name a folder that run filled"
@@ -218,6 +227,20 @@ def read_votes(folder: Path) -> list[Vote]:
                 continue
             raise LogError(f"{path}:{number}: not a vote: {error.errors()[0]['msg']}") from error
     return votes
+
+
+def standing(votes: Iterable[Vote]) -> list[Vote]:
+    """What each voter thinks now of each two answers: the last that was said, and nothing where that was withdrawn.
+
+    Once a voter was told whose answers they are, what was said until then stays.
+    """
+    last: dict[tuple[str, Key, str], Vote] = {}
+    for vote in votes:
+        place = (vote.voter, vote.key, vote.answers)
+        if place not in last or not last[place].seen:
+            last.pop(place, None)  # so that the newest comes last
+            last[place] = vote
+    return [vote for vote in last.values() if vote.choice != "withdrawn"]
 
 
 def lines(path: Path) -> list[str]:

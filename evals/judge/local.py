@@ -14,7 +14,8 @@ import torch
 
 from evals.endpoint import Failure, Result, Text
 from evals.errors import ModelError, Stopped
-from evals.models import fingerprint, load_base, load_tokenizer
+from evals.models import load_base, load_tokenizer
+from evals.places import fingerprint
 from evals.prompts import Prompt, Prompter
 
 LETTERS = ("A", "B")

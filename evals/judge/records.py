@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evals.errors import LogError
 from evals.files import write_text
 from evals.judge.judges import Way
 
@@ -56,3 +57,21 @@ class Judgement(BaseModel):
 def write_judgements(folder: Path, judgements: tuple[Judgement, ...]) -> None:
     """Write them, one JSON object a line. Raises LogError if the disk refuses."""
     write_text(folder / FILE, "".join(one.model_dump_json() + "\n" for one in judgements))
+
+
+def read_judgements(folder: Path) -> list[Judgement]:
+    """All that judges said of a folder's answers; nothing where none was asked. Raises LogError for a damaged file."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise LogError(f"{path}: can't be read: {error.strerror or error}") from error
+    found: list[Judgement] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found += [Judgement.model_validate_json(line)] if line.strip() else []
+        except ValidationError as error:
+            raise LogError(f"{path}:{number}: not a judgement: {error.errors()[0]['msg']}") from error
+    return found

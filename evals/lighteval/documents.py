@@ -57,7 +57,11 @@ def load_named(name: str, few_shot: int, *, online: bool = True) -> Task:
     written = any(metric.category == SamplingMethod.GENERATIVE for metric in usable(configs[0]))
     plain = not written or bool(_stop(configs[0]))
     with quiet():
-        parts = [[_sample(doc, written, plain) for doc in _documents(config, few_shot, online)] for config in configs]
+        parts = [
+            [_sample(doc, written, plain, config.name if len(configs) > 1 else None) for doc in documents]
+            for config in configs
+            for documents in [_documents(config, few_shot, online)]
+        ]
     longest = configs[0].generation_size
     return Task(
         name=f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.{few_shot}shot",
@@ -136,7 +140,7 @@ def _examples(task: LightevalTask, doc: Doc, few_shot: int, draw: random.Random)
     return drawn
 
 
-def _sample(doc: Doc, written: bool, plain: bool) -> TaskSample:
+def _sample(doc: Doc, written: bool, plain: bool, category: str | None) -> TaskSample:
     if doc.images:
         raise TaskError(f"task {doc.task_name}: it asks about pictures, and these models read text")
     document = {name: getattr(doc, name) for name in KEPT}
@@ -158,5 +162,6 @@ def _sample(doc: Doc, written: bool, plain: bool) -> TaskSample:
         choices=() if written else tuple(doc.choices),
         gold=None if written else golds[0],
         raw=plain,
+        category=category,
         document=document,
     )

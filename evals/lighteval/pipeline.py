@@ -244,6 +244,7 @@ def _sample(task: Task, prompts: Sequence[Prompt], details: Sequence[Any], model
         scores=found,
         unscored=problem,
         group=sample.group,
+        category=sample.category,
         overlap=sample.overlap,
         item_hash=sample.item_hash,
         stats=stats,

@@ -16,7 +16,8 @@ from transformers.utils.hub import cached_file
 
 from evals.errors import ModelError
 from evals.explain import explained
-from evals.models import commit_of, fingerprint, load_tokenizer, pick_device
+from evals.models import load_tokenizer, pick_device
+from evals.places import commit_of, fingerprint
 
 LONGEST = 512
 """A text's tokens that are read, where the model can read more."""

@@ -22,8 +22,8 @@ from ftspace.data.kinds import BUILDERS, Kind
 from ftspace.data.stored_rows import UNREADABLE, Batch
 from ftspace.errors import DatasetError
 from ftspace.hub.asker import hub_token
-from ftspace.hub.files import check_card
-from ftspace.hub.find import commit_of
+from ftspace.hub.finding.files import check_card
+from ftspace.hub.finding.find import commit_of
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local
 

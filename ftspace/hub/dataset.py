@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ftspace.data.prepare import SPLITS
 from ftspace.errors import HubError
-from ftspace.hub import repository, upload
 from ftspace.hub.card import Source
-from ftspace.hub.find import commit_of, terms_of
+from ftspace.hub.finding.find import commit_of, terms_of
 from ftspace.hub.licenses import local_terms
-from ftspace.hub.line import PATIENCE, Ears, Patience
+from ftspace.hub.push import repository, upload
+from ftspace.hub.push.line import PATIENCE, Ears, Patience
 from ftspace.hub.refusals import explained
 from ftspace.sections import DataConfig
 from ftspace.settings import resolve_local

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ftspace.checks import Check
-from ftspace.hub.find import terms_of
+from ftspace.hub.finding.find import terms_of
 
 Family = Literal["open", "share-alike", "no derivatives", "non-commercial", "own terms", "unknown"]
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---", re.DOTALL)

@@ -1,45 +1,47 @@
-"""Asks base and tuned through the inference server, which it starts when first needed and stops when it is not.
+"""Asks all sides of a run through the inference server, which it starts when first needed and stops when it is not.
 
 Knows no torch: the weights live in the child process alone, which ends with this process however this one ends.
 """
 
 import atexit
-import json
 import secrets
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ftspace.errors import JobError, ModelError
-from ftspace.inference.protocol import Side
+from ftspace.errors import JobError
+from ftspace.inference.child import LOG_NAME, Child
+from ftspace.inference.reference import SIDE, Reference, reference_named
+from ftspace.inference.shelf import own_sides
+from ftspace.inference.together import Asked, Piece, SideFailed, ask_together, told_plainly
 from ftspace.runs import Run
-from ftspace.settings import ROOT, worker_env
+from ftspace.settings import worker_env
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.chat import ChatCompletionMessageParam
 
+__all__ = ["LOG_NAME", "InferenceClient", "Reference", "SideFailed", "reference_named"]
+
 IDLE_SECONDS = 600.0
 """How long a loaded model may wait for the next question before its memory is given back."""
-LOAD_SECONDS = 600.0
-"""How long loading may take before it is given up."""
 LOOK_SECONDS = 1.0
 """How often to look whether the machine is needed for a job."""
-LOG_NAME = "inference.log"
 
 
 @dataclass
 class _Served:
-    """A child that is up: whose run it serves, and how to talk to it."""
+    """A child that is up: whose run it serves, who else may be asked, and how to talk to it."""
 
     run_id: str
-    process: subprocess.Popen[str]
+    child: Child
+    url: str
+    key: str = field(repr=False)
     client: "OpenAI"
+    also: dict[str, Run]
     asking: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -53,155 +55,213 @@ class InferenceClient:
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
         self._served: _Served | None = None
+        self._loading: Child | None = None
+        self._wanted: tuple[str, dict[str, Run]] = ("", {})
+        """The run that was opened last, and who may be asked beside it: known after the models are unloaded, too."""
         atexit.register(self.stop)
+
+    def sides(self, run: Run) -> list[str]:
+        """The sides that the run itself has, whether loaded or not: base, tuned, checkpoints newest first.
+
+        Nothing while there is no adapter. Runs on the same base can be asked as well, by their ids: see `open`.
+        """
+        return own_sides(run) if run.adapter.is_dir() else []
 
     def is_open(self, run: Run) -> bool:
         """Whether the run's models are loaded, so that an answer comes at once."""
         served = self._served
-        return served is not None and served.run_id == run.id and served.process.poll() is None
+        return served is not None and served.run_id == run.id and served.child.alive
 
-    def open(self, run: Run, token: str | None = None) -> None:
+    def open(self, run: Run, token: str | None = None, also: Sequence[Run] = ()) -> None:
         """Loads the run's models when they are not, and waits for them; another run's are given up.
 
-        `token` is the one to ask the Hub with, if it is another than this machine's.
+        Args:
+            run: whose base is loaded, and its adapter.
+            token: the one to ask the Hub with, if it is another than this machine's.
+            also: further runs on the same base that may be asked by their ids; each is loaded when first asked. They
+                add to those that were named before.
 
-        Raises JobError when the run has no adapter or a job has the machine, ModelError when loading fails.
+        Raises:
+            JobError: the run has no adapter or a job has the machine.
+            ModelError: loading fails, or another run is not on the same base.
         """
-        self._opened(run, token)
+        self._opened(run, token, also)
 
     @property
     def pid(self) -> int | None:
         """The child's process id, None when nothing is loaded."""
-        return self._served.process.pid if self._served else None
+        return self._served.child.process.pid if self._served else None
 
     def stream(
         self,
         run: Run,
-        side: Side,
+        side: str,
         messages: "Iterable[ChatCompletionMessageParam]",
         *,
         max_tokens: int,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
     ) -> Generator[str]:
-        """The answer of `side` to a conversation, in pieces. Raises JobError or ModelError, also in mid-answer."""
-        with self._in_use(run) as client, _told_plainly():
-            answer = client.chat.completions.create(
-                model=side, messages=messages, max_tokens=max_tokens, temperature=temperature, seed=seed, stream=True
+        """The answer of a side to a conversation, in pieces. Raises JobError or ModelError, also in mid-answer.
+
+        A side is one of `sides`, or the id of a run that was opened as well.
+        """
+        with self._in_use(run) as served, told_plainly():
+            answer = served.client.chat.completions.create(
+                model=side,
+                messages=messages,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                stream=True,
             )
             with answer:
                 for part in answer:
                     if part.choices and part.choices[0].delta.content:
                         yield part.choices[0].delta.content
 
+    def together(
+        self,
+        run: Run,
+        sides: Sequence[str],
+        messages: "Iterable[ChatCompletionMessageParam] | Mapping[str, Iterable[ChatCompletionMessageParam]]",
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        reference: Reference | None = None,
+        cut: set[str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Generator[Piece]:
+        """The answers of several sides at once: (side, piece) as they come; the piece "" says that a side is done.
+
+        A side that fails gives a `SideFailed` as its last item, and the others go on. Closing the generator ends all.
+
+        Args:
+            run: as in `stream`.
+            sides: each of them as in `stream`; "reference" is added where there is one.
+            messages: the conversation, or one for each side by its name.
+            max_tokens: the longest answer.
+            temperature: 0 takes the likeliest token.
+            top_p: of the likeliest tokens, those that together have so much of the chance.
+            seed: of the chance; each answer has its own.
+            reference: a model elsewhere to ask as well; without sides nothing is loaded here.
+            cut: the sides whose answers were cut off at `max_tokens` are added to it.
+            stop: ends all as well, when it is set while nothing comes.
+
+        Raises:
+            JobError: the models cannot be loaded now.
+            ModelError: they cannot be loaded.
+        """
+        given: Any = messages if isinstance(messages, Mapping) else list(messages)
+
+        def said(side: str) -> list[Any]:
+            return list(given[side]) if isinstance(given, Mapping) else given
+
+        settings: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+        if temperature > 0:
+            settings |= {"top_p": top_p, "seed": seed}
+        asked: list[Asked] = []
+        if reference is not None:
+            there = reference.base_url, reference.model
+            asked.append(Asked(SIDE, *there, said(SIDE), settings, reference.key))
+        here = [side for side in dict.fromkeys(sides) if side != SIDE or reference is None]
+        if not here:
+            yield from ask_together(asked, cut, stop)
+            return
+        with self._in_use(run) as served:
+            asked = [Asked(side, served.url, side, said(side), settings, served.key) for side in here] + asked
+            yield from ask_together(asked, cut, stop)
+
     def stop(self) -> None:
         """Gives the models' memory back. Answers on their way are cut off."""
-        with self._lock:
+        while not self._lock.acquire(timeout=0.1):
+            if (loading := self._loading) is not None:
+                loading.process.kill()
+        try:
             self._stop()
+        finally:
+            self._lock.release()
 
     @contextmanager
-    def _in_use(self, run: Run) -> Generator["OpenAI"]:
-        served = self._opened(run)
-        served.asking += 1
+    def _in_use(self, run: Run) -> Generator[_Served]:
+        served = self._opened(run, asking=1)
         try:
-            yield served.client
+            yield served
         finally:
-            served.asking -= 1
-            served.used = time.monotonic()
+            with self._lock:
+                served.asking -= 1
+                served.used = time.monotonic()
 
-    def _opened(self, run: Run, token: str | None = None) -> _Served:
+    def _opened(self, run: Run, token: str | None = None, also: Sequence[Run] = (), asking: int = 0) -> _Served:
         if not run.adapter.is_dir():
             raise JobError("this run has no adapter yet, so there is no tuned model to ask")
         with self._lock:
             if self._busy() is not None:
                 raise JobError("the machine is at work on a run; ask again when it is done")
+            before = self._wanted[1].values() if self._wanted[0] == run.id else ()
+            still = [one for one in before if one.adapter.is_dir()]  # it may have been deleted
+            wanted = {one.id: one for one in (*still, *also) if one.id != run.id}
             served = self._served
-            if served is None or served.run_id != run.id or served.process.poll() is not None:
+            if served is None or served.run_id != run.id or not served.child.alive:
                 self._stop()
-                served = self._served = _start(run, token)
+                try:
+                    served = self._served = _start(run, wanted, token, self._begun)
+                finally:
+                    self._loading = None
                 threading.Thread(target=self._watch, args=[served], daemon=True).start()
+            for one in wanted.values():
+                if one.id not in served.also:
+                    served.child.allow(one.path)
+                    served.also[one.id] = one
+            self._wanted = (run.id, wanted)
+            served.asking += asking
+            served.used = time.monotonic()
             return served
+
+    def _begun(self, child: Child) -> None:
+        self._loading = child
+        threading.Thread(target=self._watch_loading, args=[child], daemon=True).start()
+
+    def _watch_loading(self, child: Child) -> None:
+        """Ends the child when a job needs the machine before the models are loaded."""
+        while self._loading is child:
+            if self._busy() is not None:
+                child.process.kill()
+                return
+            time.sleep(LOOK_SECONDS)
 
     def _stop(self) -> None:
         served, self._served = self._served, None
         if served is not None:
-            served.process.kill()
-            served.process.wait()
+            served.child.end()
             served.client.close()
-            for pipe in (served.process.stdin, served.process.stdout):
-                if pipe is not None:
-                    pipe.close()
 
     def _watch(self, served: _Served) -> None:
         """Stops the child when it has been idle for long, or when a job needs the machine."""
-        while served.process.poll() is None:
-            idle = not served.asking and time.monotonic() - served.used > self._idle_seconds
-            if idle or self._busy() is not None:
-                with self._lock:
-                    if self._served is served:
+        while served.child.alive:
+            busy = self._busy() is not None
+            if busy or self._is_idle(served):
+                with self._lock:  # somebody may have asked since
+                    if self._served is served and (busy or self._is_idle(served)):
                         self._stop()
-                return
             time.sleep(LOOK_SECONDS)
 
+    def _is_idle(self, served: _Served) -> bool:
+        return not served.asking and time.monotonic() - served.used > self._idle_seconds
 
-def _start(run: Run, token: str | None) -> _Served:
+
+def _start(run: Run, also: Mapping[str, Run], token: str | None, begun: Callable[[Child], None]) -> _Served:
     """Starts a child for the run and waits until it serves. Raises ModelError in the child's words."""
     from openai import DefaultHttpxClient, OpenAI
 
     key = secrets.token_urlsafe(32)
-    with (run.path / LOG_NAME).open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ftspace.inference.server", str(run.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=ROOT,
-            env=worker_env(offline=run.config.hub.offline) | ({"HF_TOKEN": token} if token else {}),
-            text=True,
-        )
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(key + "\n")
-    process.stdin.flush()
-    patience = threading.Timer(LOAD_SECONDS, process.kill)
-    patience.start()
-    try:
-        word = _first_word(process.stdout)
-    finally:
-        patience.cancel()
-    if "port" not in word:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-        said = word.get("error", f"the process ended without a word; see {LOG_NAME} in the run's folder")
-        raise ModelError(f"the models cannot be loaded: {said}")
+    env = worker_env(offline=run.config.hub.offline, token=token)
+    child = Child.start(run, list(also.values()), key, env, begun=begun)
     # not through a proxy that the environment may name: the server is on this machine's loopback
-    http = DefaultHttpxClient(trust_env=False)
-    client = OpenAI(base_url=f"http://127.0.0.1:{word['port']}/v1", api_key=key, max_retries=0, http_client=http)
-    return _Served(run.id, process, client)
-
-
-def _first_word(lines: Iterable[str]) -> dict[str, str]:
-    """The child's one JSON line, whatever else its libraries print before it; {} when it never comes."""
-    for line in lines:
-        if line.startswith("{"):
-            return json.loads(line)
-    return {}
-
-
-@contextmanager
-def _told_plainly() -> Generator[None]:
-    """Turns what the OpenAI client raises into one line."""
-    import httpx2
-    import openai
-
-    try:
-        yield
-    except openai.APIStatusError as error:
-        raise ModelError(f"the model did not answer: {error.message}") from error
-    except openai.APIConnectionError as error:
-        raise JobError("the answer was cut off: the models were unloaded; ask again") from error
-    except openai.APIError as error:
-        raise ModelError(f"the model did not answer: {error.message}") from error
-    except httpx2.HTTPError as error:
-        raise JobError("the answer was cut off: the models were unloaded; ask again") from error
+    url = f"http://127.0.0.1:{child.port}/v1"
+    client = OpenAI(base_url=url, api_key=key, max_retries=0, http_client=DefaultHttpxClient(trust_env=False))
+    return _Served(run.id, child, url, key, client, dict(also))

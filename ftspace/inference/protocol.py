@@ -4,12 +4,12 @@ Knows shapes only: no model, no torch, no network.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-Side = Literal["base", "tuned"]
 Finish = Literal["stop", "length"]
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 class ApiError(Exception):
@@ -53,10 +53,28 @@ class ChatRequest(BaseModel):
     stream: bool = False
 
 
+class LoadRequest(BaseModel):
+    """The body of a request to load an adapter, as vLLM's server takes it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    lora_name: str
+    lora_path: str
+
+
 def parse_request(body: bytes) -> ChatRequest:
     """The request in a body. Raises ApiError (400) naming the field at fault."""
+    return _parse(ChatRequest, body)
+
+
+def parse_load(body: bytes) -> LoadRequest:
+    """The same, of a request to load an adapter."""
+    return _parse(LoadRequest, body)
+
+
+def _parse(kind: type[_Body], body: bytes) -> _Body:
     try:
-        return ChatRequest.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         param = ".".join(str(part) for part in first["loc"]) or None

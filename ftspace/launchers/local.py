@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftspace.events import JobName
+from ftspace.launchers import apart
 from ftspace.launchers.handover import Work, offer, taken
 from ftspace.settings import ROOT
 
@@ -30,17 +31,7 @@ def launch(run_dir: Path, module: str, *, locks: list[int], env: dict[str, str])
 
     It inherits the locks of the run and of the slot: both are taken for as long as the job lives, whoever started it.
     """
-    with (run_dir / "worker.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, str(run_dir)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=ROOT,
-            env=env,
-            pass_fds=locks,
-            start_new_session=True,
-        )
+    return apart.start([module, str(run_dir)], log=run_dir / "worker.log", env=env, locks=locks)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

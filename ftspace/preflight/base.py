@@ -11,7 +11,7 @@ from typing import Any
 from ftspace.checks import Check
 from ftspace.config import RunConfig
 from ftspace.errors import ConfigError, FtspaceError, ModelError
-from ftspace.hub.find import Kind, Repository, address_of, commit_of, gated_words, look_up
+from ftspace.hub.finding.find import Kind, Repository, address_of, commit_of, gated_words, look_up
 from ftspace.hub.licenses import local_terms
 from ftspace.own_code import check_causal, check_own_code
 from ftspace.settings import resolve_local

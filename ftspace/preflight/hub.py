@@ -11,8 +11,8 @@ from typing import Literal
 from ftspace.checks import Check
 from ftspace.config import RunConfig
 from ftspace.errors import HubError
-from ftspace.hub.find import Kind, Repository
-from ftspace.hub.target import Target
+from ftspace.hub.finding.find import Kind, Repository
+from ftspace.hub.push.target import Target
 from ftspace.hub.token import Asked, TokenRecord
 
 

@@ -16,9 +16,9 @@ from ftspace.checks import Check, Level
 from ftspace.config import RunConfig
 from ftspace.data.prepare import Preview
 from ftspace.errors import ConfigError, DatasetError, EvalError, FtspaceError, HubError, ModelError
-from ftspace.hub.find import Kind
+from ftspace.hub.finding.find import Kind
 from ftspace.hub.licenses import beside
-from ftspace.hub.target import Target, look_at_target
+from ftspace.hub.push.target import Target, look_at_target
 from ftspace.hub.token import Asked, ask_token
 from ftspace.preflight import asking, sizes
 from ftspace.preflight.at_once import Look, Patience

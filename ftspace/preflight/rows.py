@@ -11,7 +11,7 @@ from ftspace.data.prepare import Preview, preview
 from ftspace.data.sources import own_splits
 from ftspace.data.split import Split
 from ftspace.errors import FtspaceError
-from ftspace.hub.find import Repository, look_up
+from ftspace.hub.finding.find import Repository, look_up
 from ftspace.hub.licenses import local_terms
 from ftspace.preflight.base import access_ok, access_stop
 from ftspace.settings import resolve_local

@@ -79,7 +79,7 @@ def draw(training: Sequence[Point], validation: Sequence[Point], every: int = 1)
     steps = [step for step, _ in (*training, *validation)]
     losses = [loss for _, loss in (*training, *validation)]
     left, right = min(0, *steps), max(1, *steps)
-    low, high = _room(min(losses), max(losses))
+    low, high = room(min(losses), max(losses))
     across, up = ticks(left, right, whole=True), ticks(low, high)
     width, height = right - left, high - low
     lines = "".join(f"M{left} {-at:.6g}h{width}" for at in up)
@@ -123,15 +123,15 @@ def _words(training: Sequence[Point], validation: Sequence[Point]) -> str:
     return "Loss curves: " + "; ".join(said)
 
 
-def _room(low: float, high: float) -> tuple[float, float]:
-    """The range of an axis: the data's with some air, never without height."""
+def room(low: float, high: float, *, above_zero: bool = True) -> tuple[float, float]:
+    """The range of an axis: the data's with some air, never without height; `above_zero` where the data are."""
     air = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
-    return (max(0.0, low - air) if low >= 0 else low - air), high + air
+    return (max(0.0, low - air) if low >= 0 and above_zero else low - air), high + air
 
 
-def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Three to six round numbers from low to high."""
-    rough = (high - low) / 5
+def ticks(low: float, high: float, *, whole: bool = False, about: int = 5) -> list[float]:
+    """About so many round numbers from low to high: three to six for five."""
+    rough = (high - low) / about
     size = 10.0 ** math.floor(math.log10(rough))
     gap = next(size * times for times in (1, 2, 5, 10) if size * times >= rough)
     gap = max(1.0, gap) if whole else gap

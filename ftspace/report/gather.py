@@ -12,15 +12,16 @@ from evals.results import read_results
 from ftspace import __version__
 from ftspace.data.prepare import Manifest
 from ftspace.events import Started, read_events
-from ftspace.hub.origins import known_origins
-from ftspace.hub.published import published
+from ftspace.hub.bundle.origins import known_origins
+from ftspace.hub.bundle.published import published
+from ftspace.labels import name_of
 from ftspace.reasons import EXPLAINED
 from ftspace.report.chart import Curve, Point
 from ftspace.report.regressions import Answers, answers
 from ftspace.report.results_view import ResultsView, results_view
 from ftspace.runs import Run
 from ftspace.state import RunState, fold
-from ftspace.words import STATUS_WORDS, TONES, Tone, count, duration, number, sentence, short, title, when
+from ftspace.words import STATUS_WORDS, TONES, Tone, count, duration, number, sentence, short, when
 
 Facts = list[tuple[str, str]]
 _TEXTS: tuple[str, ...] = ("system", "prompt_template", "completion_template")
@@ -55,7 +56,6 @@ class Report:
 
 def gather(run: Run, *, texts: bool = True) -> Report:
     """Reads all of it. Without `texts` no question, answer or system prompt is in it. Raises JobError, LogError."""
-    config = run.config
     events, _ = read_events(run.events)
     state = fold(events)
     status = state.status(run.jobs, alive=run.is_alive(), stop_requested=False, ticket=run.ticket.exists())
@@ -65,7 +65,7 @@ def gather(run: Run, *, texts: bool = True) -> Report:
     found = answers(run, results) if results else Answers()
     return Report(
         run_id=run.id,
-        title=title(config),
+        title=name_of(run),
         when=when(run.id),
         status=STATUS_WORDS[status],
         tone=TONES[status],

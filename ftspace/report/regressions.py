@@ -1,15 +1,12 @@
 """The answers that tuning harmed most, and a few that nobody chose by their outcome. Reads a run's logs."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evals.errors import LogError
-from evals.log import read_log
-from evals.metrics import metric
-from evals.plan import BASE, TUNED
 from evals.results import Results, Row, SideBySide
-from ftspace.report.pairs import Pair, pairs
+from ftspace.report.drill import Drill, drill_of, leading
+from ftspace.report.pairs import Pair
 from ftspace.runs import Run
 
 MOST, MOST_OF_TASK = 12, 5
@@ -52,13 +49,15 @@ def answers(run: Run, results: Results) -> Answers:
     found = Answers()
     harmed: list[tuple[float, Shown]] = []
     questions: dict[tuple[str, str], str] = {}
-    for row in _first(results):
-        paired = _paired(run, row)
-        found.asked += len(paired)
-        questions |= {(row.task, pair.id): pair.question for pair in paired}
-        losing = sorted(_losing(row, paired), key=lambda one: one[0])
-        found.lost += len(losing)
-        harmed += [(worth, _shown(row.task, pair, row.metric)) for worth, pair in losing[:MOST_OF_TASK]]
+    for row in leading(results).values():
+        try:
+            drill = drill_of(run, results, row.task)
+        except LogError:
+            continue
+        found.asked += len(drill.pairs)
+        questions |= {(row.task, pair.id): pair.question for pair in drill.pairs}
+        found.lost += len(losing(drill))
+        harmed += [(worth, _shown(row.task, pair, row.metric)) for worth, pair in _worst(row, drill)]
     harmed.sort(key=lambda one: one[0])
     found.worst = [shown for _, shown in harmed[:MOST]]
     kept = results.samples[:EXAMPLES]
@@ -66,32 +65,15 @@ def answers(run: Run, results: Results) -> Answers:
     return found
 
 
-def _first(results: Results) -> list[Row]:
-    """Of each task that base and tuned were asked, the first row of a metric that says how good one answer is."""
-    rows = (row for row in results.rows if (row.against, row.side, row.subset) == (BASE, TUNED, "all"))
-    found: dict[str, Row] = {}
-    for row in rows:
-        if row.role in ("gain", "forgetting") and row.better != "neither" and metric(row.metric).of_sums is None:
-            found.setdefault(row.task, row)
-    return list(found.values())
+def losing(drill: Drill) -> list[Pair]:
+    """The questions of a task whose second answer is worth less than the first, those that lost most before others."""
+    return [pair for pair, worth in zip(drill.pairs, drill.worth, strict=True) if worth < 0]
 
 
-def _paired(run: Run, row: Row) -> list[Pair]:
-    try:
-        base, tuned = (read_log(run.evals / row.task / f"{side}.json") for side in (BASE, TUNED))
-    except LogError:
-        return []
-    return pairs(base, base, tuned, row.metric)
-
-
-def _losing(row: Row, paired: list[Pair]) -> Iterator[tuple[float, Pair]]:
-    """The samples that lost, each with what it lost: a share of 1, or of the most that any of the task changed."""
-    sign = -1 if row.better == "lower" else 1
-    worths = [sign * (pair.second_score - pair.first_score) for pair in paired]
-    most = 1.0 if row.share else max((abs(worth) for worth in worths if math.isfinite(worth)), default=1.0)
-    for worth, pair in zip(worths, paired, strict=True):
-        if worth < 0:
-            yield worth / most, pair
+def _worst(row: Row, drill: Drill) -> list[tuple[float, Pair]]:
+    """The worst of them, each with what it lost: a share of 1, or of the most that any of the task changed."""
+    most = 1.0 if row.share else max((abs(worth) for worth in drill.worth if math.isfinite(worth)), default=1.0)
+    return [(worth / most, pair) for worth, pair in zip(drill.worth, losing(drill)[:MOST_OF_TASK], strict=False)]
 
 
 def _shown(task: str, pair: Pair, name: str) -> Shown:

@@ -153,7 +153,7 @@ def _sections(rows: Sequence[Row]) -> Iterator[Section]:
         title, words = _TITLES[role]
         whole = [row for row in found if row.subset == "all"]
         clean = {(row.task, row.metric): row for row in found if row.subset == "clean"}
-        lines = [_line(row, clean.get((row.task, row.metric))) for row in whole]
+        lines = [line_of(row, clean.get((row.task, row.metric))) for row in whole]
         first = {row.task: place for place, row in reversed(list(enumerate(whole)))} if role != "judge" else {}
         leads = [not first or first[row.task] == place for place, row in enumerate(whole)]
         yield Section(
@@ -165,7 +165,8 @@ def _sections(rows: Sequence[Row]) -> Iterator[Section]:
         )
 
 
-def _line(row: Row, clean: Row | None) -> ResultLine:
+def line_of(row: Row, clean: Row | None) -> ResultLine:
+    """A row as it is shown; `clean` is that of the samples which training rows do not repeat."""
     ends = (row.ci_low, row.delta, row.ci_high)
     low, mid, high = (max(-1.0, min(1.0, end)) if math.isfinite(end) else math.nan for end in ends)
     drawn = row.share and math.isfinite(low + mid + high)

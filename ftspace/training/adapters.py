@@ -28,7 +28,8 @@ from peft.utils.warning import PeftWarning
 from safetensors.torch import save_file
 from transformers import set_seed
 
-from evals.models import commit_of, peft_quiet
+from evals.models import peft_quiet
+from evals.places import commit_of
 from ftspace.config import RunConfig
 from ftspace.errors import ModelError
 from ftspace.preflight import check_full

@@ -1,8 +1,11 @@
 """How fast a core of this machine is at what a training step does, measured with torch in about a second.
 
-By the processor's time, so that others at work on the machine don't matter. Knows no model.
+By the processor's time, so that others at work on the machine don't matter. Knows no model. Run it beforehand:
+`python -m ftspace.training.calibrate DATA_DIR`.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,3 +62,8 @@ def _best(work: Callable[[], object]) -> float:
         work()
         best = min(best, time.process_time() - began)
     return max(best, 1e-9)
+
+
+if __name__ == "__main__":
+    os.nice(10)
+    calibrate(Path(sys.argv[1]))

@@ -57,6 +57,8 @@ class Diagnosis:
     """What to change, by the config's names; "" where nothing is wrong."""
     step: int | None = None
     """Where it began, or the step whose weights are the best."""
+    sets: tuple[tuple[str, float], ...] = ()
+    """What a new run may be given, by the config's names."""
 
     def __str__(self) -> str:
         """All of it in a line."""
@@ -97,14 +99,15 @@ def _diverged(curves: Curves) -> Diagnosis | None:
     if broken is not None or (end is not None and end.reason == "nan_loss"):
         at = broken.step if broken is not None else curves.last_step
         evidence = f"the loss or its gradient is no number from step {at} on"
-        return Diagnosis("diverged", "The training diverged.", (evidence,), advice, at)
+        return Diagnosis("diverged", "The training diverged.", (evidence,), advice, at, _rate(_better_rate(curves)))
     if len(curves.loss) < FEWEST:
         return None
     rise = curves.now.value - curves.start.value
     error = math.hypot(curves.now.error, curves.start.error)
     if rise > max(0.15 * abs(curves.start.value), SURE * error):
         evidence = f"the training loss went from {_loss(curves.start.value)} to {_loss(curves.now.value)}"
-        return Diagnosis("diverged", "The training went astray: the loss is above where it began.", (evidence,), advice)
+        words = "The training went astray: the loss is above where it began."
+        return Diagnosis("diverged", words, (evidence,), advice, sets=_rate(_better_rate(curves)))
     return None
 
 
@@ -132,6 +135,7 @@ def _unstable(curves: Curves) -> Diagnosis | None:
         (evidence, f"the training loss is {_loss(curves.now.value)} now"),
         _lower_rate(curves) + " A longer train.warmup helps too.",
         at,
+        _rate(_better_rate(curves)),
     )
 
 
@@ -169,6 +173,7 @@ def _overfitting(curves: Curves) -> Diagnosis | None:
         ),
         f"Set train.epochs to {max(epoch, 0.1):.2g}, or train.patience to stop by itself; more rows help most.",
         at,
+        _epochs(epoch),
     )
 
 
@@ -196,6 +201,7 @@ def _memorizing(curves: Curves) -> Diagnosis | None:
         "It memorizes the rows: what it still learns helps it with these only.",
         tuple(evidence),
         "Lower train.epochs or lora.r, raise lora.dropout, or add rows.",
+        sets=_epochs(float(curves.epoch[-1]) / 2),
     )
 
 
@@ -220,6 +226,7 @@ def _not_learning(curves: Curves) -> Diagnosis | None:
             f"the highest rate so far is {rate:.2g}, and {usual:.2g} is usual",
         ),
         rise if low else f"{same} Or try another rate: `ftspace lr-find` looks for it.",
+        sets=_rate(usual) if low else (),
     )
 
 
@@ -239,6 +246,7 @@ def _noisy(curves: Curves) -> Diagnosis | None:
             f"the trend is {whole.slope:+.3f} ± {2 * whole.error:.3f} over all steps",
         ),
         f"Raise train.batch_size{f' from {batch} to {4 * batch}' if batch else ''}, or give it more steps.",
+        sets=(("train.batch_size", 4 * batch),) if batch else (),
     )
 
 
@@ -279,11 +287,17 @@ def _falling(curves: Curves) -> Diagnosis:
     if gain is not None and gain.falls(2) and here > 0:
         more = here * -math.expm1(gain.slope / here)
         evidence.append(f"twice the training would lower it by up to {_loss(more)} more")
-        change = "More train.epochs may help." if curves.over and more > 2 * FLAT * here else ""
+        if curves.over and more > 2 * FLAT * here:
+            change = f"More {'steps' if curves.config.train.max_steps else 'train.epochs'} may help."
     if curves.validated and curves.epoch[-1] > 1.5 and begin - fall - curves.now.value > APART * (begin - fall):
         evidence.append(f"the training loss is {_loss(curves.now.value)}, far below it: the rows are few")
         change = "More rows would help most."
-    return Diagnosis("falling", "It learns well: the loss falls.", tuple(evidence), change)
+    more = ()
+    if change.startswith("More train.epochs"):
+        more = _epochs(2 * float(curves.epoch[-1]))
+    elif change.startswith("More steps"):
+        more = (("train.max_steps", 2.0 * curves.last_step),)
+    return Diagnosis("falling", "It learns well: the loss falls.", tuple(evidence), change, sets=more)
 
 
 _CHECKS: tuple[Callable[[Curves], Diagnosis | None], ...] = (
@@ -311,9 +325,21 @@ def _batch(curves: Curves) -> int | None:
 
 
 def _lower_rate(curves: Curves) -> str:
-    rate, usual = float(curves.rate.max()) if len(curves.rate) else 0.0, _usual(curves)
-    better = min(usual, rate / 5) if rate else usual
+    rate, better = float(curves.rate.max(initial=0.0)), _better_rate(curves)
     return f"Lower train.learning_rate{f' from {rate:.2g}' if rate else ''} to {better:.2g}, or look for broken rows."
+
+
+def _better_rate(curves: Curves) -> float:
+    rate, usual = float(curves.rate.max(initial=0.0)), _usual(curves)
+    return min(usual, rate / 5) if rate else usual
+
+
+def _rate(value: float) -> tuple[tuple[str, float], ...]:
+    return (("train.learning_rate", float(f"{value:.2g}")),)
+
+
+def _epochs(value: float) -> tuple[tuple[str, float], ...]:
+    return (("train.epochs", float(f"{max(value, 0.1):.2g}")),)
 
 
 def _loss(value: float) -> str:

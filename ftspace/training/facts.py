@@ -83,7 +83,7 @@ def facts_of(
     shape = read_shape(config.model)
     said = [*shape.doubts, *doubts]
     lengths, untrained = _lengths(config, conversations, said)
-    return Facts(shape, lengths, rows, _questions(config, rows["test"]), untrained, tuple(said))
+    return Facts(shape, lengths, rows, questions_of(config, rows["test"]), untrained, tuple(said))
 
 
 def _own_rows(config: RunConfig, own: dict[Split, str], split: Split) -> int:
@@ -117,7 +117,7 @@ def _by_characters(conversation: Conversation, most: int, loss_on: LossOn) -> tu
     return min(total, most), min(trained, most)
 
 
-def _questions(config: RunConfig, test_rows: int) -> int:
+def questions_of(config: RunConfig, test_rows: int) -> int:
     """How many questions the tasks ask; those of a task that cannot be read are not counted, the checks name it.
 
     A benchmark that is not fetched yet counts as `eval.max_samples`.

@@ -114,7 +114,7 @@ class LastingTrainer(SFTTrainer):
             self.train(resume_from_checkpoint=str(found.path) if found else None)
         except StoppedWhileMeasuring:
             self._course.unmeasured = True
-            problem = self._try_to_write()
+            problem = None if self._job.discards() else self._try_to_write()
         except Exception as error:
             known = isinstance(error, MemoryGoneError | DiskError)
             if self.state.global_step == 0 or not (known or is_disk_full(error)):
@@ -186,7 +186,7 @@ class LastingTrainer(SFTTrainer):
         if step == before or self._course.broken:
             return False
         if self._job.should_stop():
-            return True
+            return not self._job.discards()
         every = self._recipe.checkpoint_steps
         due = step // every > before // every if every else self._course.seconds - at >= EVERY_SECONDS
         return due and not self._course.doubtful

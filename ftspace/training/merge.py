@@ -20,7 +20,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from evals.errors import EvalError, one_line
 from evals.executor import Executor
-from evals.models import DTYPES, is_whole, load_comparison, load_tokenizer
+from evals.models import DTYPES, load_comparison, load_tokenizer
+from evals.places import is_whole
 from evals.prompts import Prompter
 from ftspace.data.export import check_folder
 from ftspace.errors import ConfigError, DiskError, JobError, ModelError
@@ -47,6 +48,8 @@ class Merged(BaseModel):
     dtype: str
     """Of the weights."""
     bytes: int
+    adapter: str
+    """The stamp of the run's adapter that it was made of."""
     ok: bool
     """Whether it answers as base plus adapter, to rounding."""
     tolerance: float | None = None
@@ -113,7 +116,7 @@ def merge(
 
 
 def _merge(run: Run, out: Path, asked: str, keep_anyway: bool, tell: Tell) -> Merged:
-    config = run.config
+    config, stamp = run.config, run.adapter_stamp
     base = str(resolve_local(config.model.id) or config.model.id)
     quantization = config.model.quantization
     own, parameters = _shape(base, config.model.revision)
@@ -164,6 +167,7 @@ def _merge(run: Run, out: Path, asked: str, keep_anyway: bool, tell: Tell) -> Me
             revision=config.model.revision,
             dtype=dtype,
             bytes=_size(folder),
+            adapter=stamp,
             ok=ok,
             tolerance=tolerance,
             parity=parity,
@@ -181,7 +185,7 @@ def _copy(run: Run, out: Path, dtype: str, tell: Tell) -> Merged:
         raise ConfigError(
             f"run {run.id} trained every weight, so its model is whole and is copied as it is; leave --dtype out"
         )
-    size = _size(run.adapter)
+    size, stamp = _size(run.adapter), run.adapter_stamp
     _require_room(out, size + ROOM)
     tell("copying: every weight was trained, so the model is whole already", 0, 1)
     with _beside(out) as folder:
@@ -198,6 +202,7 @@ def _copy(run: Run, out: Path, dtype: str, tell: Tell) -> Merged:
             revision=model.revision,
             dtype=held,
             bytes=size,
+            adapter=stamp,
             ok=True,
         )
         (folder / REPORT).write_text(merged.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -235,8 +240,8 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _let_answers_end(folder)
-        for file in folder.iterdir():
-            file.chmod(0o644)
+        for file in folder.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
     except (OSError, SafetensorError) as error:
         raise DiskError(f"the merged model cannot be written to {folder.parent}: {one_line(error)}") from error
 

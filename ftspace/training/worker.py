@@ -19,7 +19,7 @@ from ftspace.training import checkpoints, folders
 from ftspace.training.course import Course
 from ftspace.training.ready import import_for
 from ftspace.training.saving import save_adapter
-from ftspace.workers import Job, run_job
+from ftspace.workers import Job, Stopped, run_job
 
 SECONDS = 1.0
 """At least so long lies between two words about the preparation."""
@@ -151,6 +151,8 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         trainer.add_callback(callback)
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
+    if job.discards():
+        raise Stopped
     if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
         job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
 

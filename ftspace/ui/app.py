@@ -15,17 +15,28 @@ from ftspace.access import Visitor
 from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
-from ftspace.ui import form, markup, pickers, theme
-from ftspace.ui.choice import NAMES, Choice
-from ftspace.ui.choose import Choose
-from ftspace.ui.compare import Compare
+from ftspace.ui import markup, theme
+from ftspace.ui.api import Api
+from ftspace.ui.choose.choice import NAMES, Choice
+from ftspace.ui.choose.step import Choose
+from ftspace.ui.compare.step import Compare
 from ftspace.ui.desk import Desk
-from ftspace.ui.guests import Door, OwnersOnly
-from ftspace.ui.live import KEEP_SECONDS, SCRIPT, LiveView
-from ftspace.ui.publish import Publish
+from ftspace.ui.guests import Door, Invitation, OwnersOnly
+from ftspace.ui.lighter import Lighter
+from ftspace.ui.live.at_work import AtWork
+from ftspace.ui.live.live import KEEP_SECONDS, LiveView
+from ftspace.ui.live.live_view import advised
+from ftspace.ui.part import Part, Updates
+from ftspace.ui.publish.exporting import Exports
+from ftspace.ui.publish.importing import Importing
+from ftspace.ui.publish.step import Publish
 from ftspace.ui.report_page import ReportPage
-from ftspace.ui.results import ResultsStep
-from ftspace.ui.tune import Tune
+from ftspace.ui.results.step import ResultsStep
+from ftspace.ui.runs.gallery import About, Gallery, stands_alone
+from ftspace.ui.runs.several import SeveralRuns
+from ftspace.ui.tune import form
+from ftspace.ui.tune.step import Tune
+from ftspace.ui.way import Way
 from ftspace.ui.web import Gate
 
 MAX_UPLOAD = "200mb"
@@ -42,8 +53,6 @@ _SETTLE = """(suited, ...now) => {
 """In the browser, where nothing can be typed meanwhile: a field takes what suits the dataset if nobody has changed it
 since that was asked for."""
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-
-Updates = dict[Any, Any]
 
 
 def build_app(settings: Settings) -> "Page":
@@ -66,15 +75,18 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         auth_message="The user is ftspace, the password is the one that this app was started with.",
         theme=theme.THEME,
         css_paths=theme.CSS,
-        footer_links=[],
+        footer_links=["api"],
         run_history=False,
         enable_monitoring=False,
         show_error=False,
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,
-        head="".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in (SCRIPT, pickers.SCRIPT)),
+        head="".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in theme.SCRIPTS),
         num_workers=0,  # they would serve files and take uploads past the gate
-        app_kwargs={"routes": [live.route, ReportPage(settings).route], "middleware": [gate]},
+        app_kwargs={
+            "routes": [live.route, ReportPage(settings).route, Exports(settings).route],
+            "middleware": [gate, Middleware(Lighter)],
+        },
         prevent_thread_lock=True,
     )
     if page.blocks.server:
@@ -88,7 +100,7 @@ class Watch:
 
     run_id: str
     answers: bool = False
-    """Whether Compare was opened."""
+    """Whether the adapter was there."""
     results: bool = False
     """Whether the results were shown."""
 
@@ -103,37 +115,53 @@ class Page:
             self.origin = gr.Textbox(visible=False)
             self.watch = gr.State(None)
             self.head = gr.HTML(markup.header(None))
+            self.about = About(desk)
+            self.way = Way(desk, self.head)
             self.door = Door(desk)
             self.notice = gr.HTML()
             with gr.Tabs(selected="choose", elem_id="steps", overflow_behavior="wrap") as self.steps:
-                with gr.Tab("1 Choose", id="choose"):
+                with gr.Tab("1 Choose", id="choose", elem_id="choose-step"):
                     self.choosing = OwnersOnly()
                     with self.choosing.step:
                         self.choose = Choose(desk)
-                with gr.Tab("2 Tune", id="tune") as self.tune_tab:
+                        self.importing = Importing(desk)
+                with gr.Tab("2 Tune", id="tune", elem_id="tune-step") as self.tune_tab:
                     self.tune = Tune(desk)
-                with gr.Tab("3 Compare", id="compare"):
-                    self.comparing = OwnersOnly()
-                    with self.comparing.step:
-                        self.compare = Compare(desk, self.run_id)
-                with gr.Tab("4 Results", id="results"):
+                    self.at_work = AtWork(desk)
+                with gr.Tab("3 Compare", id="compare", elem_id="compare-step"):
+                    self.compare = Compare(desk, self.run_id)
+                with gr.Tab("4 Results", id="results", elem_id="results-step"):
                     self.results = ResultsStep(desk, self.run_id)
                 with gr.Tab("5 Publish", id="publish", elem_id="publish-step") as publish_tab:
                     self.publish = Publish(desk, self.run_id)
                 self.publish.wire(self.run_id, [publish_tab.select])
+            self.gallery = Gallery(desk, self.blocks, self.head, self.about)
+            self.invitation, self.several = Invitation(desk), SeveralRuns(desk, self.blocks)
+            self.parts: list[Part] = [self.way, self.importing, self.compare, self.results.nothing]
+            self.parts += [self.about, self.gallery, self.invitation, self.several]
             self.look = gr.Button(visible="hidden", elem_id="news")
             self.suited = gr.Textbox(elem_classes="ft-hidden")
+            Api(desk)
             self._wire()
 
     def _wire(self) -> None:
-        choose, tune = self.choose, self.tune
+        choose, tune, at_work = self.choose, self.tune, self.at_work
         choose.wire(self.run_id, self.origin, tune.fields["data.system"])
-        news = [self.watch, self.notice, *tune.live_outputs, *self.compare.outputs, *self.results.outputs]
+        news = [self.watch, self.notice, *at_work.outputs, *self.results.outputs]
         news += self.publish.outputs
-        everything = [self.run_id, self.origin, self.head, self.steps, *choose.outputs, *tune.outputs, *news]
+        news += [widget for part in self.parts for widget in part.outputs]
+        everything = [
+            self.run_id,
+            self.origin,
+            self.head,
+            self.steps,
+            *choose.outputs,
+            *tune.outputs,
+            at_work.panel,
+            *news,
+        ]
         everything += [
             *self.choosing.outputs,
-            *self.comparing.outputs,
             choose.opened,
             *self.door.outputs,
             *self.publish.outputs,
@@ -147,8 +175,8 @@ class Page:
         self.look.click(
             self._news, [self.run_id, self.watch], news, concurrency_limit=None, trigger_mode="multiple", **_PRIVATE
         )
-        for button, act in tune.acts:
-            button.click(act, self.run_id, tune.told, trigger_mode="once", **_PRIVATE).then(
+        for button, act in at_work.acts:
+            button.click(act, self.run_id, at_work.told, trigger_mode="once", **_PRIVATE).then(
                 None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
             )
         suited = [tune.fields[name] for name in form.SUITED]
@@ -159,15 +187,14 @@ class Page:
             [self.suited, *(tune.fields[name] for name in form.CHOSEN), tune.trouble],
             **_PRIVATE,
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
-        tune.preset.change(tune.pace, [tune.preset, *chosen], tune.paced, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
-        tune.before.wire(self.run_id, [*choose.said, *tune.inputs()], [self.tune_tab.select])
+        tune.wire(self.run_id, self.suited, dict(zip(NAMES, choose.said, strict=True)), [self.tune_tab.select])
         for name, widget in choose.lab_settings.items():
             field: Any = tune.fields[name]
             field.change(lambda value: value, field, widget, **_PRIVATE)
-        for button, step in ((choose.go_on, "tune"), (tune.see, "results"), (tune.ask, "compare")):
+        for button, step in ((choose.go_on, "tune"), (at_work.see, "results"), (at_work.ask, "compare")):
             button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
 
     def _open(self, request: gr.Request) -> Updates:
@@ -183,20 +210,23 @@ class Page:
         self.desk.look_after(warm=visitor.may_start)
         on = origin_run is not None and request.query_params.get("start") == "adapter"
         page = self._page(run, origin_run.id if origin_run else "", visitor, on=on)
-        return {**page, self.choose.opened: secrets.token_hex(4), self.notice: markup.note(lost, "bad")}
+        asked = advised(request.query_params) if origin_run else {}
+        page |= {field: asked[name] for name, field in self.tune.fields.items() if name in asked}
+        alone = {self.steps: gr.Tabs(visible=False)} if stands_alone(request) else {}
+        return {**page, **alone, self.choose.opened: secrets.token_hex(4), self.notice: markup.note(lost, "bad")}
 
     def _page(self, run: Run | None, origin: str, visitor: Visitor, *, on: bool = False) -> Updates:
         return {
             self.run_id: run.id if run else "",
             self.origin: origin,
-            self.head: markup.header(self.desk.line(run) if run else None),
             **self.door.show(run, visitor),
+            **{widget: value for part in self.parts for widget, value in part.show(run, visitor).items()},
             **self.publish.show(run, visitor),
             **self.choose.show(run, origin, visitor, on=on),
             **dict(zip(self.tune.outputs, self.tune.show(run, origin, visitor), strict=True)),
+            self.at_work.panel: gr.update(visible=run is not None),
             **(self._news_for(visitor, run.id, None) if run else {self.watch: None}),
             **self.choosing.show(self._made_from(run, visitor), visitor),
-            **self.comparing.show("Both models can be asked by those who may start runs here.", visitor),
             self.steps: gr.Tabs(selected=self._step_of(run), visible=run is not None or visitor.may_start),
         }
 
@@ -213,7 +243,9 @@ class Page:
 
     def _news(self, request: gr.Request, run_id: str, watch: Watch | None) -> Updates:
         """What the widgets have to show of the run; what they show already is not sent again."""
-        return self._news_for(self.desk.visitor(request), run_id, watch)
+        news = self._news_for(self.desk.visitor(request), run_id, watch)
+        news.pop(self.at_work.state, None)  # live.js has put it there, and what is opened in it stays open
+        return news
 
     def _news_for(self, visitor: Visitor, run_id: str, watch: Watch | None) -> Updates:
         run = self.desk.find(run_id, visitor)
@@ -221,15 +253,16 @@ class Page:
             return {self.notice: markup.note(f"The run {run_id} is gone; it may have been deleted.", "bad")}
         if watch is None or watch.run_id != run_id:  # a page that was open before this app was started
             watch = Watch(run_id)
-        live = self.tune.look(run, self.desk.followers.of(run_id).look(), may_change=visitor.may_change(run.access))
-        updates: Updates = {self.watch: watch, **dict(zip(self.tune.live_outputs, live, strict=True))}
+        live = self.at_work.look(run, self.desk.followers.of(run_id).look(), may_change=visitor.may_change(run.access))
+        updates: Updates = {self.watch: watch, **dict(zip(self.at_work.outputs, live, strict=True))}
+        for part in self.parts:
+            updates |= part.news(run, visitor)
         if run.adapter.is_dir() and not watch.answers:
             watch.answers = True
-            updates |= dict(zip(self.compare.outputs, self.compare.show(run, visitor), strict=True))
             updates |= self.publish.show(run, visitor)
         if run.results.exists() and not watch.results:
             watch.results = True
-            updates |= dict(zip(self.results.outputs, self.results.show(run), strict=True))
+            updates |= self.results.show(run, visitor)
         return updates
 
     def _start(self, request: gr.Request, *sent: Any) -> Updates:
@@ -245,7 +278,9 @@ class Page:
         if known and json.loads(known)["chosen"] == chosen:
             return [gr.skip()] * (2 + len(form.CHOSEN))
         draft = self.desk.draft(origin, self.desk.visitor(request))
-        suited = json.dumps({"chosen": chosen, "before": before, "after": form.suiting(draft, model, dataset)})
+        own = not known and (model, dataset) == (draft.model.id, draft.data.id)  # a link may have asked for others
+        after = list(before) if own else form.suiting(draft, model, dataset)
+        suited = json.dumps({"chosen": chosen, "before": before, "after": after})
         named = [gr.update(choices=form.task_choices(form.value_of(draft, name))) for name in form.CHOSEN]
         return [suited, *named, ""]
 

@@ -6,7 +6,8 @@ Whatever leads to a run or a file takes the visitor who asks for it, so that no 
 import atexit
 import re
 import shutil
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,19 +25,24 @@ from ftspace.config import RunConfig, default_config
 from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
+from ftspace.labels import read_label
 from ftspace.listing import Damaged, look
 from ftspace.report.results_view import headline
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, Settings, resolve_local
+from ftspace.trash import Trash
 from ftspace.ui import uploads
-from ftspace.ui.choice import NOT_THEIRS, Choice
-from ftspace.ui.following import Followers
+from ftspace.ui.choose.choice import NOT_THEIRS, Choice
+from ftspace.ui.choose.reviews import Reviews
 from ftspace.ui.limits import OWNER_TIMES, Act, Limits
-from ftspace.ui.queueing import turn_of
-from ftspace.ui.reviews import Reviews
+from ftspace.ui.live.following import Followers
+from ftspace.ui.live.queueing import turn_of
 from ftspace.ui.views import RunLine, run_line
 from ftspace.ui.visitors import scopes_of, token_of, visitor_of
 from ftspace.words import short
+
+_TRAINED = 20
+"""Of the newest runs so many are offered to start from."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,11 @@ class Desk:
         return cls(settings, store, models, downloads, Followers(store, partial(turn_of, store)))
 
     def look_after(self, *, warm: bool = True) -> None:
-        """Sees to it that runs which wait are looked after, and has a worker wait for the next, if the app shall."""
+        """Sees to it that runs which wait are looked after, and has a worker wait for the next, if the app shall.
+
+        Runs that were deleted long ago go for good.
+        """
+        threading.Thread(target=Trash(self.store).expire, name="trash", daemon=True).start()
         with suppress(FtspaceError):  # starting a run says it
             if warm and self.settings.warm:
                 jobs.warm(self.store)
@@ -169,30 +179,29 @@ class Desk:
             return run_line(run.id, None, None, None)
         if isinstance(found, Damaged):
             return run_line(run.id, None, None, None)
-        return run_line(run.id, run.config, found.status, verdict)
+        return run_line(run.id, run.config, found.status, verdict, read_label(run).title)
 
-    def lines(self, visitor: Visitor, most: int = 20) -> list[RunLine]:
-        """The newest runs of a visitor's own."""
-        return self._lines(visitor.may_change, most)
+    def owned(self, visitor: Visitor) -> Iterator[Run]:
+        """A visitor's own runs, newest first."""
+        return (run for run in self.store.list() if visitor.may_change(run.access))
 
-    def shown(self, visitor: Visitor, most: int = 20) -> list[RunLine]:
-        """The newest runs that others let everybody see."""
-        return self._lines(lambda access: access.public and not visitor.may_change(access), most)
-
-    def _lines(self, wanted: Callable[[Access], bool], most: int) -> list[RunLine]:
-        return [self.line(run) for run in islice((run for run in self.store.list() if wanted(run.access)), most)]
+    def shown(self, visitor: Visitor) -> Iterator[Run]:
+        """The runs that others let everybody see, newest first."""
+        mine = visitor.may_change
+        return (run for run in self.store.list() if (access := run.access).public and not mine(access))
 
     def trained(self, visitor: Visitor) -> list[tuple[str, str]]:
         """The newest runs of a visitor's own that have an adapter: what they are called, and their ids."""
-        return [(f"{one.title}, {one.when}", one.id) for one in self.lines(visitor) if self._has_adapter(one.id)]
+        lines = [self.line(run) for run in islice(self.owned(visitor), _TRAINED)]
+        return [(f"{one.title}, {one.when}", one.id) for one in lines if self._has_adapter(one.id)]
 
     def _has_adapter(self, run_id: str) -> bool:
         return (self.store.runs_dir / run_id / "adapter" / "adapter_config.json").is_file()
 
     def used(self, visitor: Visitor) -> tuple[list[str], list[str]]:
         """The models and the datasets of a visitor's own earlier runs, newest first."""
-        own = (run.id for run in self.store.list() if visitor.may_change(run.access))
-        configs = [run.config for run_id in islice(own, 50) if (run := self.find(run_id, visitor))]
+        own = islice(self.owned(visitor), 50)
+        configs = [run.config for one in own if (run := self.find(one.id, visitor))]
         return [config.model.id for config in configs], [config.data.id for config in configs]
 
     def check_may_read(self, config: RunConfig, visitor: Visitor) -> None:

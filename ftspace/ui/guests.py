@@ -1,4 +1,4 @@
-"""What a Space with sign-in shows beside the steps: who is signed in, what all may look at, and who may see a run.
+"""What a Space with sign-in shows beside the steps: who is signed in, how to have one's own, and who may see a run.
 
 Nothing of it is there where nobody signs in.
 """
@@ -14,14 +14,13 @@ from ftspace.ui import markup
 from ftspace.ui.desk import Desk
 
 Updates = dict[Any, Any]
-_SHOWN = 50
 
 
 class Door:
-    """The sign-in, and the gallery for those who may not start runs."""
+    """The sign-in."""
 
     def __init__(self, desk: Desk) -> None:
-        """Builds both where the page stands now."""
+        """Builds it where the page stands now."""
         self._desk = desk
         self.outputs: list[Any] = []
         if not desk.settings.sign_in:
@@ -29,31 +28,11 @@ class Door:
         with gr.Row(elem_classes="ft-door", elem_id="door"):
             self._who = gr.HTML(elem_id="who")
             gr.LoginButton("Sign in with Hugging Face", "Sign out ({})", size="sm", scale=0, min_width=230)
-        with gr.Column(visible=False, elem_id="gallery") as self._gallery:
-            gr.HTML(markup.heading("Fine-tunes to look at", "Each with its curves, its answers and its verdict."))
-            self._runs = gr.HTML()
-            gr.HTML(
-                markup.heading(
-                    "Your own",
-                    "Duplicate this Space: the copy is yours, on hardware that you choose and pay for by the hour, and "
-                    "nobody else can start a run there or see one. Small models train on a small GPU in minutes.",
-                )
-            )
-            gr.DuplicateButton("Duplicate this Space", size="md")
-        self.outputs = [self._who, self._gallery, self._runs]
+        self.outputs = [self._who]
 
     def show(self, run: Run | None, visitor: Visitor) -> Updates:
-        """The page for a visitor: without a run and the right to start one, it is the gallery."""
-        if not self.outputs:
-            return {}
-        guest = run is None and not visitor.may_start
-        lines = [*self._desk.lines(visitor, _SHOWN), *self._desk.shown(visitor, _SHOWN)] if guest else []
-        nothing = markup.empty("Nothing to look at yet", "Runs that their owners show to everybody stand here.")
-        return {
-            self._who: markup.note(self._words(visitor)),
-            self._gallery: gr.update(visible=guest),
-            self._runs: markup.listed(lines) if lines else nothing,
-        }
+        """Who is signed in, and what that gives."""
+        return {self._who: markup.note(self._words(visitor))} if self.outputs else {}
 
     def _words(self, visitor: Visitor) -> str:
         if visitor.may_start:
@@ -62,6 +41,34 @@ class Door:
         who = "everybody who signs in" if "*" in users else ", ".join(users) or "nobody"
         said = f"Signed in as {visitor.name}. " if visitor.name else ""
         return f"{said}On this Space {who} may start runs; everybody may look at those that are shown."
+
+
+class Invitation:
+    """How to have runs of one's own, for those who may not start any here; it stands below the gallery."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Builds it where the page stands now."""
+        self.outputs: list[Any] = []
+        if not desk.settings.sign_in:
+            return
+        with gr.Column(visible=False) as self._column:
+            gr.HTML(
+                markup.heading(
+                    "Your own",
+                    "Duplicate this Space: the copy is yours, on hardware that you choose and pay for by the hour, and "
+                    "nobody else can start a run there or see one. Small models train on a small GPU in minutes.",
+                )
+            )
+            gr.DuplicateButton("Duplicate this Space", size="md")
+        self.outputs = [self._column]
+
+    def show(self, run: Run | None, visitor: Visitor) -> Updates:
+        """For whom it is, where no run is open."""
+        return {self._column: gr.update(visible=run is None and not visitor.may_start)} if self.outputs else {}
+
+    def news(self, run: Run, visitor: Visitor) -> Updates:
+        """Nothing: it does not change."""
+        return {}
 
 
 class OwnersOnly:

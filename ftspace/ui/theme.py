@@ -1,11 +1,12 @@
-"""How the page looks: gradio's default theme in system fonts, so that nothing is fetched, and two CSS files."""
+"""How the page looks: gradio's default theme in system fonts, so that nothing is fetched; and its CSS and scripts."""
 
 from gradio.themes import Default
 from gradio.themes.utils import colors, sizes
 
 from ftspace.settings import ROOT
 
-CSS = [ROOT / "ftspace/report/look.css", ROOT / "ftspace/ui/style.css"]
+CSS = [ROOT / "ftspace/report/look.css", *sorted((ROOT / "ftspace/ui/css").glob("*.css"))]
+SCRIPTS = sorted((ROOT / "ftspace/ui/js").glob("*.js"))
 
 THEME = Default(
     primary_hue=colors.indigo,

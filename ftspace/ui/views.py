@@ -21,14 +21,16 @@ class RunLine:
     tone: Tone
 
 
-def run_line(run_id: str, config: RunConfig | None, status: Status | None, verdict: str | None) -> RunLine:
-    """One run in the list of runs; without config for a run that cannot be read."""
+def run_line(
+    run_id: str, config: RunConfig | None, status: Status | None, verdict: str | None, name: str = ""
+) -> RunLine:
+    """One run in a line; without config for a run that cannot be read. `name` is what its owner calls it."""
     if config is None or status is None:
         return RunLine(run_id, "A run that cannot be read", when(run_id), "One of its files is damaged.", "bad")
     words = STATUS_WORDS[status]
     if status == "finished" and verdict:
         words = verdict
-    return RunLine(run_id, title(config), when(run_id), words, TONES[status])
+    return RunLine(run_id, name or title(config), when(run_id), words, TONES[status])
 
 
 def tail(text: str, lines: int = 40) -> str:

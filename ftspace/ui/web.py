@@ -25,17 +25,25 @@ from ftspace.settings import UPLOAD_MAX_BYTES, Settings
 from ftspace.ui.limits import Limits, TooOftenError
 from ftspace.ui.visitors import SignIns, introduce, visitor_of
 
+NAMED = ("start", "runs", "status", "stop", "resume", "results", "answers", "ask", "push", "config")
+"""What scripts may call by name; all other handlers are the page's."""
 _OURS = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/(static|assets|svelte)/.*"
-    r"|/(live|report)/[^/]+|/login/?|/login/huggingface|/login/callback|/logout"
+    r"|/(live|report)/[^/]+|/export/[^/]+/[a-z]+|/login/?|/login/huggingface|/login/callback|/logout"
     r"|/gradio_api/(queue/(join|data|status)|run/predict/?|cancel|reset/?|heartbeat/[^/]+|upload|upload_progress|file=.+"
-    r"|info/?|app_id/?|user/?|login_check/?|startup-events|theme\.css)"
+    r"|info/?|app_id/?|user/?|login_check/?|startup-events|theme\.css"
+    rf"|call/({'|'.join(NAMED)})(/[0-9a-f]{{1,64}})?)"
 )
 """What the page calls; all else that Gradio serves is not there."""
 _FILE = "/gradio_api/file="
-_DOWNLOAD = re.compile(r"results-(\d{8}-\d{6}-[0-9a-f]{12})\.(csv|md|json)")
+_RUN = r"(\d{8}-\d{6}-[0-9a-f]{12})"
+_DOWNLOAD = re.compile(rf"results-{_RUN}\.(?:csv|md|json)")
+_ANSWERS = re.compile(rf"answers-{_RUN}\.(?:csv|parquet)")
 _GRADIO = Path(gradio.__file__).resolve().parent
-_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/run/predict/")
+_CALLS = (
+    *(f"/gradio_api/{one}" for one in ("queue/join", "run/predict", "run/predict/")),
+    *(f"/gradio_api/call/{name}" for name in NAMED),
+)
 _ELSEWHERE = "requests from other sites are refused; an app that has another name, too, is told so in FTSPACE_ORIGINS"
 _LOGINS = ("/login", "/login/")
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -52,6 +60,11 @@ SHARED_LINES = 8
 def download_name(run_id: str, suffix: str) -> str:
     """What a file of a run's results is called, so that the gate knows whose it is."""
     return f"results-{run_id}.{suffix}"
+
+
+def answers_name(run_id: str, suffix: str) -> str:
+    """The same of a file of all its answers, which only its owner may have: prompts may hold training rows."""
+    return f"answers-{run_id}.{suffix}"
 
 
 class Gate:
@@ -145,15 +158,18 @@ class Gate:
         return bool(asked) and asked in map(_bare, ours)
 
     def _may_have(self, file: str, request: Request) -> bool:
-        """Whether a file is one of the page's own, or of a run that the visitor may see."""
-        download = _DOWNLOAD.fullmatch(Path(file).name)
+        """Whether a file is one of the page's own, or of a run that the visitor may see, or of one of his own."""
+        answers = _ANSWERS.fullmatch(Path(file).name)
+        download = answers or _DOWNLOAD.fullmatch(Path(file).name)
         if download is None:
             return file.endswith(".svg") and _lies_in(file, _GRADIO)
         try:
             access = self._store.get(download[1]).access
         except JobError:
             return False
-        return _lies_in(file, self._downloads) and visitor_of(request, self._settings).may_see(access)
+        visitor = visitor_of(request, self._settings)
+        may = visitor.may_change(access) if answers else visitor.may_see(access)
+        return may and _lies_in(file, self._downloads)
 
     def _refused_upload(self, request: Request) -> Response | None:
         visitor = visitor_of(request, self._settings)

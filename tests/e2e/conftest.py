@@ -17,12 +17,15 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from ftspace import jobs
 from ftspace.runs import RunStore
 from ftspace.settings import ROOT, worker_env
 
+MOMENT = 30_000
+"""Milliseconds that the page gets for an answer: a machine that also trains, or tests beside this, is slow."""
+expect.set_options(timeout=MOMENT)
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--headless",

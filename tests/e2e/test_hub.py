@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from ftspace.hub.pushing import push_state
+from ftspace.hub.push.pushing import push_state
 from ftspace.runs import RunStore
 from ftspace.settings import ASSETS
 from tests.e2e.conftest import App, Visitor, end
-from tests.e2e.test_app import LONG, MOMENT, picture, set_number
+from tests.e2e.test_app import LONG, picture, set_number
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
 pytestmark = pytest.mark.browser
@@ -54,47 +54,47 @@ def test_two_ids_of_the_hub_become_a_verified_adapter(
     folder = pictures or tmp_path
     page = visitor.open()
     page.goto(app.url)
-    expect(page.get_by_role("button", name="Continue")).to_be_visible(timeout=MOMENT)
+    expect(page.get_by_role("button", name="Continue")).to_be_visible()
     pick(page, "Dataset", "me/peo", "me/people")
-    expect(page.locator("#card-dataset")).to_contain_text("cc-by-4.0", timeout=MOMENT)
+    expect(page.locator("#card-dataset")).to_contain_text("cc-by-4.0")
     pick(page, "Model", "me/ba", "me/base", lambda: picture(page, folder, "pickers"))
-    expect(page.locator("#card-model")).to_contain_text("apache-2.0", timeout=MOMENT)
-    expect(page.locator(".ft-preview mark").first).to_contain_text("<|im_end|>", timeout=MOMENT)
+    expect(page.locator("#card-model")).to_contain_text("apache-2.0")
+    expect(page.locator(".ft-preview mark").first).to_contain_text("<|im_end|>")
 
     page.get_by_role("button", name="Continue").click()
     before = page.locator(".ft-before")
-    expect(before).to_contain_text("Nothing stands in the way", timeout=MOMENT)
+    expect(before).to_contain_text("Nothing stands in the way")
     before.locator("summary").click()
     expect(before).to_contain_text("to read the private dataset me/people")
     set_number(page, "Max steps", 8)
     set_number(page, "Questions a task", 20)
     picture(page, folder, "before")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url(re.compile(r"\?run="), timeout=MOMENT)
+    page.wait_for_url(re.compile(r"\?run="))
     address = page.url
     expect(page.locator("#say-end")).to_contain_text("Finished.", timeout=LONG)
 
     publish(page)
-    expect(page.locator("#push-repo textarea")).to_have_value("me/base-people-lora", timeout=MOMENT)
+    expect(page.locator("#push-repo textarea")).to_have_value("me/base-people-lora")
     page.get_by_role("button", name="Look at what is pushed").click()
     pushed = page.locator("#push-bundle")
-    expect(pushed).to_contain_text("the dataset is private", timeout=MOMENT)
+    expect(pushed).to_contain_text("the dataset is private")
     hub[0].faults.append(Fault("delay", path="/commit/", seconds=6))
     page.get_by_role("button", name="Push", exact=True).click()
-    expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora", timeout=MOMENT)
+    expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora")
 
     page.reload()
-    expect(page.get_by_role("tab", name="4 Results")).to_have_attribute("aria-selected", "true", timeout=MOMENT)
+    expect(page.get_by_role("tab", name="4 Results")).to_have_attribute("aria-selected", "true")
     publish(page)
-    expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora", timeout=MOMENT)
-    expect(page.locator("#push-state h2")).to_have_text("Pushed and verified", timeout=MOMENT)
+    expect(page.locator("#push-state h2")).to_have_text("Uploading to me/base-people-lora")
+    expect(page.locator("#push-state h2")).to_have_text("Pushed and verified")
     (run,) = RunStore(app.data_dir / "runs").list()
     record = push_state(run).verified
     assert record is not None and record.private
     expect(page.locator("#push-state")).to_contain_text(record.commit[:12])
     assert hub[0].store.repo("models", "me", "base-people-lora").head.id == record.commit
     page.get_by_role("button", name="Look at what is pushed").click()
-    expect(pushed).to_contain_text("adapter_model.safetensors", timeout=MOMENT)
+    expect(pushed).to_contain_text("adapter_model.safetensors")
     picture(page, folder, "publish")
     page.goto(address.replace("?run=", "report/"))
     expect(page.locator("h1")).to_have_text("me/base on me/people")
@@ -108,11 +108,11 @@ def pick(page: Page, label: str, typed: str, name: str, look: Callable[[], None]
     field = page.get_by_label(label, exact=True)
     field.fill(typed)
     answer = page.get_by_role("option").filter(visible=True)
-    expect(answer).to_have_text([re.compile(name)], timeout=MOMENT)
+    expect(answer).to_have_text([re.compile(name)])
     look()
     answer.click()
-    expect(field).to_have_value(name, timeout=MOMENT)
+    expect(field).to_have_value(name)
 
 
 def publish(page: Page) -> None:
-    page.get_by_role("tab", name="5 Publish").click(timeout=MOMENT)
+    page.get_by_role("tab", name="5 Publish").click()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from ftspace.data.review import read_review
 from ftspace.runs import RunStore
 from tests.e2e.conftest import App, Visitor
-from tests.e2e.test_app import MOMENT, set_number
+from tests.e2e.test_app import set_number
 
 pytestmark = pytest.mark.browser
 THINGS = ["lamp", "kettle", "clock", "radio", "fan", "scale", "heater", "printer", "doorbell", "camera"]
@@ -38,16 +38,16 @@ def test_a_dataset_is_understood_before_it_is_trained(
     folder = pictures or tmp_path
     page = visitor.open()
     page.goto(app.url)
-    expect(page.locator(".ft-preview mark").first).to_be_visible(timeout=MOMENT)
+    expect(page.locator(".ft-preview mark").first).to_be_visible()
 
     tab(page, "Tokens")
-    expect(page.locator(".ft-tokens .ft-trained").first).to_be_visible(timeout=MOMENT)
+    expect(page.locator(".ft-tokens .ft-trained").first).to_be_visible()
     page.locator(".ft-tokens [data-token]").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".ft-token-told")).to_have_text(re.compile(r" · id \d+ · only read"))
     panel(page, folder, "tokens")
     page.locator("#lab-length input").fill("8")
-    expect(page.locator("#token-checks li").first).to_contain_text("To do: raise train.max_length", timeout=MOMENT)
+    expect(page.locator("#token-checks li").first).to_contain_text("To do: raise train.max_length")
     page.locator("#lab-on").click()
     expect(page.locator(".ft-tokens .ft-cut").first).to_be_visible()
     expect(page.locator("#lab-tokens")).to_contain_text("Row 2 of 300: 8 tokens kept, 0 trained")
@@ -58,39 +58,39 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.get_by_label("Dataset", exact=True).fill(str(path))
     page.keyboard.press("Enter")
     question = page.locator("#reading")
-    expect(question).to_be_visible(timeout=MOMENT)
+    expect(question).to_be_visible()
     expect(page.locator(".ft-panel mark").first).to_contain_text("ticket 1")
     question.get_by_label("question/answer").check()
-    expect(page.locator(".ft-panel mark").first).to_contain_text("Hold the button", timeout=MOMENT)
+    expect(page.locator(".ft-panel mark").first).to_contain_text("Hold the button")
 
     tab(page, "Columns")
     page.get_by_label("Templates", exact=True).check()
     template = page.locator("#prompt-template textarea")
-    expect(template).to_have_value("{question}", timeout=MOMENT)
+    expect(template).to_have_value("{question}")
     template.fill("Help: {qestion}")
-    expect(page.locator("#mapping-trouble")).to_contain_text("no column qestion; did you mean question", timeout=MOMENT)
+    expect(page.locator("#mapping-trouble")).to_contain_text("no column qestion; did you mean question")
     template.fill("### Question: {question}")
-    expect(page.locator("#mapping-example")).to_contain_text("### Question: How do I reset the lamp", timeout=MOMENT)
-    expect(page.locator("#mapping-example mark").first).to_contain_text("Hold the button", timeout=MOMENT)
+    expect(page.locator("#mapping-example")).to_contain_text("### Question: How do I reset the lamp")
+    expect(page.locator("#mapping-example mark").first).to_contain_text("Hold the button")
     panel(page, folder, "columns")
 
     tab(page, "Checks")
     page.get_by_role("button", name="Look through the rows").click()
-    expect(page.locator(".ft-report")).to_contain_text("findings in the first 66 rows", timeout=MOMENT)
+    expect(page.locator(".ft-report")).to_contain_text("findings in the first 66 rows")
     page.get_by_label("Rows that say the same as an earlier one").check()
     page.locator(".ft-found summary").first.click()
     expect(page.locator(".ft-found li").first).to_contain_text("row 61")
     panel(page, folder, "checks")
 
     tab(page, "Review")
-    expect(page.locator(".ft-turns")).to_contain_text("Row 1", timeout=MOMENT)
+    expect(page.locator(".ft-turns")).to_contain_text("Row 1")
     page.get_by_role("button", name="Drop").click()
-    expect(page.locator(".ft-turns")).to_contain_text("Row 2", timeout=MOMENT)
+    expect(page.locator(".ft-turns")).to_contain_text("Row 2")
     page.keyboard.press("k")
-    expect(page.locator(".ft-turns")).to_contain_text("Row 3", timeout=MOMENT)
+    expect(page.locator(".ft-turns")).to_contain_text("Row 3")
     page.locator("#review-note textarea").fill("which button?")
     page.locator("#review-note textarea").press("Enter")
-    expect(page.locator(".ft-noted")).to_contain_text("which button?", timeout=MOMENT)
+    expect(page.locator(".ft-noted")).to_contain_text("which button?")
     expect(page.get_by_text("of 66 looked at, 2 dropped")).to_be_visible()  # row 61 says the same as row 1
     panel(page, folder, "review")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
@@ -98,7 +98,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.get_by_role("button", name="Continue").click()
     set_number(page, "Max steps", 1)
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_url(re.compile(r"\?run="), timeout=MOMENT)
+    page.wait_for_url(re.compile(r"\?run="))
     (run,) = RunStore(app.data_dir / "runs").list()
     data = run.config.data
     assert (data.prompt_template, data.completion_template) == ("### Question: {question}", "{answer}")
@@ -112,11 +112,11 @@ def test_a_dataset_is_understood_before_it_is_trained(
 
     phone = visitor.open(width=390, height=844)
     phone.goto(f"{app.url}?from={run.id}")
-    expect(phone.locator(".ft-panel mark").first).to_contain_text("Hold the button", timeout=MOMENT)
+    expect(phone.locator(".ft-panel mark").first).to_contain_text("Hold the button")
     tab(phone, "Checks")
-    expect(phone.get_by_label("Rows that say the same as an earlier one")).to_be_checked(timeout=MOMENT)
+    expect(phone.get_by_label("Rows that say the same as an earlier one")).to_be_checked()
     tab(phone, "Review")
-    expect(phone.get_by_text("of 66 looked at, 2 dropped")).to_be_visible(timeout=MOMENT)
+    expect(phone.get_by_text("of 66 looked at, 2 dropped")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert visitor.troubles == []
     assert "Traceback" not in app.log

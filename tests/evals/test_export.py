@@ -33,6 +33,10 @@ def test_all_logs_become_one_table(tmp_path: Path, capsys: pytest.CaptureFixture
     assert table["overlap"].tolist() == [True, True]
     assert table["score.exact_match"].isna().tolist() == [False, True]
     assert table["score.rouge_l"].isna().tolist() == [True, False]
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "samples.csv")]) == 0
+    rows = pd.read_csv(tmp_path / "samples.csv")
+    assert list(rows) == list(table) and rows["expected"].tolist() == ['["a", "b"]'] * 2
+    assert rows["output"].tolist() == ["ü\n"] * 2 and rows["score.rouge_l"].isna().tolist() == [True, False]
 
 
 def test_a_folder_without_logs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

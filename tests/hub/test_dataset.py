@@ -13,10 +13,10 @@ from ftspace.data.prepare import Manifest, Split, prepare, read_split
 from ftspace.errors import DatasetError, HubError
 from ftspace.hub.card import Source, card
 from ftspace.hub.dataset import Pushed, check_target, push, source_of
-from ftspace.hub.line import Patience
+from ftspace.hub.push.line import Patience
 from ftspace.sections import DataConfig
 from tests.data.test_export import WHOLE, call, talk
-from tests.hub.test_find import run
+from tests.hub.finding.test_find import run
 from tests.loopback_hub import LIMITED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub, serve
 
 HERE = Source("rows.jsonl")

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import httpx2
@@ -14,11 +16,12 @@ import pytest
 from evals.executor import Executor
 from evals.models import load_comparison
 from ftspace.errors import ModelError
-from ftspace.inference.server import load
+from ftspace.inference.shelf import Shelf
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ROOT, worker_env
 
 KEY = "a key for this test"
+CHECKPOINT = "checkpoint-40"
 ASK: list[Any] = [{"role": "user", "content": "What does Anna like?"}]
 
 
@@ -53,8 +56,8 @@ def ask(client: openai.OpenAI, model: str, **settings: Any) -> Any:
     return create(model=model, messages=ASK, **{"max_tokens": 24, **settings})
 
 
-def test_lists_base_tuned_and_the_other_run(client: openai.OpenAI, second: Run) -> None:
-    assert [model.id for model in client.models.list()] == ["base", "tuned", second.id]
+def test_lists_all_that_can_be_asked(client: openai.OpenAI, second: Run) -> None:
+    assert [model.id for model in client.models.list()] == ["base", "tuned", CHECKPOINT, second.id]
 
 
 def test_answers_are_those_of_the_evaluation(client: openai.OpenAI, trained: Run) -> None:
@@ -83,7 +86,62 @@ def test_runs_on_another_base_are_refused(trained: Run, tmp_path: Path) -> None:
     model = trained.config.model.model_copy(update={"dtype": "bfloat16"})
     other = RunStore(tmp_path).create(trained.config.model_copy(update={"model": model}))
     with pytest.raises(ModelError, match=r"not on the same base: model\.dtype is auto and bfloat16"):
-        load(trained, other)
+        Shelf(trained).add(other)
+
+
+def test_a_checkpoint_is_loaded_when_first_asked(client: openai.OpenAI, trained: Run, second: Run) -> None:
+    """Its weights are those of the second run, so it must answer as that does."""
+    texts = {side: ask(client, side).choices[0].message.content for side in (CHECKPOINT, second.id, "tuned")}
+    assert texts[CHECKPOINT] == texts[second.id] != texts["tuned"]
+
+
+def test_answers_written_at_once_are_those_written_alone(client: openai.OpenAI, second: Run) -> None:
+    sides = ["base", "tuned", second.id, "base", CHECKPOINT, "tuned"]
+    sampled = {"temperature": 1.2, "top_p": 0.9, "seed": 5}
+    jobs = [(side, settings) for side in sides for settings in ({}, sampled)]
+    alone = [ask(client, side, **settings).choices[0].message.content for side, settings in jobs]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        at_once = list(pool.map(lambda job: ask(client, job[0], **job[1]).choices[0].message.content, jobs))
+    assert at_once == alone
+
+
+def test_two_streams_come_side_by_side(client: openai.OpenAI) -> None:
+    """Neither is done before the other has begun, however they are asked."""
+    told: SimpleQueue[str] = SimpleQueue()
+
+    def follow(side: str, seed: int) -> None:
+        for part in ask(client, side, stream=True, max_tokens=200, temperature=1.5, seed=seed):
+            told.put(side if part.choices[0].delta.content else f"{side} is done")
+
+    def together(seed: int) -> bool:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(follow, ["base", "tuned"], [seed, seed]))
+        order = [told.get() for _ in range(told.qsize())]
+        first_end = min(order.index(f"{side} is done") for side in ("base", "tuned"))
+        return {"base", "tuned"} <= set(order[:first_end])
+
+    assert any(map(together, range(8)))  # one of them may be asked late, on a busy machine
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "status", "says"),
+    [
+        (CHECKPOINT, "checkpoint", 200, None),
+        ("mine", "checkpoint", 400, f"called {CHECKPOINT}"),
+        ("mine", "/etc", 403, "no folder that this server was started for"),
+        ("mine", "base", 403, "no folder that this server was started for"),
+        ("mine", "\0", 403, "no folder"),
+    ],
+)
+def test_only_folders_that_the_starter_named_are_loaded(
+    port: int, trained: Run, name: str, path: str, status: int, says: str | None
+) -> None:
+    known = {"checkpoint": trained.checkpoints / "step-000040", "base": Path(trained.config.model.id)}
+    body = {"lora_name": name, "lora_path": str(known.get(path, path))}
+    with httpx2.Client(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
+        answer = http.post(f"http://127.0.0.1:{port}/v1/load_lora_adapter", json=body)
+    assert answer.status_code == status
+    assert says is None or says in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("side", ["base", "tuned"])

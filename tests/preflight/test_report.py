@@ -13,7 +13,7 @@ from ftspace.cli import main
 from ftspace.config import parse_config
 from ftspace.errors import HubError, ModelError
 from ftspace.hub.asker import asking_with
-from ftspace.hub.local import model_here
+from ftspace.hub.finding.local import model_here
 from ftspace.preflight import check, check_model, examine
 from ftspace.settings import ASSETS
 from tests.loopback_hub import EXPIRED_TOKEN, READER_TOKEN, WRITER_TOKEN, Fault, LoopbackHub

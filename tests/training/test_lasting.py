@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, TrainerCallback, set
 from transformers.trainer_callback import PrinterCallback
 
 from evals.models import load_tokenizer
+from ftspace import stopping
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.disk import is_disk_full
@@ -244,6 +245,13 @@ def test_a_stop_writes_a_checkpoint_even_in_the_middle_of_a_validation(make, tok
     assert ending == Ending(STEPS) and same(found, expected)
     measured = [[(one.step, one.loss) for one in fold(read_events(r.events)[0]).validations] for r in (whole, run)]
     assert measured[0] == measured[1]
+
+
+def test_a_stop_that_keeps_nothing_writes_no_checkpoint(make, tokenizer: Any) -> None:
+    for step in (2, 3):  # the third step is measured
+        run = make(checkpoint_steps=1000, validation_steps=3)
+        ending, _ = go(run, tokenizer, At(step, lambda model, run=run: stopping.ask(run, stopping.DISCARD)))
+        assert ending.stopped and events(run, Checkpoint) == []
 
 
 def test_a_plateau_is_not_measured_from_the_base_whose_validation_was_cut_off(make, tokenizer: Any) -> None:

@@ -59,7 +59,8 @@ def test_the_folder_is_a_model_that_gives_the_tuned_answers(run: Run, tmp_path: 
     tokenizer: Any = AutoTokenizer.from_pretrained(merged.folder)
     assert str(model.dtype) == f"torch.{merged.dtype}"
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    assert json.loads((tmp_path / "made" / "out" / "merge.json").read_text())["run_id"] == run.id
+    told = json.loads((tmp_path / "made" / "out" / "merge.json").read_text())
+    assert told["run_id"] == run.id and told["adapter"] == run.adapter_stamp != ""
     if dtype == "auto":
         executor = Executor(*load_comparison(run.config.model.id, run.adapter, device="cpu"))
         torch.testing.assert_close(model(IDS).logits, executor.model(IDS).logits, rtol=1e-4, atol=1e-4)
@@ -141,6 +142,19 @@ def test_a_model_that_answers_otherwise_is_refused(
         with pytest.raises(FtspaceError, match=r"does not answer as base plus adapter: mean KL .*; nothing is kept"):
             merge(run, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_every_file_can_be_read_and_every_folder_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(folder: Path) -> None:
+        (folder / "below").mkdir(mode=0o700, exist_ok=True)
+        for path in (folder / "model", folder / "below" / "chat.jinja"):
+            path.touch(mode=0o600)
+
+    monkeypatch.setattr(module, "_let_answers_end", lambda folder: None)
+    saved = SimpleNamespace(save_pretrained=save)
+    module._save(saved, saved, tmp_path)  # pyright: ignore[reportPrivateUsage]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {"below": 0o755, "model": 0o644, "chat.jinja": 0o644}
 
 
 def test_an_interrupted_merge_leaves_nothing(run: Run, tmp_path: Path) -> None:

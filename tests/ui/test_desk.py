@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from ftspace.access import NOBODY, OWNER, NotAllowedError, Visitor
 from ftspace.config import default_config, merge, parse_config
 from ftspace.data.review import Decision
 from ftspace.errors import ConfigError, JobError
+from ftspace.questions import kept_back
 from ftspace.settings import Settings
+from ftspace.trash import Trash
 from ftspace.ui import uploads
-from ftspace.ui.choice import Choice
-from ftspace.ui.compare import questions
+from ftspace.ui.choose.choice import Choice
+from ftspace.ui.choose.rows import first_rows, seen
 from ftspace.ui.desk import Desk
-from ftspace.ui.rows import first_rows, seen
 from tests.two_owners import TASK, Owner
 
 DECISION = Decision(id="0" * 64, keep=False)
@@ -74,16 +76,16 @@ def test_a_run_is_its_owners_until_it_is_shown(tmp_path: Path) -> None:
     assert ours.find(run.id, ANN) is not None and ours.draft(run.id, ANN).data.system == "Anns words."
     for other in (BEN, NOBODY):
         assert ours.find(run.id, other) is None and ours.draft(run.id, other) == default_config()
-        assert (ours.lines(other), ours.shown(other), ours.used(other)) == ([], [], ([], []))
+        assert (list(ours.owned(other)), list(ours.shown(other)), ours.used(other)) == ([], [], ([], []))
         for asked in (run.id, run.id[:-1] + "x", "../x"):
             with pytest.raises(JobError, match=r"^there is no such run here; it may have been deleted$"):
                 ours.get(asked, other)
     run.share(public=True)
     for other in (BEN, NOBODY):
-        assert [line.id for line in ours.shown(other)] == [run.id] and not ours.lines(other)
+        assert list(ours.shown(other)) == [run] and not list(ours.owned(other))
         with pytest.raises(NotAllowedError):
             ours.own(run.id, other)
-    assert [line.id for line in ours.lines(ANN)] == [run.id] and not ours.shown(ANN)
+    assert list(ours.owned(ANN)) == [run] and not list(ours.shown(ANN))
     assert ours.own(run.id, ANN).id == run.id
 
 
@@ -147,13 +149,17 @@ def test_of_the_rows_kept_back_others_see_those_that_were_asked(tmp_path: Path) 
     lines = [{"messages": [{"role": role, "content": text} for role, text in row]} for row in rows]
     (run.data / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     everything = [(row[0][1], row[1][1]) for row in rows]
-    assert list(questions(run, ANN)) == everything
-    assert list(questions(run, BEN)) == list(questions(run, NOBODY)) == []
+
+    def told(visitor: Visitor) -> list[tuple[str, str]]:
+        return [(one.question, one.expected) for one in kept_back(run, visitor)]
+
+    assert told(ANN) == everything
+    assert told(BEN) == told(NOBODY) == []
     log = read_log(run.evals / TASK / "base.json")
     sample = log.samples[0].model_copy(update={"prompt": "<|user|>Two?<|end|>", "expected": ("Two!",)})
     write_log(run.evals / "heldout" / "base.json", log.model_copy(update={"samples": (sample,)}))
-    assert list(questions(run, ANN)) == everything
-    assert list(questions(run, BEN)) == list(questions(run, NOBODY)) == everything[1:2]
+    assert told(ANN) == everything
+    assert told(BEN) == told(NOBODY) == everything[1:2]
 
 
 def test_uploads_of_others_leave_room_for_the_spaces_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,3 +191,15 @@ def test_only_gradios_own_copy_of_an_upload_is_removed(tmp_path: Path, monkeypat
         uploads.forget_copy(path)
     uploads.forget_copy(inside)
     assert outside.exists() and not inside.exists()
+
+
+def test_runs_deleted_long_ago_go_when_the_app_starts(tmp_path: Path) -> None:
+    ours = desk(tmp_path / "data")
+    trash = Trash(ours.store)
+    old, new = (trash.put(ours.store.create(default_config()).id) for _ in range(2))
+    old.run.path.rename(trash.path / f"{old.id}.{int(old.time) - 8 * 86400}")
+    ours.look_after(warm=False)
+    until = time.monotonic() + 10
+    while len(trash.list()) > 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [one.id for one in trash.list()] == [new.id]

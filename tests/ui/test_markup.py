@@ -3,8 +3,10 @@ import pytest
 from ftspace.checks import Check
 from ftspace.data.report import DataReport, Found, FoundExample
 from ftspace.lab import LabRow, LabToken
-from ftspace.ui import look_markup, markup
-from ftspace.ui.live_view import Live
+from ftspace.ui import markup
+from ftspace.ui.choose import look_markup
+from ftspace.ui.live import live_markup
+from ftspace.ui.live.live_view import Live
 
 FOUND = Found(finding="echo", words="w", rows=1, share=1, removed=False, examples=[FoundExample(row=1, excerpt="e")])
 
@@ -19,7 +21,7 @@ def test_nothing_to_say_is_nothing() -> None:
 
 @pytest.mark.parametrize(("fraction", "bar"), [(0.256, 'aria-valuenow="26"'), (None, "ft-unknown")])
 def test_progress_is_told_to_screen_readers(fraction: float | None, bar: str) -> None:
-    assert bar in markup.live(Live("h", "d", "busy", fraction, [], [], []))
+    assert bar in live_markup.live(Live("h", "d", "busy", fraction, [], [], []))
 
 
 def test_tokens_are_told_apart_without_colour_and_show_their_whitespace() -> None:

@@ -8,7 +8,7 @@ from evals.log import Sample as Asked
 from ftspace import words
 from ftspace.config import default_config, parse_config
 from ftspace.report.pairs import pairs, strip_frame
-from ftspace.ui import samples, views
+from ftspace.ui import views
 
 CONFIG = default_config()
 
@@ -56,16 +56,6 @@ def test_samples_are_paired_and_told_apart() -> None:
         "unscored",
     ]
     assert found[0].question == "What is 0?"
-    assert samples.tally(found)[:3] == [
-        ("All (5)", "all"),
-        ("Wrong to right (1)", "wrong to right"),
-        ("Right to wrong (1)", "right to wrong"),
-    ]
-    heads = ("Base", "Tuned")
-    assert list(samples.frame(found, heads, "wrong to right")["Base"]) == ["base 0"]
-    assert list(samples.frame(found, heads)["#"]) == ["0", "1", "2", "3", "4"]
-    assert samples.frame([], heads).empty
-    assert len(set(samples.frame(found, ("Base", "Base")).columns)) == 6
 
 
 def test_training_rows_before_a_sides_questions_are_not_shown() -> None:

@@ -22,7 +22,7 @@ SPACE = {
     "OAUTH_SCOPES": "openid",
     "OPENID_PROVIDER_URL": "https://hub.example",
 }
-PURE = {"pace", "<lambda>"}
+PURE = {"pace", "_go_back", "_all_back", "_look", "<lambda>"}
 """Handlers that look at nothing but what they are sent."""
 
 

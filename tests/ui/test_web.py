@@ -16,7 +16,7 @@ from ftspace.runs import RunStore
 from ftspace.settings import read_settings
 from ftspace.ui import web
 from ftspace.ui.limits import RATES
-from ftspace.ui.web import Gate, download_name
+from ftspace.ui.web import Gate, answers_name, download_name
 from tests.ui.test_visitors import SPACE, said
 
 JOIN, LOGIN, UPLOAD = "/gradio_api/queue/join", "/login", "/gradio_api/upload"
@@ -101,6 +101,7 @@ def test_files_are_those_that_were_made_to_be_taken(tmp_path: Path) -> None:
 
     assert status(f"{cache}/abc/{name}") == 200
     assert status(f"{cache}/abc/{other}") == 404
+    assert status(f"{cache}/abc/{answers_name(shown.id, 'parquet')}") == 404, "who may look has not the prompts"
     for place in ("https://evil.example", "https:%2F%2Fevil.example", "//evil.example", "file://", "", ".", "/etc"):
         assert status(f"{place}/{name}") == 404, place
     assert status(name) == status(f"{cache}/../{name}") == status(f"{cache}/%2e%2e/../../{name}") == 404

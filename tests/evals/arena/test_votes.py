@@ -89,7 +89,19 @@ def test_the_most_votes_decide_and_a_voter_may_think_again(folder: Path) -> None
         add_vote(folder, prefer(ballot, side).model_copy(update={"voter": voter}))
     assert tally(folder).rates[0].ties == 1
     add_vote(folder, prefer(ballot, "tuned").model_copy(update={"voter": "Ann"}))
-    assert (tally(folder).rates[0].wins, tally(folder).votes) == (1, 3)
+    assert (tally(folder).rates[0].wins, tally(folder).votes) == (1, 2)
+
+
+def test_a_vote_can_be_taken_back_until_the_voter_knows_whose_answers_they_are(folder: Path) -> None:
+    ballot, other, *_ = left = ballots(folder)
+    vote = prefer(ballot, "base")
+    for said in (vote, ballot.vote("withdrawn")):
+        add_vote(folder, said)
+    assert (ballots(folder), tally(folder).votes) == (left, 0)
+    for said in (vote, vote.model_copy(update={"seen": True}), ballot.vote("withdrawn"), prefer(ballot, "tuned")):
+        add_vote(folder, said)
+    assert ballots(folder)[0] == other
+    assert (tally(folder).votes, tally(folder).rates[0].losses) == (1, 1)
 
 
 def judged(ballot: Ballot, verdicts: tuple[str | None, str | None], judge: str = "J") -> list[Judgement]:

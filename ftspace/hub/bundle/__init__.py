@@ -1,0 +1,1 @@
+"""What a push carries: the files and what they say."""

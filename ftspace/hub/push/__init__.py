@@ -1,0 +1,1 @@
+"""A push to the Hub: a process of its own, one commit, verified."""

@@ -1,0 +1,1 @@
+"""Spaces: what they need, cost and hold, and how one is made."""

@@ -1,0 +1,1 @@
+"""Step 3 of the page: chat, many questions, blind votes."""

@@ -1,0 +1,1 @@
+"""Step 5 of the page: push, export, deploy, and import."""

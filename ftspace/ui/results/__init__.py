@@ -1,0 +1,1 @@
+"""Step 4 of the page: the table, and the samples behind it."""
