@@ -18,12 +18,14 @@ from ftspace.workers import run_job
 
 def main(supervisor: socket.socket) -> int:
     """The exit status of the job, 0 when the supervisor goes without having had one."""
-    threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+    watch = threading.Thread(target=_end_with, args=(supervisor,), daemon=True)
+    watch.start()
     import torch
 
     if torch.cuda.is_available():  # to import it wakes the GPU, whose memory others may need while nothing is trained
         put_off("bitsandbytes")
     import_for(train)
+    watch.join()  # before the run is taken: who still watched then would take the supervisor's leave for its end
     with supervisor:
         work = take(supervisor)
     if work is None:
@@ -35,7 +37,7 @@ def main(supervisor: socket.socket) -> int:
 
 
 def _end_with(supervisor: socket.socket) -> None:
-    """Ends this process when the supervisor goes before it gave a run, be it in the middle of an import."""
+    """Waits for a run to be there; ends this process when the supervisor goes without, be it amid an import."""
     try:
         there = bool(supervisor.recv(1, socket.MSG_PEEK))
     except OSError:
