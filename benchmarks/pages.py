@@ -55,7 +55,8 @@ class Session:
         ways = await self._connect()
         _, _, page = await _ask(ways, f"/?run={self._run}", gzipped=True)
         config = json.loads(page.split(b"window.gradio_config = ", 1)[1].split(b";</script>", 1)[0])
-        load = next(one for one in config["dependencies"] if any(target[1] == "load" for target in one["targets"]))
+        loads = [one for one in config["dependencies"] if any(target[1] == "load" for target in one["targets"])]
+        load = max(loads, key=lambda one: len(one["outputs"]))  # the others are of parts of the page
         body = {
             "data": [],
             "event_data": None,

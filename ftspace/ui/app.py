@@ -15,7 +15,7 @@ from ftspace.access import Visitor
 from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
-from ftspace.ui import markup, theme
+from ftspace.ui import markup, opening, theme
 from ftspace.ui.api import Api
 from ftspace.ui.choose.choice import NAMES, Choice
 from ftspace.ui.choose.step import Choose
@@ -143,6 +143,7 @@ class Page:
             self.suited = gr.Textbox(elem_classes="ft-hidden")
             Api(desk)
             self._wire()
+            opening.blank(self.blocks)
 
     def _wire(self) -> None:
         choose, tune, at_work = self.choose, self.tune, self.at_work
@@ -169,7 +170,7 @@ class Page:
         everything = list(dict.fromkeys(everything))
         chosen = [choose.model, choose.dataset]
 
-        self.blocks.load(self._open, None, everything, **_PRIVATE).then(
+        self.blocks.load(self._arrive, None, everything, **_PRIVATE).then(
             None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
         self.look.click(
@@ -196,6 +197,10 @@ class Page:
             field.change(lambda value: value, field, widget, **_PRIVATE)
         for button, step in ((choose.go_on, "tune"), (at_work.see, "results"), (at_work.ask, "compare")):
             button.click(_goer(step), None, self.steps, queue=False, **_PRIVATE)
+
+    def _arrive(self, request: gr.Request) -> Updates:
+        """What a page shows for its address, and not yet."""
+        return opening.changes(self._open(request))
 
     def _open(self, request: gr.Request) -> Updates:
         """The page for its address: `?run=ID` shows a run, `?from=ID` a new one with that run's settings.

@@ -56,6 +56,11 @@ class App:
         return f"http://127.0.0.1:{self.port}/"
 
     @property
+    def words(self) -> list[str]:
+        """What Python is told to run."""
+        return ["app.py", "--data-dir", str(self.data_dir), "--port", str(self.port)]
+
+    @property
     def log(self) -> str:
         return (self.data_dir / "app.log").read_text()
 
@@ -63,7 +68,7 @@ class App:
         self.data_dir.mkdir(exist_ok=True)
         with (self.data_dir / "app.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "--data-dir", str(self.data_dir), "--port", str(self.port)],
+                [sys.executable, *self.words],
                 cwd=ROOT,
                 env=self._env,
                 stdout=log,

@@ -35,6 +35,8 @@ Updates = dict[Any, Any]
 ROWS = 3
 _LONGEST = 4000
 """Characters of one rendered conversation that are shown."""
+_LOOKED_AT = ("tokens", "checks", "review")
+"""The tabs that look at more than the first rows once they are opened."""
 _ANEW = ("A new adapter", "")
 _OPEN_RUN = """run => {
   const asked = new URLSearchParams({from: run, start: "adapter"}).toString();
@@ -129,7 +131,10 @@ class Choose:
         gr.on([*typed, *settled], self._look_while_typing, self.inputs, self.looked, **_LATEST)
         mapping.reading.input(self._answer, [mapping.reading, *self.inputs], self.looked, **_LATEST)
         for name, tab in self._tabs.items():
-            tab.select(self._opener(name), self.inputs, self.looked, **_LATEST)
+            if name in _LOOKED_AT:
+                tab.select(self._opener(name), self.inputs, self.looked, **_LATEST)
+            else:
+                tab.select(None, None, self.open, js=f"() => '{name}'", **_LATEST)
         for picker in (self._models, self._datasets):
             picker.wire(self.opened)
         self.start_from.select(None, self.start_from, None, js=_OPEN_RUN, api_visibility="private")

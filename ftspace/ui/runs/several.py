@@ -20,6 +20,9 @@ from ftspace.ui.runs import several_markup
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
+_ASKED = "() => new URLSearchParams(location.search).get('compare') ?? ''"
+"""In the browser, so that a page which compares nothing does not ask for it."""
+
 
 class SeveralRuns:
     """The comparison that a page's address asks for."""
@@ -28,8 +31,10 @@ class SeveralRuns:
         """Builds it where the page stands now."""
         self._desk = desk
         self._html = gr.HTML(elem_id="several")
+        self._asked = gr.Textbox(elem_classes="ft-hidden")
         self.outputs: list[Any] = []
-        page.load(self._open, None, self._html, **_PRIVATE)
+        page.load(None, None, self._asked, js=_ASKED, **_PRIVATE)
+        self._asked.change(self._open, None, self._html, **_PRIVATE)
 
     def show(self, run: Run | None, visitor: Visitor) -> Updates:
         """Nothing: its own address is all it goes by."""
