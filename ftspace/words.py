@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from evals.plan import AGAIN, BASE, PROMPTED, TUNED
+from evals.titles import task_title
 from ftspace.config import RunConfig
 from ftspace.state import Status
 
@@ -66,6 +67,11 @@ def asked_of(side: str) -> str:
     name = side_name(side)
     model = " model" if side in ("tuned", "reference") else ""
     return f"the {name[:1].lower()}{name[1:]}{model}" if side in SIDES else name
+
+
+def asked_what(task: str, side: str) -> str:
+    """What is asked of whom, as it is told of a run at work: a task by its title, a judge by its name."""
+    return task if side == "judge" else task_title(task)
 
 
 def points(share: float, sign: str = "") -> str:

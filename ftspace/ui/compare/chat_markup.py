@@ -25,6 +25,17 @@ def changed(found: Changed) -> str:
     )
 
 
+def kept(run_id: str, *, mine: bool) -> str:
+    """What becomes of what is asked here; `run_id` is "" while nothing was."""
+    if not mine:
+        return '<p class="ft-legend">What you ask here is kept nowhere: with a reload it is gone.</p>'
+    link = f' <a href="export/{safe(run_id)}/chats" download>Download all of it</a>' if run_id else ""
+    return (
+        '<p class="ft-legend">What you ask, here and under Many questions, is kept with the run, and only you see it.'
+        f"{link}</p>"
+    )
+
+
 def turns(found: Sequence[Turn], names: Mapping[str, str]) -> str:
     """Turns that are over, the oldest first."""
     return "".join(turn(one, names, newest=False) for one in found)

@@ -15,7 +15,19 @@ from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.live.curves import Curves
 from ftspace.ui.live.footprint import footprint
-from ftspace.words import STATUS_WORDS, TONES, Tone, asked_of, count, duration, number, points, sentence, short
+from ftspace.words import (
+    STATUS_WORDS,
+    TONES,
+    Tone,
+    asked_of,
+    asked_what,
+    count,
+    duration,
+    number,
+    points,
+    sentence,
+    short,
+)
 
 PhaseState = Literal["done", "now", "next", "bad"]
 
@@ -176,7 +188,8 @@ def _at_work(state: RunState, config: RunConfig, after: float | None) -> tuple[s
         newest = list(state.progress.values())[-1]
         left = state.asking_seconds
         soon = "" if left is None else f" About {duration(left)} left."
-        asked = f"Asking {asked_of(newest.which)}: {newest.task}, {newest.done} of {newest.total}."
+        what = asked_what(newest.task, newest.which)
+        asked = f"Asking {asked_of(newest.which)}: {what}, {newest.done} of {newest.total}."
         return "Comparing base and tuned", asked + soon, state.asked
     if state.prepared is None:
         looked_at = f"{state.looked_at:,} rows looked at." if state.looked_at else "Loading the dataset and the model."

@@ -157,7 +157,7 @@ def test_the_evaluation_tells_task_and_share() -> None:
         Progress(task="heldout", which="base-again", done=30, total=60, time=310.0),
     ]
     view = live(events, "running")
-    assert view.detail == "Asking the base again: heldout, 30 of 60. About 17 s left."
+    assert view.detail == "Asking the base again: Held-out rows, 30 of 60. About 17 s left."
     assert view.fraction == pytest.approx(90 / 240)
     assert phases(view)["Compare"] == "now"
 
