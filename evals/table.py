@@ -156,7 +156,7 @@ def write_tables(folder: Path, results: Results) -> None:
 def _verdict(results: Results) -> list[tuple[str, str]]:
     """What the table comes to: with its figures, and where there are any in a sentence for everybody."""
     short = [("In short:", headline(results)[0])] if results.rows else []
-    return [("Verdict:", results.verdict), *short]
+    return [*short, ("Verdict:", results.verdict)]
 
 
 def _note(results: Results) -> str:

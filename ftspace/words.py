@@ -42,7 +42,14 @@ TONES: dict[Status, Tone] = {
 
 def title(config: RunConfig) -> str:
     """A run in a few words: its model and its dataset."""
-    return f"{short(config.model.id)} on {short(config.data.id)}"
+    return f"{clipped(short(config.model.id))} on {clipped(short(config.data.id))}"
+
+
+def clipped(name: str, most: int = 60) -> str:
+    """A name of any length in one line: of a longer one its two ends."""
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[-(most - most // 2 - 1) :]}"
 
 
 def short(name: str) -> str:

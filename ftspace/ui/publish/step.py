@@ -26,6 +26,7 @@ from ftspace.ui.publish.deploying import Deploying
 from ftspace.ui.publish.exporting import TakeAlong
 from ftspace.ui.publish.publish_view import NAMES, good_name, push_view, repo_id_of, request_of, where_to
 from ftspace.ui.visitors import token_of
+from ftspace.words import sentence
 
 POLL_SECONDS = 2.0
 _PATIENCE = 3.0
@@ -36,6 +37,10 @@ _KINDS: dict[str, What] = {what: what for what in NAMES}
 _NO_TOKEN = (
     "There is no token to push with. Make one with the role write at huggingface.co/settings/tokens, then run hf auth "
     "login on this machine, or start the app with HF_TOKEN. Until then look at what would be pushed, or take it along."
+)
+_OFFLINE = (
+    "This app is offline, so the Hub is not asked: start it without HF_HUB_OFFLINE to push. Until then look at what "
+    "would be pushed, or take it along."
 )
 _SIGN_IN = "There is no token to push with: sign in again."
 
@@ -159,8 +164,10 @@ class Publish:
 
     def _missing(self, asked: Asked) -> str:
         """What to do where the Hub knows of no token to push with."""
+        if asked.trouble == "offline":
+            return _OFFLINE
         if asked.trouble != "none":
-            return f"{asked.detail}."
+            return sentence(asked.detail)
         return _SIGN_IN if self._desk.settings.sign_in else _NO_TOKEN
 
     def _look_at(self, run: Run, what: What) -> Updates:
