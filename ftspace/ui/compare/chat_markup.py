@@ -13,7 +13,7 @@ from ftspace.report.results_markup import safe
 from ftspace.words import Tone
 
 CELL = 400
-"""Letters of an answer that a table shows at once."""
+"""Letters of an answer that a table shows at once, and of a question above its answers."""
 
 
 def changed(found: Changed) -> str:
@@ -53,9 +53,18 @@ def turn(found: Turn, names: Mapping[str, str], max_tokens: int = 0, *, newest: 
     told = f'<p class="ft-differs">{safe(_said(found.answers, said))}</p>' if said else ""
     return (
         f'<article class="ft-asked" aria-busy="{"false" if over else "true"}">'
-        f'<h3 class="ft-question">{safe(found.question)}</h3>'
+        f"{_asked(found.question)}"
         f'<div class="ft-answers-row ft-of-{len(found.answers)}">{columns}</div>{told}</article>'
     )
+
+
+def _asked(question: str) -> str:
+    """What was asked; of a long question the beginning, so that the answers are not far below."""
+    head = f'<h3 class="ft-question">{safe(_clip(question))}</h3>'
+    if len(question) <= CELL:
+        return head
+    whole = f'<p class="ft-question-whole">{safe(question)}</p>'
+    return f"{head}<details><summary>The whole question</summary>{whole}</details>"
 
 
 def _said(answers: Mapping[str, Answer], said: str) -> str:

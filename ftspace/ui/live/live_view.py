@@ -106,6 +106,8 @@ def live(
 _TONES: Mapping[Kind, Tone] = {
     "early": "idle", "falling": "good", "converged": "good", "diverged": "bad", "unsupervised": "bad"
 }  # fmt: skip
+_MESSAGE = 600
+"""Characters of why a run failed that stand before what to do; the log has the whole."""
 _COUNTED = {"train.epochs": "epochs", "train.max_steps": "steps"}
 _NAMES = {**_COUNTED, "train.learning_rate": "learning rate", "train.batch_size": "batch size"}
 
@@ -168,7 +170,8 @@ def _words(
             return "Finished", f"Trained in {took}.{why}{early}", 1.0
         case "failed" if end:
             found = EXPLAINED[end.reason]
-            return f"Failed: {found.title}", f"{sentence(end.message)} {found.advice}", None
+            why = sentence(end.message) if len(end.message) <= _MESSAGE else f"{sentence(end.message[:_MESSAGE])[:-1]}…"
+            return f"Failed: {found.title}", f"{why} {found.advice}", None
         case "failed":
             return "Failed", "", None
         case "cancelled":

@@ -47,6 +47,8 @@ def test_what_differs_is_marked_when_all_have_answered() -> None:
     assert "<mark>Lowick</mark>" in shown and "<mark>Vine</mark>" in shown and 'aria-busy="false"' in shown
     assert "1 word differs" in shown and "cut off at 64 tokens: raise it" in shown and "stopped" in shown
     assert 'id="base-answer"' in shown and "id=" not in chat_markup.turns([Turn("Where?", ended)], NAMES)
+    long = chat_markup.turn(Turn(f"Where? {'x' * 2000}", ended), NAMES)
+    assert "The whole question" in long and long.count("x" * 2000) == 1 and "The whole question" not in shown
     same = {side: Answer("in Lowick", done=True) for side in NAMES}
     assert "Both gave the same answer." in chat_markup.turn(Turn("Where?", same), NAMES)
 
