@@ -12,6 +12,8 @@ from ftspace.report.changed import Changed
 from ftspace.report.results_markup import safe
 from ftspace.words import Tone
 
+SHOWN = 20
+"""Turns of a conversation that stand above the newest."""
 CELL = 400
 """Letters of an answer that a table shows at once, and of a question above its answers."""
 
@@ -37,8 +39,11 @@ def kept(run_id: str, *, mine: bool) -> str:
 
 
 def turns(found: Sequence[Turn], names: Mapping[str, str]) -> str:
-    """Turns that are over, the oldest first."""
-    return "".join(turn(one, names, newest=False) for one in found)
+    """Turns that are over, the oldest first; of a long conversation the newest."""
+    earlier = len(found) - SHOWN
+    said = f"{earlier:,} earlier ones are not shown here." if earlier > 0 else ""
+    told = f'<p class="ft-legend">{said}</p>' if said else ""
+    return told + "".join(turn(one, names, newest=False) for one in found[-SHOWN:])
 
 
 def turn(found: Turn, names: Mapping[str, str], max_tokens: int = 0, *, newest: bool = True) -> str:

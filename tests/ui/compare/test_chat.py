@@ -49,6 +49,8 @@ def test_what_differs_is_marked_when_all_have_answered() -> None:
     assert 'id="base-answer"' in shown and "id=" not in chat_markup.turns([Turn("Where?", ended)], NAMES)
     long = chat_markup.turn(Turn(f"Where? {'x' * 2000}", ended), NAMES)
     assert "The whole question" in long and long.count("x" * 2000) == 1 and "The whole question" not in shown
+    many = chat_markup.turns([Turn(f"Where is {place}?", ended) for place in range(25)], NAMES)
+    assert "5 earlier ones" in many and "is 4?" not in many and "is 5?" in many
     same = {side: Answer("in Lowick", done=True) for side in NAMES}
     assert "Both gave the same answer." in chat_markup.turn(Turn("Where?", same), NAMES)
 
