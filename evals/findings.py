@@ -13,6 +13,7 @@ from evals.results import Change, Finding, Row
 from evals.scorers.scoring import unanswered
 from evals.shown import CUT, fits, forgetting_report, judges, key, missing, moved, score, shows_gain, size
 from evals.stats import FEWEST
+from evals.titles import task_title
 
 SAME_KL = 1e-6
 """Nats a token below which two sides predict the same: rounding alone is less."""
@@ -162,7 +163,7 @@ def _contaminated(rows: Sequence[Row], logs: dict[str, EvalLog]) -> Iterator[Fin
             kind="contaminated test",
             tone="bad" if resting else "warning" if share >= REPEATED else "note",
             task=task,
-            message=f"The training rows repeat {repeated} of {len(log.samples)} samples of {task} "
+            message=f"The training rows repeat {repeated} of {len(log.samples)} samples of {task_title(task)} "
             f"({100 * share:.1f} %).{told}{end} those samples out of the task, or those rows out of the training.",
         )
 
@@ -182,7 +183,7 @@ def _incomplete(rows: Sequence[Row], base: dict[str, EvalLog], tuned: dict[str, 
             kind="scores missing",
             tone="bad" if missing(row) >= MOSTLY_MISSING else "warning",
             task=task,
-            message=f"{row.unscored} of {row.n + row.unscored} samples of {task} have no {row.metric}, so "
+            message=f"{row.unscored} of {row.n + row.unscored} samples of {task_title(task)} have no {row.metric}, so "
             f"the score is of the others only.{why}",
         )
 
@@ -198,9 +199,9 @@ def _forgotten(rows: Sequence[Row]) -> Iterator[Finding]:
                 kind="forgetting",
                 tone="warning",
                 task=row.task,
-                message=f"Tuning lost something: {row.metric} on {row.task} went from {score(row, row.base)} to "
-                f"{score(row, row.tuned)}, {moved(row)}. A lower learning rate, fewer epochs or ordinary rows "
-                "mixed in keep more.",
+                message=f"Tuning lost something: {row.metric} on {task_title(row.task)} went from "
+                f"{score(row, row.base)} to {score(row, row.tuned)}, {moved(row)}. A lower learning rate, fewer "
+                "epochs or ordinary rows mixed in keep more.",
             )
     missed = [row for row in report if row.verdict == "no difference shown" and not math.isnan(row.detectable)]
     if missed and not lost:
@@ -208,8 +209,8 @@ def _forgotten(rows: Sequence[Row]) -> Iterator[Finding]:
         yield Finding(
             kind="forgetting",
             tone="note",
-            message=f"No loss is shown; one of less than {size(widest, widest.detectable)} on {widest.task} could "
-            "have been missed.",
+            message=f"No loss is shown; one of less than {size(widest, widest.detectable)} on "
+            f"{task_title(widest.task)} could have been missed.",
         )
 
 
@@ -225,8 +226,8 @@ def _manners(rows: Sequence[Row], tuned: dict[str, EvalLog]) -> Iterator[Finding
                 kind="never stops",
                 tone="warning",
                 task=task,
-                message=f"On {task} {100 * endless.tuned:.0f} % {what}, of the base's {100 * endless.base:.0f} %. See "
-                "that the training rows end with the token that ends a turn.",
+                message=f"On {task_title(task)} {100 * endless.tuned:.0f} % {what}, of the base's "
+                f"{100 * endless.base:.0f} %. See that the training rows end with the token that ends a turn.",
             )
         elif cut is not None and max(cut.tuned, cut.base) >= CUT:
             both = cut.tuned >= CUT
@@ -234,8 +235,8 @@ def _manners(rows: Sequence[Row], tuned: dict[str, EvalLog]) -> Iterator[Finding
                 kind="answers cut off",
                 tone="warning" if both else "note",
                 task=task,
-                message=f"On {task} {100 * cut.base:.0f} % of the base's answers and {100 * cut.tuned:.0f} % of the "
-                "tuned ones are cut off at the longest length. "
+                message=f"On {task_title(task)} {100 * cut.base:.0f} % of the base's answers and "
+                f"{100 * cut.tuned:.0f} % of the tuned ones are cut off at the longest length. "
                 + (
                     "Allow longer answers: what is cut off is scored too low."
                     if both
@@ -247,8 +248,8 @@ def _manners(rows: Sequence[Row], tuned: dict[str, EvalLog]) -> Iterator[Finding
                 kind="refuses more",
                 tone="warning",
                 task=task,
-                message=f"On {task} the tuned model refuses {100 * refusals.tuned:.1f} % of the questions, the base "
-                f"{100 * refusals.base:.1f} %, {moved(refusals)}. Look for refusals among the training rows.",
+                message=f"On {task_title(task)} the tuned model refuses {100 * refusals.tuned:.1f} % of the questions, "
+                f"the base {100 * refusals.base:.1f} %, {moved(refusals)}. Look for refusals among the training rows.",
             )
 
 
@@ -263,8 +264,8 @@ def _prompted(rows: Sequence[Row]) -> Iterator[Finding]:
                 tone="warning",
                 task=row.task,
                 message=f"With solved examples before the question the base reaches {score(row, row.base)} in "
-                f"{row.metric} on {row.task}, and the tuned model {score(row, row.tuned)} ({moved(row)}): tuning is "
-                "not shown to beat a prompt.",
+                f"{row.metric} on {task_title(row.task)}, and the tuned model {score(row, row.tuned)} "
+                f"({moved(row)}): tuning is not shown to beat a prompt.",
             )
 
 
@@ -291,8 +292,8 @@ def _noisy(rows: Sequence[Row], by_side: dict[str, dict[str, EvalLog]]) -> Itera
         kind="noise",
         tone="warning" if drowned or shown.verdict in ("better", "worse") else "note",
         task=shown.task if drowned else None,
-        message=f"Asked once more in other batches the base's {shown.metric} on {shown.task} moves by {moved(shown)}"
-        f"{alike}: "
+        message=f"Asked once more in other batches the base's {shown.metric} on {task_title(shown.task)} moves by "
+        f"{moved(shown)}{alike}: "
         + ("the gain there is no larger." if drowned else "smaller differences than that are rounding.")
         + " In float32 there is next to none.",
     )

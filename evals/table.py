@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.files import write_text
+from evals.plain import headline
 from evals.results import Results, Role, Row, SideBySide
 from evals.wording import amount, change_in_words, judge_in_words
 
@@ -103,7 +104,7 @@ def to_rich(results: Results) -> "RenderableType":
     if results.rows:
         parts.append(Text(_note(results), "dim"))
     parts += [Text.assemble((head, "bold"), " ", text) for head, text in _lines(results)]
-    parts.append(Text.assemble(("Verdict: ", "bold"), results.verdict))
+    parts += [Text.assemble((f"{head} ", "bold"), text) for head, text in _verdict(results)]
     if results.samples:
         answers = Table(title="Samples, not chosen by their outcome", show_lines=True)
         for heading in ("prompt", "expected", "base", "tuned"):
@@ -126,7 +127,7 @@ def to_markdown(results: Results) -> str:
     if results.rows:
         parts.append(_note(results))
     parts += [f"**{head}** {_escaped(text)}" for head, text in _lines(results)]
-    parts.append(f"**Verdict:** {_escaped(results.verdict)}")
+    parts += [f"**{head}** {_escaped(text)}" for head, text in _verdict(results)]
     if results.samples:
         headings = ("prompt", "expected", "base", "tuned")
         parts.append(_markdown_table(headings, [_sample_cells(one) for one in results.samples], "llll"))
@@ -150,6 +151,12 @@ def write_tables(folder: Path, results: Results) -> None:
     """Write `table.md` and `table.csv` into a folder. Raises LogError if the disk refuses."""
     write_text(folder / "table.md", to_markdown(results))
     write_text(folder / "table.csv", to_csv(results))
+
+
+def _verdict(results: Results) -> list[tuple[str, str]]:
+    """What the table comes to: with its figures, and where there are any in a sentence for everybody."""
+    short = [("In short:", headline(results)[0])] if results.rows else []
+    return [*short, ("Verdict:", results.verdict)]
 
 
 def _note(results: Results) -> str:

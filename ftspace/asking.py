@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ftspace import queue
 from ftspace.access import OWNER
 from ftspace.answering import REFERENCE, Answer, Answering, How, conversation, differing, verdict
+from ftspace.chats import new_pad
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError
 from ftspace.inference.client import InferenceClient, Reference, reference_named
@@ -75,15 +77,19 @@ def ask(parsed: argparse.Namespace, settings: Settings) -> int:
     sides += [REFERENCE] if reference else []
     stderr.print("loading the models …", highlight=False)
     rows: list[tuple[Question, Mapping[str, Answer]]] = []
+    pad, names, trouble = new_pad(run, OWNER.name, "many"), {side: side_name(side) for side in sides}, ""
     try:
         models.open(run, also=also)
         for question in questions:
             answers = _answered(models, run, question, sides, how, reference)
             rows.append((question, answers))
+            trouble = pad.keep(question.question, answers, names, asdict(how), accepted=question.answers)
             if not parsed.json:
                 _print(question, answers, how)
     finally:
         models.stop()
+    if trouble:
+        stderr.print(trouble, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if parsed.json:
         stdout.file.write(json.dumps([_document(*row) for row in rows], indent=2, ensure_ascii=False) + "\n")
     return 1 if any(answer.failed for _, answers in rows for answer in answers.values()) else 0

@@ -36,6 +36,7 @@ from ftspace.hub.imports import command as import_command
 from ftspace.hub.push import command as push_command
 from ftspace.outcome import print_failure, print_results, resume, see_through, summary
 from ftspace.preflight.command import add_preflight, preflight
+from ftspace.presets import add_preset
 from ftspace.report.answers_command import add_answers, answers
 from ftspace.report.command import add_report, report
 from ftspace.runs import RunReader, RunStore
@@ -95,13 +96,14 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     run = parsers.add_parser(
         "run",
         help="fine-tune, compare with the base, show the verdict",
-        usage="%(prog)s [CONFIG.yaml] [--model M] [--dataset D] [--SECTION.FIELD VALUE ...] [--json]",
+        usage="%(prog)s [CONFIG.yaml] [--model M] [--dataset D] [--preset P] [--SECTION.FIELD VALUE ...] [--json]",
         description="Fine-tunes a model, compares it with its base and shows the verdict. Without arguments: the "
         "embedded default. --model M and --dataset D are short for --model.id and --data.id.",
         allow_abbrev=False,
         parents=[where],
     )
     run.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    add_preset(run)
     run.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     source = add_flags(run)
 
@@ -186,7 +188,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
 
 
 def _run(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
-    config = commands.configured(parsed.config, given)
+    config = commands.configured(parsed.config, given, parsed.preset)
     if config.hub.offline:
         go_offline()
     from ftspace import jobs

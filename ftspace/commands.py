@@ -20,6 +20,7 @@ from ftspace.config import RunConfig, anchor, load_config, merge
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, FtspaceError, HubError, JobError
 from ftspace.flags import add_flags
+from ftspace.presets import laid_over
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import DEFAULT_CONFIG, Settings, go_offline, resolve_local
 
@@ -75,10 +76,15 @@ def add_curve(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSource
     return add_flags(parser)
 
 
-def configured(path: str | None, given: dict[str, Any]) -> RunConfig:
-    """The config of a YAML file and flags; the embedded default where neither names a model or a dataset."""
+def configured(path: str | None, given: dict[str, Any], preset: str | None = None) -> RunConfig:
+    """The config of a YAML file, a preset and flags, the later over the earlier.
+
+    The embedded default where neither names a model or a dataset.
+    """
     own_choice = "id" in given.get("model", {}) or "id" in given.get("data", {})
-    return load_config(path or (None if own_choice else DEFAULT_CONFIG), given)
+    source = path or (None if own_choice else DEFAULT_CONFIG)
+    config = load_config(source, given)
+    return config if preset is None else load_config(source, merge(laid_over(preset, config), given))
 
 
 def check(config: RunConfig, settings: Settings) -> None:

@@ -16,6 +16,7 @@ from ftspace.devices import HERE, PRICED, device_named, this_machine
 from ftspace.errors import ConfigError
 from ftspace.flags import add_flags
 from ftspace.preflight import check_precision, find_model
+from ftspace.presets import add_preset
 from ftspace.settings import Settings, go_offline
 from ftspace.training.facts import find_facts
 from ftspace.training.forecast import Forecast, forecast, gigabytes
@@ -35,7 +36,7 @@ def add_estimate(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSou
     parser = parsers.add_parser(
         "estimate",
         help="peak memory, time and money of a run, before it",
-        usage="%(prog)s [CONFIG.yaml] [--device NAME] [--probe] [--SECTION.FIELD VALUE ...] [--json]",
+        usage="%(prog)s [CONFIG.yaml] [--device NAME] [--probe] [--preset P] [--SECTION.FIELD VALUE ...] [--json]",
         description="Estimates a run from the model's config.json, the headers of its weights and the dataset's first "
         "rows, on this machine and on the devices of a table; says what would make it fit. No weights are read or "
         "downloaded. With --probe the run's first ten steps are made and the estimate is corrected by them. Its other "
@@ -44,6 +45,7 @@ def add_estimate(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSou
         parents=[where],
     )
     parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    add_preset(parser)
     parser.add_argument("--device", default=HERE, metavar="NAME", help=f"a device of the table (default: {HERE})")
     parser.add_argument("--probe", action="store_true", help="make the first ten steps and correct the estimate")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the tables")
@@ -52,7 +54,7 @@ def add_estimate(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSou
 
 def estimate(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
     """`ftspace estimate`: the forecast of a run; 0 when it fits, and when it does not."""
-    config = anchor(commands.configured(parsed.config, given))
+    config = anchor(commands.configured(parsed.config, given, parsed.preset))
     if config.hub.offline:
         go_offline()
     here = this_machine(settings.data_dir, device=config.train.device)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evals import errors as evals_errors
 from evals.judge.report import with_judges
+from evals.plain import headline
 from evals.run import ask_all, results_of, write_results, write_tables
 from ftspace.data.prepare import read_manifest
 from ftspace.errors import EvalError, ModelError
@@ -72,7 +73,7 @@ def _evaluate(job: Job, scratch: Path) -> EndStatus:
         results = with_judges(run.evals, results, report)
     write_tables(run.path, results)
     write_results(run.results, results)
-    job.tell(Evaluated(verdict=results.verdict))
+    job.tell(Evaluated(verdict=headline(results)[0]))
     return "finished"
 
 

@@ -16,11 +16,12 @@ def add_export(parsers: Any, where: argparse.ArgumentParser) -> None:
     """Adds the parser of `export`."""
     parser = parsers.add_parser(
         "export",
-        help="a run's adapter, merged model, config, answers or report, to take along",
-        usage="%(prog)s RUN --what adapter|merged|config|answers|report --out PATH [--json]",
+        help="a run's adapter, merged model, config, answers, report or chats, to take along",
+        usage="%(prog)s RUN --what adapter|merged|config|answers|report|chats --out PATH [--json]",
         description="Writes what a run made where other programs find it: the adapter's folder as a zip, the complete "
         "model in a folder (as ftspace merge does), the config as YAML, all answers as Parquet, the report as one HTML "
-        "file. There is no GGUF: llama.cpp's convert_hf_to_gguf.py makes it of the merged model.",
+        "file, what was asked of its models on Compare, by ask and chat, as JSON Lines. There is no GGUF: llama.cpp's "
+        "convert_hf_to_gguf.py makes it of the merged model.",
         allow_abbrev=False,
         parents=[where],
     )

@@ -1,4 +1,4 @@
-"""What can be taken along of a run: its adapter, its merged model, its config, its report, its answers.
+"""What can be taken along of a run: its adapter, its merged model, its config, its report, its answers, its chats.
 
 The app streams the same things that the command `export` (export_command.py) writes. Whose they are is asked before.
 """
@@ -26,7 +26,7 @@ from ftspace.report.pairs import strip_frame
 from ftspace.runs import Run
 from ftspace.sections import PROMPTED
 
-Kind = Literal["adapter", "merged", "config", "answers", "report"]
+Kind = Literal["adapter", "merged", "config", "answers", "report", "chats"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MERGED = "merge.json"
 """In a merged model: what it was made of, and how well it matches."""
@@ -36,13 +36,14 @@ ROOM = 64 << 20
 _HEAD = 2000
 """Events in which a run tells how large its base is."""
 _SUFFIXES: dict[Kind, str] = {
-    "adapter": "zip", "merged": "zip", "config": "yaml", "answers": "parquet", "report": "html",
+    "adapter": "zip", "merged": "zip", "config": "yaml", "answers": "parquet", "report": "html", "chats": "jsonl",
 }  # fmt: skip
 _MEDIA: dict[str, str] = {
     "zip": "application/zip",
     "yaml": "application/yaml",
     "parquet": "application/vnd.apache.parquet",
     "html": "text/html",
+    "jsonl": "application/jsonl",
 }
 _STATES = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "README.md")
 """What may lie beside an adapter and is of use on this machine only, or was written for nobody."""
@@ -61,7 +62,7 @@ class Exported:
 
 
 def export_of(run: Run, what: Kind) -> Exported:
-    """A run's adapter, model, config, answers or report as one file. Raises FtspaceError where it is not there."""
+    """A run's adapter, model, config, answers, report or chats as a file. Raises FtspaceError where it is not there."""
     name = f"{what}-{run.id}.{_SUFFIXES[what]}"
     media = _MEDIA[_SUFFIXES[what]]
     match what:
@@ -75,6 +76,8 @@ def export_of(run: Run, what: Kind) -> Exported:
             return Exported(what, name, media, iter([answers_parquet(run)]))
         case "report":
             return Exported(what, name, media, iter([_report(run).encode()]))
+        case "chats":
+            return Exported(what, name, media, iter([_chats(run)]))
 
 
 def adapter_files(run: Run) -> list[Path]:
@@ -112,6 +115,15 @@ def size_of(files: list[Path]) -> int:
 def config_text(run: Run) -> str:
     """The run's config as YAML, no secret in it."""
     return redact(run.config.to_yaml())
+
+
+def _chats(run: Run) -> bytes:
+    try:
+        return run.chats.read_bytes()
+    except FileNotFoundError as error:
+        raise JobError(f"nothing was asked of run {run.id} yet, so there is no chat to take") from error
+    except OSError as error:
+        raise JobError(f"the chats of run {run.id} cannot be read: {error.strerror}") from error
 
 
 def _report(run: Run) -> str:

@@ -66,7 +66,7 @@ def overrides(source: CliSettingsSource[Any], parsed: argparse.Namespace) -> dic
 
 def unknown_flags(words: Sequence[str]) -> str:
     """One line for what no command takes, with the flag that was probably meant."""
-    known = [*SHORT, "--json", "--data-dir", *(f"--{name}" for name in field_names())]
+    known = [*SHORT, "--preset", "--json", "--data-dir", *(f"--{name}" for name in field_names())]
     hints = {word: difflib.get_close_matches(word.partition("=")[0], known, n=1) for word in words}
     said = "; ".join(f"{word} (did you mean {hint[0]}?)" if hint else word for word, hint in hints.items())
     return f"not understood: {said}; see: ftspace run --help"

@@ -225,8 +225,8 @@ def _outcome(run: Run) -> tuple[Outcome, str, Tone] | None:
     """What a run's comparison came to, in a sentence; None where there is none that can be read."""
     if not run.results.exists():
         return None
+    from evals.plain import headline
     from evals.results import read_results
-    from ftspace.report.results_view import headline
 
     try:
         found = read_results(run.results)

@@ -11,7 +11,7 @@ from ftspace.errors import FtspaceError
 from ftspace.events import Evaluated, Event, Finished, JobName, Prepared, Progress, Started, Step, parse_event
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.state import RunState, Status
-from ftspace.words import asked_of
+from ftspace.words import asked_of, asked_what
 
 WINDOW = 1 << 13
 """Bytes that are read of the end of a file first; more when they do not tell."""
@@ -76,7 +76,8 @@ def progress(run: Run) -> tuple[str, float | None]:
     except OSError:
         return "Running", None
     if isinstance(newest, Progress):
-        return f"Comparing: asking {asked_of(newest.which)}, {newest.task}, {newest.done:,} of {newest.total:,}", None
+        what = asked_what(newest.task, newest.which)
+        return f"Comparing: asking {asked_of(newest.which)}, {what}, {newest.done:,} of {newest.total:,}", None
     if isinstance(newest, Step):
         prepared = _newest(begin, _PREPARED)
         if not isinstance(prepared, Prepared):

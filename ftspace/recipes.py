@@ -20,6 +20,7 @@ from ftspace.config import RunConfig, anchor
 from ftspace.console import stderr, stdout
 from ftspace.errors import ConfigError, JobError
 from ftspace.flags import add_flags
+from ftspace.presets import add_preset
 from ftspace.scratch import scratch_run
 from ftspace.settings import Settings, go_offline
 
@@ -55,20 +56,21 @@ def add_recipe(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSourc
     parser = parsers.add_parser(
         "recipe",
         help="what a run would choose where its config leaves it open, and why",
-        usage="%(prog)s [CONFIG.yaml] [--SECTION.FIELD VALUE ...] [--json]",
+        usage="%(prog)s [CONFIG.yaml] [--preset P] [--SECTION.FIELD VALUE ...] [--json]",
         description="Looks at the model's headers and the first rows, and says epochs, learning rate and batch as a "
         "run on this machine would have them, each with its reason. Its other flags are those of ftspace run.",
         allow_abbrev=False,
         parents=[where],
     )
     parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    add_preset(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     return add_flags(parser)
 
 
 def recipe(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
     """`ftspace recipe`: every open choice, made and explained."""
-    config = anchor(commands.configured(parsed.config, given))
+    config = anchor(commands.configured(parsed.config, given, parsed.preset))
     if config.hub.offline:
         go_offline()
     from ftspace.devices import this_machine

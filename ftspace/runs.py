@@ -148,6 +148,11 @@ class Run:
         return self.path / "evals"
 
     @property
+    def chats(self) -> Path:
+        """What its owner asked its models, and the answers."""
+        return self.path / "chats.jsonl"
+
+    @property
     def results(self) -> Path:
         """Rows and verdict."""
         return self.path / "results.json"

@@ -24,6 +24,7 @@ _LEARNT = (
     "checkpoints",
     "evals",
     "results.json",
+    "chats.jsonl",
     "table.csv",
     "table.md",
 )

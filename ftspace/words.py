@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from evals.plan import AGAIN, BASE, PROMPTED, TUNED
+from evals.titles import task_title
 from ftspace.config import RunConfig
 from ftspace.state import Status
 
@@ -41,7 +42,14 @@ TONES: dict[Status, Tone] = {
 
 def title(config: RunConfig) -> str:
     """A run in a few words: its model and its dataset."""
-    return f"{short(config.model.id)} on {short(config.data.id)}"
+    return f"{clipped(short(config.model.id))} on {clipped(short(config.data.id))}"
+
+
+def clipped(name: str, most: int = 60) -> str:
+    """A name of any length in one line: of a longer one its two ends."""
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[-(most - most // 2 - 1) :]}"
 
 
 def short(name: str) -> str:
@@ -66,6 +74,11 @@ def asked_of(side: str) -> str:
     name = side_name(side)
     model = " model" if side in ("tuned", "reference") else ""
     return f"the {name[:1].lower()}{name[1:]}{model}" if side in SIDES else name
+
+
+def asked_what(task: str, side: str) -> str:
+    """What is asked of whom, as it is told of a run at work: a task by its title, a judge by its name."""
+    return task if side == "judge" else task_title(task)
 
 
 def points(share: float, sign: str = "") -> str:

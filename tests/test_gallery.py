@@ -122,7 +122,7 @@ def test_a_run_at_work_says_how_far_it_is(store: RunStore) -> None:
         ("Training: before the first step", 0.0),
         ("Training: step 3 of 12", 0.25),
         ("Comparing base and tuned", None),
-        ("Comparing: asking the base, heldout, 30 of 184", None),
+        ("Comparing: asking the base, Held-out rows, 30 of 184", None),
     ]
     assert progress(Run(Path("/nowhere")))[0] == "Running"
 

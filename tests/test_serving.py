@@ -14,6 +14,8 @@ import openai
 import pytest
 
 from ftspace import cli
+from ftspace.access import LOCAL
+from ftspace.chats import newest
 from ftspace.runs import Run, take_lock
 from ftspace.settings import ROOT, worker_env
 from ftspace.slots import slots_of
@@ -121,4 +123,7 @@ def test_chat_talks_through_a_pipe(trained: Run) -> None:
     assert answers[0] == answers[1] and answers[0].startswith("tuned> ") and answers[2].startswith("base> ")
     assert answers[2].removeprefix("base> ") != answers[0].removeprefix("tuned> ")
     assert "there is no side 'nobody'" in done.stderr and "/reset, /side NAME and /quit" in done.stderr
+    _, (kept,) = newest(trained, LOCAL, "chat")
+    assert kept.question == question and f"base> {kept.answers['base'].text.strip()}" == answers[2].strip()
+    assert trained.chats.read_text().count(question) == 3, "each conversation is a chat of its own"
     assert done.returncode == 1  # since something failed, and nobody was there to see it

@@ -103,6 +103,16 @@ def test_sides_and_task_are_those_of_the_run(store: RunStore) -> None:
     assert sides_of(empty) == [] == tasks_of(empty)
 
 
+def test_both_bad_is_a_tie_that_is_told_apart(store: RunStore) -> None:
+    poll = Poll(answered(store), LOCAL)
+    for choice in ("bad", "tie", "bad"):
+        poll.vote(next_token(poll), choice)
+    found = counted(poll.run)
+    assert (found.votes, found.bad, found.rates[0].ties) == (3, 2, 3)
+    poll.undo()
+    assert counted(poll.run).bad == 1
+
+
 def test_votes_prove_a_judge_in_the_runs_own_results(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run = answered(store)
     poll = Poll(run, LOCAL)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from evals.arena.tally import Tally
     from evals.arena.votes import Ballot
 
-_CHOICES: dict[str, Literal["first", "second", "tie"]] = {"1": "first", "2": "second", "t": "tie"}
+_CHOICES: dict[str, Literal["first", "second", "tie", "bad"]] = {
+    "1": "first", "2": "second", "t": "tie", "0": "tie", "x": "bad",
+}  # fmt: skip
 
 
 def add_parser(commands: Any) -> None:
@@ -98,7 +100,7 @@ def _show(console: Any, ballot: "Ballot", place: str) -> None:
 def _ask(console: Any) -> str:
     while True:
         try:
-            said = console.input("better: 1, 2, t (tie), s (skip), q (quit)? ").strip().casefold()
+            said = console.input("better: 1, 2, t (tie), x (both bad), s (skip), q (quit)? ").strip().casefold()
         except EOFError:
             return "q"
         if said in (*_CHOICES, "s", "q"):
@@ -114,7 +116,7 @@ def in_words(found: "Tally") -> str:
     """What votes say, a line each."""
     if not found.votes:
         return "no votes yet"
-    lines = [f"{found.votes} votes"]
+    lines = [f"{found.votes} votes" + (f", {found.bad} of them: both are bad" if found.bad else "")]
     lines += [
         f"{one.side} preferred to {one.against}: {100 * one.rate:.0f} % (95 % CI {100 * one.low:.0f} to "
         f"{100 * one.high:.0f}; {one.wins} wins, {one.losses} losses, {one.ties} ties)"

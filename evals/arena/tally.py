@@ -96,6 +96,8 @@ class Tally(BaseModel):
     """How many opinions there are of what the sides answer now, one of each voter; others count for nothing."""
     rates: list[Rate]
     """For each two sides that were voted on."""
+    bad: int = 0
+    """How many of the opinions are that both answers are bad: ties, as neither is better."""
     players: list[Player] = []
     """Strengths, where there are more than two sides."""
     judges: list[Calibration] = []
@@ -121,7 +123,11 @@ def tally(folder: Path) -> Tally:
             Rate(side=side, against=against, wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high)
         )
     return Tally(
-        votes=len(votes), rates=rates, players=_players(rates), judges=_calibrated(_judged(judgements, now), people)
+        votes=len(votes),
+        rates=rates,
+        bad=sum(one.choice == "bad" for one in votes),
+        players=_players(rates),
+        judges=_calibrated(_judged(judgements, now), people),
     )
 
 

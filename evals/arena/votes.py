@@ -26,7 +26,7 @@ TIE = "tie"
 
 Key = tuple[str, str, tuple[str, str]]
 """What is voted on: a task, a sample's id, and two sides in the order of their names."""
-Choice = Literal["first", "second", "tie", "withdrawn"]
+Choice = Literal["first", "second", "tie", "bad", "withdrawn"]
 
 
 class Vote(BaseModel):
@@ -45,7 +45,8 @@ class Vote(BaseModel):
     answers: str = ""
     """A hash over question and answers: the vote counts as long as the logs hold these."""
     choice: Choice
-    """Which was called better; withdrawn: what the voter said of it before counts no more."""
+    """Which was called better; tie: both are as good; bad: neither is any good, which counts as a tie; withdrawn: what
+    the voter said of it before counts no more."""
     seen: bool = False
     """The voter was then told whose answers they are: what is said of the same answers later does not count."""
     voter: str = ""

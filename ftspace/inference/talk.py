@@ -5,12 +5,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ftspace.access import LOCAL
+from ftspace.answering import Answer
+from ftspace.chats import new_pad
 from ftspace.console import stderr, stdout
 from ftspace.errors import FtspaceError, JobError
 from ftspace.inference.client import InferenceClient
 from ftspace.inference.reference import SIDE, Reference
 from ftspace.inference.together import SideFailed
 from ftspace.runs import Run, RunStore
+from ftspace.words import side_name
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What would steer a terminal."""
@@ -34,6 +38,7 @@ class Talk:
         self._system = system
         self._settings = settings
         self._sides: list[str] = []
+        self._pad = new_pad(run, LOCAL, "chat")
         self._said: dict[str, list[dict[str, str]]] = {}
         self.failed = False
         """Whether a question had no answer."""
@@ -55,6 +60,7 @@ class Talk:
         """Begins anew."""
         first = [{"role": "system", "content": self._system}] if self._system else []
         self._said = {side: list(first) for side in self._sides}
+        self._pad = new_pad(self._run, LOCAL, "chat")
 
     def take(self, line: str) -> None:
         """A line that somebody wrote: a command, or the next turn."""
@@ -97,8 +103,18 @@ class Talk:
             stderr.print("\nbroken off", markup=False)
         finally:
             answers.close()
+        self._keep(question, texts, over)
         for side in over:
             self._said[side] = [*asked[side], {"role": "assistant", "content": texts[side]}]
+
+    def _keep(self, question: str, texts: Mapping[str, str], over: set[str]) -> None:
+        """Writes down what was said, as the app does."""
+        answers = {side: Answer(text, done=True, stopped=side not in over) for side, text in texts.items()}
+        if any(texts.values()):
+            how = {"system": self._system or "", **self._settings}
+            names = {side: side_name(side) for side in self._sides}
+            if trouble := self._pad.keep(question, answers, names, how):
+                stderr.print(trouble, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def _tell_of(self, error: str) -> None:
         self.failed = True

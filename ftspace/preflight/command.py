@@ -12,6 +12,7 @@ from ftspace import commands
 from ftspace.config import anchor
 from ftspace.console import stderr, stdout
 from ftspace.flags import add_flags
+from ftspace.presets import add_preset
 from ftspace.settings import Settings, go_offline
 
 _COLOURS = {"ok": "green", "warning": "yellow", "stop": "red"}
@@ -22,7 +23,7 @@ def add_preflight(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSo
     parser = parsers.add_parser(
         "preflight",
         help="what would stand in a run's way: token, licenses, memory, disk, rows, each with what to do",
-        usage="%(prog)s [CONFIG.yaml] [--SECTION.FIELD VALUE ...] [--json]",
+        usage="%(prog)s [CONFIG.yaml] [--preset P] [--SECTION.FIELD VALUE ...] [--json]",
         description="Looks at all that can be known of a run before it is made, and changes nothing: base and dataset, "
         "who may read them and their licenses, the rows in tokens, tasks and judges, memory, disk and time, the token "
         "and the repository of hub.push. Each line is ok, a warning or a stop with what to do; the status is 2 where "
@@ -31,13 +32,14 @@ def add_preflight(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSo
         parents=[where],
     )
     parser.add_argument("config", nargs="?", help="YAML file of a RunConfig; flags win over it")
+    add_preset(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout instead of the table")
     return add_flags(parser)
 
 
 def preflight(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings) -> int:
     """`ftspace preflight`: the list; 2 where one line is a stop."""
-    config = anchor(commands.configured(parsed.config, given))
+    config = anchor(commands.configured(parsed.config, given, parsed.preset))
     if config.hub.offline:
         go_offline()
     from ftspace.preflight.report import examine

@@ -1,6 +1,7 @@
 """A task's scores by category: what of a difference is in which kind of question. Pure."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def breakdown(drill: Drill) -> list[ResultLine]:
 
     p values are adjusted for all of them, so that the more categories there are the more each has to show.
     """
-    return [line_of(row, None) for row in _rows(drill)]
+    return [replace(line_of(row, None), task=row.task) for row in _rows(drill)]
 
 
 def _rows(drill: Drill) -> tuple[Row, ...]:

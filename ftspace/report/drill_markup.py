@@ -9,6 +9,7 @@ from html import escape
 
 from evals.judge.records import Judgement
 from evals.metrics import metric
+from evals.titles import task_title
 from ftspace.differences import differences
 from ftspace.redact import redact
 from ftspace.report.drill import PAGE, Drill, winners
@@ -28,7 +29,7 @@ def breakdown(drill: Drill, lines: Sequence[ResultLine]) -> str:
     if not lines:
         return ""
     heads = (side_name(drill.sides[0]), side_name(drill.sides[1]))
-    rows = table(heads, lines, f"{safe(drill.task)} by category", axis(line.span for line in lines))
+    rows = table(heads, lines, f"{safe(task_title(drill.task))} by category", axis(line.span for line in lines))
     return (
         f'<details class="ft-results ft-by-category"><summary>By category: {len(lines)} of them, by '
         f"{safe(drill.metric)}</summary>{rows}</details>"
@@ -80,7 +81,7 @@ def sample(drill: Drill, at: int, place: str = "") -> str:
     """One question in full: what both answered, what that is worth, what judges said. `place` says where in a list."""
     pair = drill.pairs[at]
     names = (side_name(drill.sides[0]), side_name(drill.sides[1]))
-    about = f"{drill.task}, sample {pair.id}" + (f", {pair.category}" if pair.category else "")
+    about = f"{task_title(drill.task)}, sample {pair.id}" + (f", {pair.category}" if pair.category else "")
     marks = [
         ("contaminated", pair.contaminated, "warn"),
         ("cut off", pair.cut, "warn"),
@@ -178,7 +179,7 @@ def regressions(drills: Sequence[Drill]) -> str:
     """Of each task the questions that lost most, each opening its answers; and on which tasks none did."""
     lost = [(one, losing(one)) for one in drills]
     parts = "".join(_lost(one, pairs) for one, pairs in lost if pairs)
-    kept = ", ".join(f"{one.task} ({len(one.pairs):,})" for one, pairs in lost if not pairs)
+    kept = ", ".join(f"{task_title(one.task)} ({len(one.pairs):,})" for one, pairs in lost if not pairs)
     none = f'<p class="ft-kept">No answer is worth less than before on {safe(kept)}.</p>' if kept else ""
     words = "" if drills else '<p class="ft-kept">No single answers have scores, so none can be said to have lost.</p>'
     return f'<div class="ft-results ft-regressions">{parts}{none}{words}</div>'
@@ -192,8 +193,9 @@ def _lost(drill: Drill, lost: Sequence[Pair]) -> str:
         for pair in lost[:MOST_OF_TASK]
     )
     more = f"; these {MOST_OF_TASK} lost most" if len(lost) > MOST_OF_TASK else ""
+    name = safe(task_title(drill.task))
     return (
-        f'<section class="ft-part"><h3>{safe(drill.task)}</h3><p>{len(lost):,} of {len(drill.pairs):,} answers are '
+        f'<section class="ft-part"><h3>{name}</h3><p>{len(lost):,} of {len(drill.pairs):,} answers are '
         f"worth less than before{more}.</p>{items}</section>"
     )
 

@@ -10,6 +10,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from evals.titles import task_title
 from ftspace.redact import redact
 from ftspace.report import chart, results_markup
 from ftspace.report.forest import forest
@@ -101,7 +102,7 @@ def _examples(report: Report) -> str:
 
 def _samples(shown: Sequence[Shown]) -> str:
     return "".join(
-        f'<article class="ft-sample"><h3>{safe(one.task)} <small>sample {safe(one.id)}'
+        f'<article class="ft-sample"><h3>{safe(task_title(one.task))} <small>sample {safe(one.id)}'
         f"{f', {safe(one.scores)}' if one.scores else ''}</small></h3><dl><dt>Question</dt><dd>{_block(one.question)}"
         f'</dd><dt>Expected</dt><dd>{_block(one.expected)}</dd></dl><div class="ft-pair"><figure><figcaption>Base'
         f"</figcaption>{_block(one.base)}</figure><figure><figcaption>Tuned</figcaption>{_block(one.tuned)}</figure>"

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evals.metrics import metric
+from evals.plain import headline
 from evals.results import Change, Finding, JudgeSummary, Results, Role, Row, Verdict
 from evals.results import Tone as FindingTone
-from evals.wording import asked_enough
+from evals.titles import task_title
 from ftspace.words import Tone, points, side_name
 
 _TONES: dict[FindingTone, Tone] = {"bad": "bad", "warning": "warn", "note": "idle"}
@@ -31,6 +32,7 @@ class ResultLine:
     """One row of the results, numbers as they are shown."""
 
     task: str
+    """Its title."""
     metric: str
     base: str
     tuned: str
@@ -96,54 +98,6 @@ def results_view(results: Results) -> ResultsView:
     )
 
 
-def headline(results: Results) -> tuple[str, Tone]:
-    """The comparison in one sentence, and whether it is good news."""
-    bad = (one.kind for one in results.findings if one.tone == "bad")
-    if wrong := next((kind for kind in bad if not kind.startswith("judge")), None):  # a judge's failing harms no score
-        return f"These numbers cannot be relied on: {wrong}.", "bad"
-    rows = _leading(results.rows, "gain")
-    lost = [row.task for row in _leading(results.rows, "forgetting") if row.verdict == "worse"]
-    if not rows:
-        return _alone(lost, bool(results.rows))
-    better, worse = (sum(row.verdict == verdict for row in rows) for verdict in ("better", "worse"))
-    of = f"of {len(rows)} task{'s' if len(rows) > 1 else ''}"
-    if lost and better:
-        return f"Mixed: the tuned model is better on {better} {of}, and lost on {_names(lost)}.", "warn"
-    if lost:
-        return f"The tuned model lost on {_names(lost)}, and is shown to be better on no task.", "bad"
-    if all(row.verdict == "too few to tell" for row in rows):
-        if all(map(asked_enough, rows)):
-            return "Too few answers differ to tell: ask more questions, and more of them will.", "idle"
-        return "Too few questions to tell: ask more of them, and the difference can be judged.", "idle"
-    if not better and not worse:
-        return "No difference shown: the tuned model may be like its base, or the test is too small to tell.", "idle"
-    if not worse:
-        return f"The tuned model is better on {better} {of}, and shown to be worse on none.", "good"
-    if not better:
-        return f"The tuned model is worse on {worse} {of}, and shown to be better on none.", "bad"
-    return f"Mixed: the tuned model is better on {better} {of} and worse on {worse}.", "bad"
-
-
-def _alone(lost: Sequence[str], compared: bool) -> tuple[str, Tone]:
-    """The sentence where no task was asked for a gain."""
-    if lost:
-        return f"The tuned model lost on {_names(lost)}.", "bad"
-    return ("No loss shown." if compared else "Nothing was compared."), "idle"
-
-
-def _names(tasks: Sequence[str]) -> str:
-    return ", ".join(tasks) if len(tasks) <= 3 else f"{len(tasks)} tasks"
-
-
-def _leading(rows: Sequence[Row], role: Role) -> list[Row]:
-    """Of each task the first row of a role that can be better or worse."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        if row.role == role and row.subset == "all" and row.better != "neither":
-            found.setdefault(row.task, row)
-    return list(found.values())
-
-
 def _sections(rows: Sequence[Row]) -> Iterator[Section]:
     """Rows by what they compare, in the order of the table; of each task the first metric before all others."""
     groups: dict[tuple[Role, str, str], list[Row]] = {}
@@ -171,7 +125,7 @@ def line_of(row: Row, clean: Row | None) -> ResultLine:
     low, mid, high = (max(-1.0, min(1.0, end)) if math.isfinite(end) else math.nan for end in ends)
     drawn = row.share and math.isfinite(low + mid + high)
     return ResultLine(
-        task=row.task,
+        task=task_title(row.task),
         metric=row.metric + (", lower is better" if row.better == "lower" else ""),
         base=_score(row.base, row.base_stderr, row.share),
         tuned=_score(row.tuned, row.tuned_stderr, row.share),
@@ -227,7 +181,7 @@ def _details(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _told(finding: Finding) -> Told:
-    where = f" on {finding.task}" if finding.task else ""
+    where = f" on {task_title(finding.task)}" if finding.task else ""
     return Told(f"{finding.kind[:1].upper()}{finding.kind[1:]}{where}", finding.message, _TONES[finding.tone])
 
 

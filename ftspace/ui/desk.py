@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 import gradio as gr
 
 from evals.errors import LogError
+from evals.plain import headline
 from evals.results import read_results
 from ftspace import jobs, queue
 from ftspace.access import LOCAL, Access, NotAllowedError, Visitor
@@ -27,7 +28,6 @@ from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
 from ftspace.labels import read_label
 from ftspace.listing import Damaged, look
-from ftspace.report.results_view import headline
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, Settings, resolve_local
 from ftspace.trash import Trash

@@ -36,6 +36,7 @@ ACTS = (
     Act("go to another step", "", "continue / see-results / ask-both", why="a command is no page"),
     # tune
     Act("look at what stands in the way", "preflight", "look-ahead"),
+    Act("choose how thoroughly, by three presets", "run", shown="the three cards", why="--preset quick, and so on"),
     Act("know memory, time and money beforehand", "estimate", shown="what the paces say"),
     Act("fine-tune, compare, learn the verdict", "run", "start"),
     Act("read and write a config as YAML", "run", "yaml-apply / yaml-again / Upload a YAML", why="ftspace run FILE"),
@@ -58,7 +59,7 @@ ACTS = (
     Act(
         "vote blindly, and see what votes say",
         "runs vote",
-        "vote-begin / vote-first / vote-second / vote-tie / vote-skip / vote-undo / vote-reveal",
+        "vote-begin / vote-first / vote-second / vote-tie / vote-bad / vote-skip / vote-undo / vote-reveal",
     ),
     Act("read single answers", "runs answers", "drill-back / drill-on / back / all-answers"),
     Act("get all answers as a file", "runs answers", "Parquet / Answers as CSV", why="--out FILE"),

@@ -60,7 +60,7 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     expect(page.locator(".ft-verdict")).to_contain_text(re.compile("tuned model|No difference shown|Too few questions"))
     for part in ("What tuning gave", "What it lost", "Against a good prompt", "Noise floor"):
         expect(page.locator("#results h3", has_text=part)).to_be_visible()
-    expect(page.locator("#results tbody tr").first).to_contain_text("heldout")
+    expect(page.locator("#results tbody tr").first).to_contain_text("Held-out rows")
     choose_side(page, "With", "Base with examples")
     expect(page.locator(".ft-sample figcaption", has_text="Base with examples").first).to_be_visible()
     choose_side(page, "With", "Tuned")

@@ -160,7 +160,7 @@ def test_a_contaminated_test_is_bad_when_the_gain_rests_on_it(repeated: int, row
     logs = [log(which, outputs, overlap=overlap) for which, outputs in (("base", ["a"] * 50), ("tuned", ["b"] * 50))]
     found = find(rows, logs)
     assert told(found) == ([(tone, "contaminated test")] if tone else [])
-    assert not tone or f"{repeated} of 50 samples of people" in found[0].message
+    assert not tone or f"{repeated} of 50 samples of People" in found[0].message
 
 
 @pytest.mark.parametrize(

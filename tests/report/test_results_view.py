@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from evals.results import Change, Finding, JudgeSummary, Results, Row
-from ftspace.report.results_view import headline, results_view
+from ftspace.report.results_view import results_view
 
 
 def row(task: str, delta: float, verdict: Any, **more: Any) -> Row:
@@ -19,53 +19,20 @@ def results(*rows: Row, **more: Any) -> Results:
     return Results(rows=rows, verdict="", **more)
 
 
-@pytest.mark.parametrize(
-    ("gained", "lost", "words", "tone"),
-    [
-        (["better", "better"], [], "better on 2 of 2 tasks, and shown to be worse on none", "good"),
-        (["better", "worse"], [], "Mixed: the tuned model is better on 1 of 2 tasks and worse on 1", "bad"),
-        (["worse", "no difference shown"], [], "worse on 1 of 2 tasks, and shown to be better on none", "bad"),
-        (["no difference shown", "too few to tell"], [], "No difference shown", "idle"),
-        (["too few to tell"], [], "Too few answers differ", "idle"),
-        ([], [], "Nothing was compared", "idle"),
-        (["better"], ["worse"], "Mixed: the tuned model is better on 1 of 1 task, and lost on f0", "warn"),
-        (["better"], ["no difference shown"], "better on 1 of 1 task, and shown to be worse on none", "good"),
-        (["no difference shown"], ["worse"], "The tuned model lost on f0, and is shown to be better on no task", "bad"),
-        ([], ["no difference shown"], "No loss shown", "idle"),
-        ([], ["worse"], "The tuned model lost on f0", "bad"),
-    ],
-)
-def test_headline(gained: list[Any], lost: list[Any], words: str, tone: str) -> None:
-    rows = [row(f"t{i}", 0.5, verdict) for i, verdict in enumerate(gained)]
-    rows += [row(f"f{i}", -0.5, verdict, role="forgetting") for i, verdict in enumerate(lost)]
-    rows.append(row("t0", 0.5, "worse", role="prompting", against="base-prompted"))
-    rows += [row(f"t{i}", 0.5, "worse", metric="length", better="neither") for i in range(len(gained))]
-    said, how = headline(results(*rows) if gained or lost else results())
-    assert words in said
-    assert how == tone
+def test_the_view_begins_with_the_sentence_and_names_tasks_by_their_titles() -> None:
+    view = results_view(
+        results(row("heldout", 0.5, "better"), findings=(Finding(kind="noise", tone="note", message="m", task="a_b"),))
+    )
+    assert view.verdict == "The tuned model answers 50 of 100 more questions right, between 40 and 60."
+    assert view.tone == "good" and view.sections[0].lines[0].task == "Held-out rows"
+    assert view.findings[0].title == "Noise on A b"
 
 
-def test_too_few_names_what_is_short() -> None:
-    for more, words in (
-        ({"n": 20}, "Too few questions"),
-        ({"n": 100}, "Too few answers differ"),
-        ({"groups": 9}, "Too few questions"),
-    ):
+def test_too_few_answers_that_differ_are_counted_among_the_details() -> None:
+    for more in ({"n": 20}, {"n": 100}, {"groups": 9}):
         few = results(row("t", 0.5, "too few to tell", changed=6, **more))
-        assert words in headline(few)[0]
         counted = dict(results_view(few).sections[0].lines[0].details)
         assert "6" in (counted.get("Answers that differ"), counted.get("Groups with answers that differ"))
-
-
-def test_what_takes_the_verdict_away_stands_in_its_place() -> None:
-    found = [
-        Finding(kind="noise", tone="note", message="m"),
-        Finding(kind="contaminated test", tone="bad", message="m"),
-    ]
-    said = headline(results(row("t", 0.5, "better"), findings=tuple(found)))
-    assert said == ("These numbers cannot be relied on: contaminated test.", "bad")
-    judged = (Finding(kind="judge fails", tone="bad", message="m"),)
-    assert headline(results(row("t", 0.5, "better"), findings=judged))[1] == "good", "it harms no score"
 
 
 def test_lines_are_in_points_and_keep_what_is_missing() -> None:
@@ -140,7 +107,7 @@ def test_findings_change_and_judges_are_told() -> None:
             ),
         )
     )  # fmt: skip
-    assert [(one.title, one.message, one.tone) for one in view.findings] == [("Answers cut off on t", "Half.", "warn")]
+    assert [(one.title, one.message, one.tone) for one in view.findings] == [("Answers cut off on T", "Half.", "warn")]
     assert view.change == "12 % of 300 answers identical, KL 0.8 nats a token, update norm 0.02, an expected " + (
         "answer is likelier after its own question than after another by +0.5 → +2 nats"
     )

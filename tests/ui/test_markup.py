@@ -48,3 +48,8 @@ def test_findings_say_how_many_and_checks_the_worst_first() -> None:
         rows=9, found=[], languages={}, answers={}, warnings=["1 row holds x: add secret to data.filters"]
     )
     assert "1 row holds x: leave them out below" in look_markup.report(warned, "the first 9 rows", "")
+
+
+def test_a_run_at_work_names_settings_as_the_form_does() -> None:
+    shown = live_markup.live(Live("h", "Lower train.micro_batch_tokens first.", "bad", None, [], [], []))
+    assert "train." not in shown and "first." in shown

@@ -20,6 +20,7 @@ from ftspace.gallery import Entry
 from ftspace.hub.finding.shortlist import Short
 from ftspace.lab import LabRow, LabToken
 from ftspace.labels import Label
+from ftspace.presets import Preset
 from ftspace.questions import Question
 from ftspace.redact import keep_secret
 from ftspace.report import results_markup
@@ -43,7 +44,6 @@ from ftspace.ui.publish.publish_view import PushView
 from ftspace.ui.runs import gallery_markup, several_markup
 from ftspace.ui.tune import preset_cards
 from ftspace.ui.tune.complaints import Wrong
-from ftspace.ui.tune.presets import Preset
 from ftspace.ui.views import RunLine
 
 EVIL = [
@@ -155,7 +155,7 @@ RENDERED: dict[str, Render] = {
     "markup.empty": lambda t: markup.empty(t, t),
     "markup.bar": lambda t: markup.bar(0.5) + markup.bar(None),
     "publish_markup.push": lambda t: publish_markup.push(PushView(t, t, "good", 0.5, True, "https://" + t, (t,))),
-    "publish_markup.bundle": lambda t: publish_markup.bundle([(t, 1)], [(t, t)], f"~~~\n{t}\n~~~", b""),
+    "publish_markup.bundle": lambda t: publish_markup.bundle(t, [(t, 1)], [(t, t)], f"~~~\n{t}\n~~~", b""),
     "publish_markup.reports": publish_markup.reports,
     "publish_markup.take_along": lambda t: publish_markup.take_along([File(t, t, t, t)]),
     "publish_markup.line": publish_markup.line,
@@ -164,6 +164,7 @@ RENDERED: dict[str, Render] = {
         {"space": t, "hardware_words": t, "steps": [t], "doubts": [t]}
     ),
     "publish_markup.hardware": lambda t: publish_markup.hardware(),
+    "chat_markup.kept": lambda t: chat_markup.kept(t, mine=True),
     "chat_markup.changed": lambda t: chat_markup.changed(Changed(t, (t, t), "good")),
     "chat_markup.turn": lambda t: chat_markup.turn(_turn(t), {"base": t, "tuned": t}, 64),
     "chat_markup.turns": lambda t: chat_markup.turns([_turn(t), _turn(t)], {}),

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from evals.plain import headline
 from evals.results import Results, Role, Row
 from evals.table import HEADINGS, cells, sections
+from evals.titles import task_title
 from evals.wording import change_in_words, headlines, judge_in_words
 from ftspace.config import RunConfig
 from ftspace.hub.bundle.card_recipe import energy_of, recipe_of
@@ -95,7 +97,7 @@ def _eval_results(told: Told) -> list[Any]:
         EvalResult(
             task_type="text-generation",
             dataset_type=told.origins.data.name,
-            dataset_name=row.task,
+            dataset_name=task_title(row.task),
             dataset_revision=told.origins.data.revision,
             metric_type=row.metric,
             metric_value=round(row.tuned, 4),
@@ -178,7 +180,9 @@ def _verdict(told: Told) -> Iterator[str]:
     if told.results is None:
         yield "Nobody looked: base and tuned model were not compared. Compare them before you rely on it."
         return
-    yield plain(told.results.verdict[:1].upper() + told.results.verdict[1:]) + "."
+    yield plain(headline(told.results)[0])
+    if told.results.rows:
+        yield f"\nIn figures: {plain(told.results.verdict)}."
     if told.results.findings:
         yield ""
     yield from (f"- **{one.tone}: {one.kind}.** {plain(one.message)}" for one in told.results.findings)
@@ -195,7 +199,7 @@ def _results(told: Told) -> Iterator[str]:
         yield f"\n### {section.title}\n"
         yield _line(heads)
         yield _line([":---"] * 2 + ["---:"] * 6 + [":---"])
-        yield from (_line([plain(cell) for cell in cells(row)]) for row in section.rows)
+        yield from (_line([plain(cell) for cell in _titled(row)]) for row in section.rows)
     yield "\nScores ± standard error, in points of 100 where they are shares."
     if told.results.change:
         yield f"\nDid anything change: {plain(change_in_words(told.results.change))}."
@@ -205,7 +209,15 @@ def _results(told: Told) -> Iterator[str]:
         yield _line(["task", "question", "expected", "base", "tuned"])
         yield _line([":---"] * 5)
         for one in told.results.samples[:_SHOWN]:
-            yield _line([plain(_cut(text)) for text in (one.task, one.prompt, one.expected, one.base, one.tuned)])
+            yield _line(
+                [plain(_cut(text)) for text in (task_title(one.task), one.prompt, one.expected, one.base, one.tuned)]
+            )
+
+
+def _titled(row: Row) -> tuple[str, ...]:
+    """A row's cells, with the task's title."""
+    task, *rest = cells(row)
+    return (task.replace(row.task, task_title(row.task), 1), *rest)
 
 
 def _line(parts: list[str]) -> str:

@@ -1,13 +1,13 @@
 """Step 3, Ask: base and tuned answer a question beside each other, at the same time, turn after turn.
 
-Each side keeps a conversation of its own. What was said lies in the page's session: with a reload it is gone. The
-models live in the inference server.
+Each side keeps a conversation of its own. What the run's owner asks is kept with the run and shown again (chats.py); of
+others it lies in the page's session alone. The models live in the inference server.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ import gradio as gr
 
 from ftspace.access import Visitor
 from ftspace.answering import Answering, Turn, conversation, load
+from ftspace.chats import Pad, new_pad, newest
 from ftspace.errors import FtspaceError
 from ftspace.questions import kept_back
 from ftspace.runs import Run
@@ -40,6 +41,23 @@ class Chat:
     visitor: str = ""
     turns: list[Turn] = field(default_factory=list[Turn])
     names: dict[str, str] = field(default_factory=dict[str, str])
+    pad: Pad | None = None
+    """Where it is written down; None where it is not kept."""
+
+    @classmethod
+    def new(cls, run: Run, visitor: Visitor) -> "Chat":
+        """One in which nothing was said yet."""
+        return cls(run.id, visitor.name, pad=new_pad(run, visitor.name, "chat") if keeps(run, visitor) else None)
+
+    @classmethod
+    def kept(cls, run: Run, visitor: Visitor) -> "Chat":
+        """The visitor's newest about a run, as far as one is kept."""
+        if not keeps(run, visitor):
+            return cls.new(run, visitor)
+        pad, said = newest(run, visitor.name, "chat")
+        turns = [Turn(one.question, {side: reply.answer() for side, reply in one.answers.items()}) for one in said]
+        names = {side: name for one in said for side, name in one.names.items()}
+        return cls(run.id, visitor.name, turns, names, pad)
 
     def belongs(self, run: Run, visitor: Visitor) -> bool:
         """Whether it is this visitor's about this run."""
@@ -96,14 +114,17 @@ class ChatTab:
             label="From the rows that were kept back",
             elem_id="examples",
         )
+        self._kept = gr.HTML(elem_id="chat-kept")
         self._shown = [self._before, self._now, self._told]
         self._buttons = [self._send, self._stop, self._again, self._over]
         self._wire(run_id)
-        self.outputs: list[Any] = [self._chat, self._question, self._examples, *self._shown, *self._buttons]
+        self.outputs: list[Any] = [
+            self._chat, self._question, self._examples, self._kept, *self._shown, *self._buttons,
+        ]  # fmt: skip
 
     def _wire(self, run_id: gr.Textbox) -> None:
         self._examples.click(lambda sample: sample[0], self._examples, self._question, **_PRIVATE)
-        answered = [self._chat, self._question, *self._shown, *self._buttons]
+        answered = [self._chat, self._question, self._kept, *self._shown, *self._buttons]
         asked: dict[str, Any] = {"outputs": answered, "trigger_mode": "once", **AT_WORK, **_PRIVATE}
         gr.on(
             [self._send.click, self._question.submit],
@@ -116,9 +137,14 @@ class ChatTab:
         self._over.click(self._start_over, run_id, [self._chat, *self._shown, *self._buttons], **_PRIVATE)
 
     def show(self, run: Run | None, visitor: Visitor) -> Updates:
-        """An empty conversation."""
-        blank: Updates = {self._chat: None, self._question: "", **dict.fromkeys(self._shown, "")}
-        return blank | self._ready(None) | (self._sampled(run, visitor) if run else {})
+        """The visitor's newest conversation about the run."""
+        chat = Chat.kept(run, visitor) if run is not None and run.adapter.is_dir() else None
+        shown: Updates = {self._chat: chat, self._question: "", **dict.fromkeys(self._shown, "")}
+        if chat is not None and chat.turns:
+            shown[self._before] = chat_markup.turns(chat.turns[:-1], chat.names)
+            shown[self._now] = chat_markup.turn(chat.turns[-1], chat.names)
+        kept = {self._kept: _kept(run, visitor) if run else ""}
+        return shown | kept | self._ready(chat) | (self._sampled(run, visitor) if run else {})
 
     def news(self, run: Run, visitor: Visitor) -> Updates:
         """The examples, once there are rows."""
@@ -150,7 +176,7 @@ class ChatTab:
             run = self._desk.get(run_id, visitor)
             asked = self._manner.asked(run, visitor, said)
             if chat is None or not chat.belongs(run, visitor):
-                chat = Chat(run.id, visitor.name)
+                chat = Chat.new(run, visitor)
                 if again:
                     raise FtspaceError(_NO_QUESTION)
             flag = self._stops.begin(request)
@@ -193,18 +219,24 @@ class ChatTab:
             self._question: "",
             **self._busy(),
         }
-        with closing(work.follow()) as ticks:
-            for told in ticks:
-                if flag.is_set():
-                    break
-                if told:
-                    yield {self._now: chat_markup.turn(turn, chat.names, most)}
+        trouble = ""
+        try:
+            with closing(work.follow()) as ticks:
+                for told in ticks:
+                    if flag.is_set():
+                        break
+                    if told:
+                        yield {self._now: chat_markup.turn(turn, chat.names, most)}
+        finally:  # also where the page is closed in the middle of an answer
+            if chat.pad is not None and any(one.text for one in work.answers.values()):
+                trouble = chat.pad.keep(question, work.answers, asked.sides, asdict(asked.how), again=again)
         chat.turns = [*before, turn]
         free = self._manner.when_free() if any(one.failed for one in work.answers.values()) else ""
         yield {
             self._chat: chat,
+            self._kept: _kept(run, visitor),
             self._now: chat_markup.turn(turn, chat.names, most),
-            **({self._told: markup.note(free, "warn")} if free else {}),
+            **({self._told: markup.note(free or trouble, "warn")} if free or trouble else {}),
             **self._ready(chat),
         }
 
@@ -232,7 +264,21 @@ class ChatTab:
         return gr.skip()
 
     def _start_over(self, request: gr.Request, run_id: str) -> Updates:
+        chat: Chat | None = None
         with suppress(FtspaceError):
-            self._desk.get(run_id, self._desk.visitor(request))
+            visitor = self._desk.visitor(request)
+            run = self._desk.get(run_id, visitor)
             self._stops.stop(request)
-        return {self._chat: None, **dict.fromkeys(self._shown, ""), **self._ready(None)}
+            chat = Chat.new(run, visitor)
+            if chat.pad is not None and run.chats.exists():
+                chat.pad.begin()
+        return {self._chat: chat, **dict.fromkeys(self._shown, ""), **self._ready(None)}
+
+
+def keeps(run: Run, visitor: Visitor) -> bool:
+    """Whether what a visitor asks of a run's models is kept with it: what its owner asks is."""
+    return visitor.may_change(run.access)
+
+
+def _kept(run: Run, visitor: Visitor) -> str:
+    return chat_markup.kept(run.id if run.chats.exists() else "", mine=keeps(run, visitor))

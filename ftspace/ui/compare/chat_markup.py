@@ -12,8 +12,10 @@ from ftspace.report.changed import Changed
 from ftspace.report.results_markup import safe
 from ftspace.words import Tone
 
+SHOWN = 20
+"""Turns of a conversation that stand above the newest."""
 CELL = 400
-"""Letters of an answer that a table shows at once."""
+"""Letters of an answer that a table shows at once, and of a question above its answers."""
 
 
 def changed(found: Changed) -> str:
@@ -25,9 +27,23 @@ def changed(found: Changed) -> str:
     )
 
 
+def kept(run_id: str, *, mine: bool) -> str:
+    """What becomes of what is asked here; `run_id` is "" while nothing was."""
+    if not mine:
+        return '<p class="ft-legend">What you ask here is kept nowhere: with a reload it is gone.</p>'
+    link = f' <a href="export/{safe(run_id)}/chats" download>Download all of it</a>' if run_id else ""
+    return (
+        '<p class="ft-legend">What you ask, here and under Many questions, is kept with the run, and only you see it.'
+        f"{link}</p>"
+    )
+
+
 def turns(found: Sequence[Turn], names: Mapping[str, str]) -> str:
-    """Turns that are over, the oldest first."""
-    return "".join(turn(one, names, newest=False) for one in found)
+    """Turns that are over, the oldest first; of a long conversation the newest."""
+    earlier = len(found) - SHOWN
+    said = f"{earlier:,} earlier ones are not shown here." if earlier > 0 else ""
+    told = f'<p class="ft-legend">{said}</p>' if said else ""
+    return told + "".join(turn(one, names, newest=False) for one in found[-SHOWN:])
 
 
 def turn(found: Turn, names: Mapping[str, str], max_tokens: int = 0, *, newest: bool = True) -> str:
@@ -42,9 +58,18 @@ def turn(found: Turn, names: Mapping[str, str], max_tokens: int = 0, *, newest: 
     told = f'<p class="ft-differs">{safe(_said(found.answers, said))}</p>' if said else ""
     return (
         f'<article class="ft-asked" aria-busy="{"false" if over else "true"}">'
-        f'<h3 class="ft-question">{safe(found.question)}</h3>'
+        f"{_asked(found.question)}"
         f'<div class="ft-answers-row ft-of-{len(found.answers)}">{columns}</div>{told}</article>'
     )
+
+
+def _asked(question: str) -> str:
+    """What was asked; of a long question the beginning, so that the answers are not far below."""
+    head = f'<h3 class="ft-question">{safe(_clip(question))}</h3>'
+    if len(question) <= CELL:
+        return head
+    whole = f'<p class="ft-question-whole">{safe(question)}</p>'
+    return f"{head}<details><summary>The whole question</summary>{whole}</details>"
 
 
 def _said(answers: Mapping[str, Answer], said: str) -> str:

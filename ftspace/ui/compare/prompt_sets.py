@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import gradio as gr
 
 from evals.tasks import SUITES
+from evals.titles import task_title
 from ftspace.access import Visitor
 from ftspace.answering import Answer, Answering, conversation, load
 from ftspace.asking import to_csv
+from ftspace.chats import Pad, new_pad, newest
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.questions import (
     AT_ONCE,
@@ -30,7 +32,7 @@ from ftspace.questions import (
 from ftspace.runs import Run
 from ftspace.ui import markup
 from ftspace.ui.compare import chat_markup
-from ftspace.ui.compare.chat import AT_WORK, Stops
+from ftspace.ui.compare.chat import AT_WORK, Stops, keeps
 from ftspace.ui.compare.manner import Asked, Manner, Updates
 from ftspace.ui.desk import Desk
 from ftspace.ui.uploads import forget_copy
@@ -48,9 +50,23 @@ class Round:
     run_id: str
     visitor: str
     names: Mapping[str, str]
+    pad: Pad | None = None
+    """Where it is written down; None where it is not kept."""
     rows: list[tuple[Question, Mapping[str, Answer]]] = field(
         default_factory=list[tuple[Question, Mapping[str, Answer]]]
     )
+
+    @classmethod
+    def kept(cls, run: Run, visitor: Visitor) -> "Round | None":
+        """The visitor's newest; None where none is kept."""
+        pad, said = newest(run, visitor.name, "many") if keeps(run, visitor) else (None, [])
+        if not said:
+            return None
+        found = cls(run.id, visitor.name, said[-1].names, pad)
+        for one in said:
+            answers = {side: reply.answer() for side, reply in one.answers.items()}
+            found.rows.append((Question(question=one.question, answers=one.accepted), answers))
+        return found
 
 
 class ManyTab:
@@ -119,13 +135,18 @@ class ManyTab:
         self._drop.click(self._drop_set, [run_id, self._source], [*kept, self._typed], **_PRIVATE)
 
     def show(self, run: Run | None, visitor: Visitor) -> Updates:
-        """No questions yet, and where some can come from."""
+        """The visitor's newest round, and where questions can come from."""
+        found = Round.kept(run, visitor) if run is not None and run.adapter.is_dir() else None
         shown: Updates = {
-            self._round: None,
+            self._round: found,
             self._source: gr.update(choices=self._sources(run, visitor), value=_TYPED),
             **dict.fromkeys((self._typed, self._told, self._table, self._csv, self._name), ""),
         }
-        return shown | self._ready(None)
+        if found is not None:
+            shown[self._told] = markup.note(f"What you asked last: {len(found.rows)} questions.")
+            shown[self._table] = chat_markup.table(found.rows, found.names)
+            shown[self._csv] = to_csv(found.rows, list(found.names))
+        return shown | self._ready(found)
 
     def news(self, run: Run, visitor: Visitor) -> Updates:
         """The rows kept back, once there are some."""
@@ -135,8 +156,8 @@ class ManyTab:
         found = [("Typed below", _TYPED)]
         if run is not None:
             found += [("Rows kept back from training", _KEPT_BACK)] if any(kept_back(run, visitor)) else []
-            found += [(f"The run's task {name}", _TASK + name) for name in self._tasks(run, visitor)]
-        found += [(f"Bundled: {name}", _SUITE + name) for name in SUITES]
+            found += [(f"The run's task: {task_title(name)}", _TASK + name) for name in self._tasks(run, visitor)]
+        found += [(f"Bundled: {task_title(name)}", _SUITE + name) for name in SUITES]
         return found + [(f"Kept: {name}", _SET + name) for name in self._sets(visitor).names()]
 
     def _tasks(self, run: Run, visitor: Visitor) -> dict[str, str]:
@@ -170,7 +191,8 @@ class ManyTab:
             if not questions:
                 raise ConfigError("write some questions first, one a line, or choose a set of them")
             asked = self._manner.asked(run, visitor, said)
-            found = Round(run.id, visitor.name, asked.sides)
+            pad = new_pad(run, visitor.name, "many") if keeps(run, visitor) else None
+            found = Round(run.id, visitor.name, asked.sides, pad)
             flag = self._stops.begin(request)
             try:
                 yield from self._answered(request, run, questions, found, asked, flag)
@@ -192,7 +214,7 @@ class ManyTab:
             yield {self._told: markup.note(f"Loading the models, {duration(seconds)} so far …", "busy"), **self._busy()}
             if flag.is_set():
                 break
-        total = min(len(questions), AT_ONCE)
+        total, trouble = min(len(questions), AT_ONCE), ""
         for question in questions[:AT_ONCE]:
             if flag.is_set():
                 break
@@ -208,6 +230,10 @@ class ManyTab:
             if flag.is_set():
                 break
             found.rows.append((question, work.answers))
+            if found.pad is not None:
+                trouble = found.pad.keep(
+                    question.question, work.answers, asked.sides, asdict(asked.how), accepted=question.answers
+                )
             if all(one.failed and not one.text for one in work.answers.values()):
                 break
         left = len(questions) - total
@@ -216,7 +242,7 @@ class ManyTab:
         words += f" {left} more of this set were not asked: {AT_ONCE} are asked at a time." if left else ""
         yield {
             self._round: found,
-            self._told: markup.note(words),
+            self._told: markup.note(f"{words} {trouble}".strip()),
             self._table: chat_markup.table(found.rows, found.names),
             self._csv: to_csv(found.rows, list(found.names)),
             **self._ready(found),

@@ -93,5 +93,5 @@ def found(desk: Desk, run: Run) -> Changed:
         return Changed(f"That cannot be read: {error}", (), "bad")
     if not over:
         return Changed("Known when the run has answered its tasks. Until then ask for yourself.", (), "busy")
-    why = f"The run ended without results; to get them: ftspace runs evaluate {run.id}"
+    why = f"The run ended without results: compare it under Results, or type ftspace runs evaluate {run.id}"
     return Changed("Not known: nothing was compared.", (why,), "idle")

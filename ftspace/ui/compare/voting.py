@@ -1,4 +1,4 @@
-"""Blind votes in the page: two answers without names, four buttons and their keys, and what all votes say.
+"""Blind votes in the page: two answers without names, five buttons and their keys, and what all votes say.
 
 Votes lie with the run (voting.py); only its owner votes, and who may see the run sees what the votes say.
 """
@@ -10,6 +10,7 @@ import gradio as gr
 
 from evals.arena.votes import FILE, Choice
 from evals.plan import BASE, TUNED
+from evals.titles import task_title
 from ftspace.access import Visitor
 from ftspace.errors import FtspaceError
 from ftspace.runs import Run
@@ -25,14 +26,14 @@ _ALL = "All questions"
 _MOST_SKIPPED = 2000
 _MOST_COUNTED = 5000
 """With more ballots than these the tally is made when its panel is opened, and not after each vote."""
-_CHOICES: dict[str, Choice] = {"first": "first", "second": "second", "tie": "tie"}
+_CHOICES: dict[str, Choice] = {"first": "first", "second": "second", "tie": "tie", "bad": "bad"}
 _KEYS = """
 const panel = element.closest('#voting')
 const ballot = () => element.querySelector('.ft-ballot')
 if (panel && !panel.dataset.keys) {
   panel.dataset.keys = 'yes'
   const buttons = {
-    1: 'vote-first', 2: 'vote-second', 0: 'vote-tie', '=': 'vote-tie', s: 'vote-skip', u: 'vote-undo'
+    1: 'vote-first', 2: 'vote-second', 0: 'vote-tie', '=': 'vote-tie', x: 'vote-bad', s: 'vote-skip', u: 'vote-undo'
   }
   panel.addEventListener('keydown', event => {
     const id = buttons[event.key.toLowerCase()]
@@ -71,6 +72,7 @@ class Voting:
                     self.a = gr.Button("A is better (1)", min_width=110, elem_id="vote-first")
                     self.equal = gr.Button("Equal (0)", min_width=90, elem_id="vote-tie")
                     self.b = gr.Button("B is better (2)", min_width=110, elem_id="vote-second")
+                    self.bad = gr.Button("Both bad (x)", min_width=100, elem_id="vote-bad")
                     self.skip = gr.Button("Skip (s)", min_width=80, elem_id="vote-skip")
                 with gr.Row(visible=False, elem_classes="ft-tight ft-voted") as self.after:
                     self.last = gr.HTML()
@@ -93,8 +95,8 @@ class Voting:
             self.token, self.skipped,
         ]  # fmt: skip
         for widget, act in (
-            (self.begin, "begin"), (self.a, "first"), (self.b, "second"), (self.equal, "tie"), (self.skip, "skip"),
-            (self.undo, "undo"), (self.reveal, "reveal"),
+            (self.begin, "begin"), (self.a, "first"), (self.b, "second"), (self.equal, "tie"), (self.bad, "bad"),
+            (self.skip, "skip"), (self.undo, "undo"), (self.reveal, "reveal"),
         ):  # fmt: skip
             done = widget.click(self._actor(act), asked, turned, trigger_mode="once", **_PRIVATE)
             if act not in ("begin", "skip"):
@@ -127,7 +129,7 @@ class Voting:
             **hidden,
             self.words: markup.heading("Which answer is better?", said),
             self.booth: gr.update(visible=mine),
-            self.task: gr.update(choices=[(_ALL, ""), *((task, task) for task in tasks)], value=""),
+            self.task: gr.update(choices=[(_ALL, ""), *((task_title(task), task) for task in tasks)], value=""),
             self.sides: gr.update(
                 choices=[(side_name(side), side) for side in sides], value=usual if len(usual) > 1 else sides[:2]
             ),
@@ -164,10 +166,11 @@ class Voting:
         turn = poll.turn(passed)
         if turn.paper is not None and turn.paper.token in passed:  # only skipped ones are left: once around again
             passed = []
+        over = turn.paper is None and turn.total > 0
         stands = turn.last is None or turn.last.whose is not None
         return {
             self.begin: gr.update(visible=False),
-            self.ballot: voting_markup.ballot(turn),
+            self.ballot: voting_markup.ballot(turn, counted(run) if over else None),
             self.buttons: gr.update(visible=turn.paper is not None),
             self.after: gr.update(visible=turn.last is not None),
             self.last: voting_markup.last(turn.last),
@@ -203,7 +206,10 @@ _NOTHING = (
     "Nothing to vote on yet",
     "When base and tuned have answered the run's tasks, judge them here without names.",
 )
-_ABOUT = "You are not told whose answer is whose. Keys, with the panel in focus: 1 and 2 vote, 0 is equal, s skips."
+_ABOUT = (
+    "You are not told whose answer is whose. Keys, with the panel in focus: 1 and 2 vote, 0 is equal, x both bad, s "
+    "skips, u takes the last vote back."
+)
 _OTHERS = "The run's owner votes; what the votes say is below."
 _NONE_YET = "The run's owner votes, and has not yet."
 

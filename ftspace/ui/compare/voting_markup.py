@@ -8,13 +8,13 @@ import math
 from evals.arena.tally import ENOUGH, Calibration, Player, Rate, Tally
 from ftspace.report.results_markup import block, safe
 from ftspace.voting import Paper, Said, Turn
-from ftspace.words import side_name
+from ftspace.words import Tone, asked_of, side_name
 
-_SAID = {"first": "A is better", "second": "B is better", "tie": "they are equal"}
+_SAID = {"first": "A is better", "second": "B is better", "tie": "they are equal", "bad": "both are bad"}
 
 
-def ballot(turn: Turn) -> str:
-    """The question with both answers, and how far one is; a word of thanks when all is voted on."""
+def ballot(turn: Turn, result: Tally | None = None) -> str:
+    """The question with both answers, and how far one is; once all is voted on, what it came to."""
     if turn.total == 0:
         return (
             '<section class="ft-ballot" tabindex="-1"><h3>Nothing to vote on here</h3><p>The answers of these sides '
@@ -26,7 +26,7 @@ def ballot(turn: Turn) -> str:
     if turn.paper is None:
         return (
             f'<section class="ft-ballot" tabindex="-1">{bar}<h3 role="status">All {turn.total:,} are voted on</h3>'
-            "<p>What the votes say stands below.</p></section>"
+            f"{''.join(f'<p>{safe(one)}</p>' for one in outcome(result))}</section>"
         )
     return f"{bar}{_paper(turn.paper, f'{turn.done + 1:,} of {turn.total:,}')}"
 
@@ -63,6 +63,30 @@ def last(said: Said | None) -> str:
     return f'<p class="ft-vote-said" role="status">{words}</p>'
 
 
+def outcome(found: Tally | None) -> list[str]:
+    """What all votes came to, a sentence for each two sides and each judge."""
+    if found is None or not found.rates:
+        return ["What the votes say stands below."]
+    return [_came_to(one) for one in found.rates] + [_agrees(one) for one in found.judges if one.n]
+
+
+def _came_to(one: Rate) -> str:
+    n = one.wins + one.losses + one.ties
+    verdict, _ = _preferred(one)
+    rate = f"{100 * one.rate:.0f} of 100, between {100 * one.low:.0f} and {100 * one.high:.0f}"
+    return (
+        f"{verdict[:1].upper()}{verdict[1:]}. Of {n:,} question{'s' if n > 1 else ''} people preferred "
+        f"{asked_of(one.side)} on {one.wins:,} and {asked_of(one.against)} on {one.losses:,}, and found "
+        f"{one.ties:,} equal or both bad: it wins {rate}, ties counted as halves."
+    )
+
+
+def _agrees(one: Calibration) -> str:
+    believed = "so it can be believed" if one.proven else "which does not prove it yet"
+    few = f" ({ENOUGH} are needed)" if one.n < ENOUGH else ""
+    return f"The judge {one.judge} said the same on {100 * one.agreement:.0f} of 100 of {one.n:,}{few}, {believed}."
+
+
 def tally(found: Tally) -> str:
     """What all votes say, with intervals, and how far judges agree."""
     if not found.votes:
@@ -77,29 +101,34 @@ def tally(found: Tally) -> str:
     )
     judges = "".join(_judge(one) for one in found.judges)
     agreed = f"<h4>How far judges agree with people</h4><ul>{judges}</ul>" if judges else ""
+    bad = f", {found.bad:,} of them that both answers are bad" if found.bad else ""
     return (
-        f'<section class="ft-tally"><p>{found.votes:,} vote{"s" if found.votes > 1 else ""} of all who voted.</p>'
+        f'<section class="ft-tally"><p>{found.votes:,} vote{"s" if found.votes > 1 else ""} of all who voted{bad}.</p>'
         f"<ul>{rates}</ul>{strengths}{agreed}</section>"
     )
 
 
 def _rate(one: Rate) -> str:
-    n = one.wins + one.losses + one.ties
+    verdict, tone = _preferred(one)
     pair = f"{side_name(one.side)} or {side_name(one.against)}"
     counted = f"{one.wins:,} for {side_name(one.side)}, {one.losses:,} for {side_name(one.against)}, {one.ties:,} equal"
-    if n < ENOUGH:
-        verdict, tone = f"too few votes to tell: {n} of {ENOUGH}", "idle"
-    elif one.low > 0.5:
-        verdict, tone = f"{side_name(one.side)} is preferred", "good"
-    elif one.high < 0.5:
-        verdict, tone = f"{side_name(one.against)} is preferred", "bad"
-    else:
-        verdict, tone = "no preference shown", "idle"
     rate = f"{100 * one.rate:.0f} % (95 % interval {100 * one.low:.0f} to {100 * one.high:.0f})"
     return (
         f'<li><strong>{safe(pair)}</strong> <span class="ft-chip ft-{tone}">{safe(verdict)}</span><br>'
         f"{safe(side_name(one.side))} wins {rate}: {safe(counted)}.</li>"
     )
+
+
+def _preferred(one: Rate) -> tuple[str, Tone]:
+    """Whose answers people prefer, as far as the votes show it."""
+    n = one.wins + one.losses + one.ties
+    if n < ENOUGH:
+        return f"too few votes to tell: {n} of {ENOUGH}", "idle"
+    if one.low > 0.5:
+        return f"{asked_of(one.side)} is preferred", "good"
+    if one.high < 0.5:
+        return f"{asked_of(one.against)} is preferred", "bad"
+    return "no preference shown", "idle"
 
 
 def _player(one: Player) -> str:

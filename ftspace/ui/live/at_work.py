@@ -135,10 +135,13 @@ class AtWork:
         return ""
 
 
+_SILENT = "It printed nothing."
+
+
 def _log_tail(run: Run) -> str:
     try:
         with run.log.open("rb") as file:
             file.seek(max(0, run.log.stat().st_size - _LOG_BYTES))
-            return redact(views.tail(file.read().decode(errors="replace")))
+            return redact(views.tail(file.read().decode(errors="replace"))) or _SILENT
     except OSError:
-        return ""
+        return _SILENT

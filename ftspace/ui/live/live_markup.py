@@ -10,6 +10,7 @@ from ftspace.answers import Answered, Change
 from ftspace.ui.live.curves_markup import curves
 from ftspace.ui.live.live_view import Live
 from ftspace.ui.markup import address, bar, note
+from ftspace.ui.tune.complaints import labelled
 from ftspace.words import sentence
 
 ANSWERED = 5
@@ -32,7 +33,7 @@ def live(view: Live) -> str:
     return (
         f'<section class="ft-live ft-{view.tone}"><ol class="ft-phases" aria-label="Phases">{phases}</ol>'
         f'<h2>{escape(view.headline)}</h2><p class="ft-unseen" role="status">{escape(view.said or view.headline)}</p>'
-        f'<p class="ft-detail">{escape(view.detail)}</p><div>{_bar(view)}</div><div>{_diagnosis(view)}</div>'
+        f'<p class="ft-detail">{escape(labelled(view.detail))}</p><div>{_bar(view)}</div><div>{_diagnosis(view)}</div>'
         f'<div>{curves(view.curves)}</div><dl class="ft-facts">{facts}</dl><div>{warnings}</div>'
         f"<div>{_answered(view.answers, view.changes)}</div></section>"
     )
@@ -49,7 +50,7 @@ def _diagnosis(view: Live) -> str:
         return ""
     found, tone = view.diagnosis
     evidence = f"<p>{escape(sentence('; '.join(found.evidence)))}</p>" if found.evidence else ""
-    change = f"<p><b>What to do:</b> {escape(found.change)}</p>" if found.change else ""
+    change = f"<p><b>What to do:</b> {escape(labelled(found.change))}</p>" if found.change else ""
     links = "".join(f'<a class="ft-way" href="{address(place)}">{escape(words)}</a>' for words, place in view.ways)
     ways = f'<p class="ft-ways">{links}</p>' if links else ""
     return (

@@ -15,7 +15,19 @@ from ftspace.state import TERMINAL, RunState, Status
 from ftspace.training.diagnosis import Diagnosis, Kind, diagnose
 from ftspace.ui.live.curves import Curves
 from ftspace.ui.live.footprint import footprint
-from ftspace.words import STATUS_WORDS, TONES, Tone, asked_of, count, duration, number, points, sentence, short
+from ftspace.words import (
+    STATUS_WORDS,
+    TONES,
+    Tone,
+    asked_of,
+    asked_what,
+    count,
+    duration,
+    number,
+    points,
+    sentence,
+    short,
+)
 
 PhaseState = Literal["done", "now", "next", "bad"]
 
@@ -94,6 +106,8 @@ def live(
 _TONES: Mapping[Kind, Tone] = {
     "early": "idle", "falling": "good", "converged": "good", "diverged": "bad", "unsupervised": "bad"
 }  # fmt: skip
+_MESSAGE = 600
+"""Characters of why a run failed that stand before what to do; the log has the whole."""
 _COUNTED = {"train.epochs": "epochs", "train.max_steps": "steps"}
 _NAMES = {**_COUNTED, "train.learning_rate": "learning rate", "train.batch_size": "batch size"}
 
@@ -156,7 +170,8 @@ def _words(
             return "Finished", f"Trained in {took}.{why}{early}", 1.0
         case "failed" if end:
             found = EXPLAINED[end.reason]
-            return f"Failed: {found.title}", f"{sentence(end.message)} {found.advice}", None
+            why = sentence(end.message) if len(end.message) <= _MESSAGE else f"{sentence(end.message[:_MESSAGE])[:-1]}…"
+            return f"Failed: {found.title}", f"{why} {found.advice}", None
         case "failed":
             return "Failed", "", None
         case "cancelled":
@@ -176,7 +191,8 @@ def _at_work(state: RunState, config: RunConfig, after: float | None) -> tuple[s
         newest = list(state.progress.values())[-1]
         left = state.asking_seconds
         soon = "" if left is None else f" About {duration(left)} left."
-        asked = f"Asking {asked_of(newest.which)}: {newest.task}, {newest.done} of {newest.total}."
+        what = asked_what(newest.task, newest.which)
+        asked = f"Asking {asked_of(newest.which)}: {what}, {newest.done} of {newest.total}."
         return "Comparing base and tuned", asked + soon, state.asked
     if state.prepared is None:
         looked_at = f"{state.looked_at:,} rows looked at." if state.looked_at else "Loading the dataset and the model."

@@ -212,5 +212,8 @@ def _files_of(run: Run, *, mine: bool) -> list[File]:
     if mine:
         words = "every setting of this run, ready for ftspace run"
         found.append(File("Settings", "YAML", words, f"export/{run.id}/config"))
+    if mine and run.chats.is_file():
+        words = "what you asked its models, and what they answered"
+        found.append(File("Chats", f"JSON Lines, {size(run.chats.stat().st_size)}", words, f"export/{run.id}/chats"))
     found.append(File("Report", "HTML", "verdict, curve and answers in one file", f"report/{run.id}?download=1"))
     return found

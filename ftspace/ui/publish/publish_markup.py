@@ -53,15 +53,17 @@ def _page(url: str) -> str:
     return escape(url) if url.startswith(("https://", "http://")) else "#"
 
 
-def bundle(files: Sequence[tuple[str, int]], left_out: Sequence[tuple[str, str]], card: str, picture: bytes) -> str:
-    """What a push would hold: the card as it will look, each file with its size, and what is left out and why."""
+def bundle(
+    where: str, files: Sequence[tuple[str, int]], left_out: Sequence[tuple[str, str]], card: str, picture: bytes
+) -> str:
+    """What a push would hold: where it goes, each file with its size, what is left out and why, the card."""
     there = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="ft-num">{size(count)}</td></tr>' for name, count in files
     )
     missing = "".join(f"<li><b>{escape(redact(what))}</b>: {escape(redact(why))}</li>" for what, why in left_out)
     whole = f"{len(files)} files, {size(sum(count for _, count in files))}"
     return (
-        f'<section class="ft-results ft-bundle"><h3>What is pushed: {whole}</h3>'
+        f'<section class="ft-results ft-bundle"><h3>What is pushed: {whole}</h3><p>{escape(where)}</p>'
         '<div class="ft-scroll" tabindex="0" role="region" aria-label="Files">'
         '<table><thead><tr><th scope="col">File</th><th scope="col" class="ft-num">Size</th></tr>'
         f"</thead><tbody>{there}</tbody></table></div>"

@@ -97,6 +97,12 @@ def request_of(what: str, repo: str, *, public: bool) -> PushRequest:
     return PushRequest(what=kinds.get(what, "adapter"), repo_id=repo_id, public=public is True)
 
 
+def where_to(asked: PushRequest) -> str:
+    """Where a push goes and who can read it there, in a sentence."""
+    who = "everybody may read" if asked.public else "only you, and whom you let, may read"
+    return f"To {asked.repo_id}, in one commit. A new repository is one that {who}; one that is there stays as it is."
+
+
 def size(count: int) -> str:
     """Bytes, short."""
     unit, name = next((one for one in _UNITS if count >= one[0]), (1.0, "B"))

@@ -14,7 +14,7 @@ from ftspace.hub.bundle.published import texts_of
 from ftspace.hub.push.pushing import push_state, requested, start_push, stop_push
 from ftspace.hub.push.records import PushFolder, What
 from ftspace.hub.push.target import look_at_target
-from ftspace.hub.token import TokenRecord, ask_token
+from ftspace.hub.token import Asked, TokenRecord, ask_token
 from ftspace.preflight.at_once import Look, Patience
 from ftspace.runs import Run
 from ftspace.ui import markup
@@ -24,8 +24,9 @@ from ftspace.ui.part import Updates
 from ftspace.ui.publish import publish_markup
 from ftspace.ui.publish.deploying import Deploying
 from ftspace.ui.publish.exporting import TakeAlong
-from ftspace.ui.publish.publish_view import NAMES, good_name, push_view, repo_id_of, request_of
+from ftspace.ui.publish.publish_view import NAMES, good_name, push_view, repo_id_of, request_of, where_to
 from ftspace.ui.visitors import token_of
+from ftspace.words import sentence
 
 POLL_SECONDS = 2.0
 _PATIENCE = 3.0
@@ -33,7 +34,14 @@ _PATIENCE = 3.0
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _NOTHING = markup.empty("Nothing to publish yet", "Open a run: its link, its report and its push are made here.")
 _KINDS: dict[str, What] = {what: what for what in NAMES}
-_NO_TOKEN = "There is no token to push with: run hf auth login on this machine, or start the app with HF_TOKEN."
+_NO_TOKEN = (
+    "There is no token to push with. Make one with the role write at huggingface.co/settings/tokens, then run hf auth "
+    "login on this machine, or start the app with HF_TOKEN. Until then look at what would be pushed, or take it along."
+)
+_OFFLINE = (
+    "This app is offline, so the Hub is not asked: start it without HF_HUB_OFFLINE to push. Until then look at what "
+    "would be pushed, or take it along."
+)
 _SIGN_IN = "There is no token to push with: sign in again."
 
 
@@ -92,7 +100,7 @@ class Publish:
         typed: list[Any] = [*named, self._repo, self._public]
         told: list[Any] = [self._ahead, self._told, *self._now]
         self._what.input(self._choose, named, [self._repo, self._public, self._bundle, *told], **_PRIVATE)
-        self._preview.click(self._look, typed, [self._told, self._bundle], trigger_mode="once", **_PRIVATE)
+        self._preview.click(self._look, typed, [self._ahead, self._told, self._bundle], trigger_mode="once", **_PRIVATE)
         self._push.click(self._begin, typed, told, trigger_mode="once", **_PRIVATE)
         self._stop.click(self._end, named, told, trigger_mode="once", **_PRIVATE)
         self._timer.tick(self._poll, named, self._now, concurrency_limit=None, **_PRIVATE)
@@ -146,15 +154,21 @@ class Publish:
             with self._desk.answering(request, "look"):
                 asked = ask_token()
                 if asked.record is None:
-                    missing = _SIGN_IN if self._desk.settings.sign_in else _NO_TOKEN
-                    said = missing if asked.trouble == "none" else f"{asked.detail}."
-                    return {self._ahead: markup.note(said, "warn")}
+                    return {self._ahead: markup.note(self._missing(asked), "warn")}
                 name = repo.strip() or good_name(run.config, _KINDS.get(what, "adapter"))
                 repo_id = name if "/" in name else f"{asked.record.name}/{name}"
                 why = _why_not(asked.record, repo_id_of(repo_id))
         except FtspaceError:  # nothing to push, or not for this visitor
             return {self._repo: gr.skip()}
         return {self._repo: repo_id, self._ahead: markup.note(why and f"{why}.", "warn")}
+
+    def _missing(self, asked: Asked) -> str:
+        """What to do where the Hub knows of no token to push with."""
+        if asked.trouble == "offline":
+            return _OFFLINE
+        if asked.trouble != "none":
+            return sentence(asked.detail)
+        return _SIGN_IN if self._desk.settings.sign_in else _NO_TOKEN
 
     def _look_at(self, run: Run, what: What) -> Updates:
         """Updates for what changes while a push is at work."""
@@ -210,12 +224,17 @@ class Publish:
         return {self._told: "", **self._look_at(run, kind)}
 
     def _look(self, request: gr.Request, run_id: str, what: str, repo: str, public: bool) -> Updates:
-        """The files that a push would have, made beside the run's own and removed again."""
-        told = ""
+        """Where a push would go and what would refuse it, and its files, made beside the run's and removed again."""
+        told, ahead = "", ""
         try:
             with self._desk.answering(request, "look") as visitor:
                 run = self._desk.own(run_id, visitor)
                 asked = request_of(what, repo, public=public)
+                found_token = ask_token()
+                if found_token.record is None:
+                    ahead = self._missing(found_token)
+                elif why := _why_not(found_token.record, asked.repo_id):
+                    ahead = f"{why}."
                 if asked.what != "adapter":
                     raise HubError(f"the {NAMES[asked.what]} is made when it is pushed; card and records are as these")
                 try:
@@ -236,7 +255,11 @@ class Publish:
             return {self._told: markup.note(str(error), "bad"), self._bundle: ""}
         files = [(one.path, one.size) for one in found.files]
         left_out = [(one.what, one.why) for one in found.left_out]
-        return {self._told: told, self._bundle: publish_markup.bundle(files, left_out, card, picture)}
+        return {
+            self._ahead: markup.note(ahead, "warn"),
+            self._told: told,
+            self._bundle: publish_markup.bundle(where_to(asked), files, left_out, card, picture),
+        }
 
 
 def _why_not(record: TokenRecord, repo_id: str | None) -> str:

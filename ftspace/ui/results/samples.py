@@ -13,6 +13,7 @@ import gradio as gr
 from evals.errors import LogError
 from evals.plan import BASE, TUNED
 from evals.results import Results, read_results
+from evals.titles import task_title
 from ftspace.errors import FtspaceError, JobError
 from ftspace.report import drill_markup
 from ftspace.report.breakdown import breakdown
@@ -150,7 +151,7 @@ class Drilldown:
             query = {name: str(value) for name, value in request.query_params.items()}
             place = Place.asked(query if query.get("run") == run_id else {}, tasks)
             yield {
-                self.task: gr.update(choices=tasks, value=place.task or None),
+                self.task: gr.update(choices=[(task_title(one), one) for one in tasks], value=place.task or None),
                 self.find: place.wanted.text,
                 **self._sides(run, place),
                 **self._kinds(run, results, place),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
+from evals.titles import task_title
 from evals.wording import amount
 from ftspace.redact import redact
 from ftspace.report.overlay import Drawn, overlay
@@ -110,10 +111,11 @@ def _board(board: Board, runs: Sequence[Contender]) -> str:
     heads = "".join(
         f'<th scope="col">{one}</th>' for one in ("Run", "Score", "Against its own base", "Best against it")
     )
+    name = escape(task_title(board.task))
     return (
-        f'<section class="ft-board"><h3>{escape(board.task)} <small>{escape(board.metric)}{lower}{unit}</small></h3>'
+        f'<section class="ft-board"><h3>{name} <small>{escape(board.metric)}{lower}{unit}</small></h3>'
         f'<p class="ft-board-words">{escape(redact(board.words))}</p>'
-        f'<div class="ft-scroll" tabindex="0" role="region" aria-label="{escape(board.task)}"><table><thead><tr>'
+        f'<div class="ft-scroll" tabindex="0" role="region" aria-label="{name}"><table><thead><tr>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>{_rest(board, best)}</section>"
     )
 

@@ -14,14 +14,15 @@ from gradio.components import Component
 
 from evals.metrics import METRICS
 from evals.tasks import SUITES
+from evals.titles import task_title
 from ftspace.config import RunConfig, choices_of, default_config, help_of, merge, sections
 from ftspace.errors import ConfigError
 from ftspace.fields import FORGETTING, NAMES, REVISION, TASKS, id_of, label_of
 from ftspace.preflight import HELDOUT
+from ftspace.presets import Preset, balanced_epochs
 from ftspace.sections import Tracker
 from ftspace.settings import ASSETS, ROOT
 from ftspace.ui.tune.complaints import Wrong, found_in
-from ftspace.ui.tune.presets import Preset, balanced_epochs
 
 GENERAL, INSTRUCTIONS = SUITES
 CHOSEN = [TASKS, FORGETTING]
@@ -147,16 +148,15 @@ def suiting(draft: RunConfig, model: str, dataset: str) -> list[Any]:
     return [own[name] if name in own else value_of(RunConfig(), name) for name in SUITED]
 
 
+_ABOUT = {HELDOUT: ", kept back from training", GENERAL: ", what any base model has"}
+"""What a task's title leaves open."""
+
+
 def task_choices(also: list[str]) -> list[tuple[str, str]]:
     """The tasks to choose from, each with its name for people: the held-out rows, the bundled ones, and `also`."""
     bundled = [str(path.relative_to(ROOT)) for path in sorted((ASSETS / "tasks").glob("*.jsonl"))]
     names = dict.fromkeys([HELDOUT, *bundled, *SUITES, *also])
-    words = {
-        HELDOUT: "rows kept back from training",
-        GENERAL: "what any base model knows",
-        INSTRUCTIONS: "following instructions",
-    }
-    return [(words.get(name, Path(name).stem.replace("_", " ")), name) for name in names]
+    return [(f"{task_title(Path(name).stem)}{_ABOUT.get(name, '')}", name) for name in names]
 
 
 def _said(name: str, value: Any) -> Any:

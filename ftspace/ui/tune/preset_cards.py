@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ftspace.fields import group_of, id_of, label_of
+from ftspace.presets import PRESETS, Preset
 from ftspace.redact import redact
 from ftspace.training.forecast import gigabytes
 from ftspace.ui.tune.complaints import Wrong, labelled
 from ftspace.ui.tune.outlook import ROUGH, Outlook
-from ftspace.ui.tune.presets import PRESETS, Preset
 from ftspace.words import sentence
 
 Seen = Outlook | str | None
@@ -74,7 +74,7 @@ def _leading(one: Wrong) -> str:
 def _face(one: Preset, seen: Seen) -> str:
     rows = _facts(seen) if isinstance(seen, Outlook) else _unknown(seen)
     return (
-        f'<div class="ft-face" id="face-{escape(one.name.split()[0].lower())}"><p>{escape(one.words)}</p>'
+        f'<div class="ft-face" id="face-{escape(one.word)}"><p>{escape(one.words)}</p>'
         f"<dl>{''.join(f'<div><dt>{escape(name)}</dt><dd>{html}</dd></div>' for name, html in rows)}</dl></div>"
     )
 

@@ -9,13 +9,13 @@ import gradio as gr
 from gradio.components import Component
 
 from ftspace.fields import GROUPS, NAMES, group_of, id_of
+from ftspace.presets import Preset, preset
 from ftspace.ui.choose.choice import Choice, picked
 from ftspace.ui.part import Updates
 from ftspace.ui.tune import form
 from ftspace.ui.tune.complaints import Wrong
 from ftspace.ui.tune.outlook import Guess
 from ftspace.ui.tune.preset_cards import changes
-from ftspace.ui.tune.presets import Preset, preset
 from ftspace.words import sentence
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

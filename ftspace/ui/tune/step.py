@@ -16,6 +16,7 @@ from ftspace.access import Access, Visitor
 from ftspace.config import RunConfig, anchor
 from ftspace.errors import FtspaceError
 from ftspace.fields import NAMES as FIELDS
+from ftspace.presets import BALANCED, PRESETS, SET, balanced_epochs, nearest, preset
 from ftspace.runs import Run
 from ftspace.ui import markup
 from ftspace.ui.choose.choice import NAMES, Choice
@@ -27,7 +28,6 @@ from ftspace.ui.tune.measuring import Measuring
 from ftspace.ui.tune.outlook import Outlooks, where
 from ftspace.ui.tune.preflight import Before
 from ftspace.ui.tune.preset_cards import Seen
-from ftspace.ui.tune.presets import BALANCED, PRESETS, SET, balanced_epochs, nearest, preset
 from ftspace.ui.tune.settings_panel import SettingsPanel
 from ftspace.ui.tune.yaml_panel import YamlPanel
 from ftspace.ui.visitors import token_of

@@ -13,6 +13,7 @@ from gradio.components import Component
 from ftspace.config import RunConfig
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.fields import NAMES, why_not_here
+from ftspace.presets import balanced_epochs, nearest
 from ftspace.redact import redact
 from ftspace.ui import markup
 from ftspace.ui.choose import choice as chosen
@@ -21,7 +22,6 @@ from ftspace.ui.desk import Desk
 from ftspace.ui.part import Updates
 from ftspace.ui.tune import form, yaml_view
 from ftspace.ui.tune.preflight import Compose
-from ftspace.ui.tune.presets import balanced_epochs, nearest
 from ftspace.ui.uploads import forget_copy
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -54,7 +54,9 @@ def test_a_bundle_is_whole_and_twice_the_same(store: RunStore) -> None:
 def test_no_text_of_a_dataset_that_not_everybody_may_read_is_pushed(store: RunStore, restricted: str | None) -> None:
     run = finished_run(store, **HUB)
     keep_origins(run, restricted=restricted)
+    run.chats.write_text("what its owner asked it")
     made = bundle(run)
+    assert b"what its owner asked it" not in everything(made)
     assert (SECRET.encode() in everything(made)) == (restricted is None)
     if restricted:
         assert "questions and answers" in {one.what for one in made.left_out}

@@ -9,13 +9,15 @@ import gradio as gr
 import pytest
 
 from evals.samples import Checks
-from ftspace.access import OWNER, Visitor
+from ftspace.access import OWNER, Access, Visitor
 from ftspace.answering import Answer, Turn
+from ftspace.chats import new_pad
 from ftspace.errors import FtspaceError
 from ftspace.questions import PromptSets, Question
 from ftspace.redact import redact
 from ftspace.settings import Settings
 from ftspace.ui.compare import chat_markup
+from ftspace.ui.compare.chat import ChatTab
 from ftspace.ui.compare.manner import Manner, asked_by, when_free
 from ftspace.ui.compare.prompt_sets import ManyTab
 from ftspace.ui.compare.step import found
@@ -45,6 +47,10 @@ def test_what_differs_is_marked_when_all_have_answered() -> None:
     assert "<mark>Lowick</mark>" in shown and "<mark>Vine</mark>" in shown and 'aria-busy="false"' in shown
     assert "1 word differs" in shown and "cut off at 64 tokens: raise it" in shown and "stopped" in shown
     assert 'id="base-answer"' in shown and "id=" not in chat_markup.turns([Turn("Where?", ended)], NAMES)
+    long = chat_markup.turn(Turn(f"Where? {'x' * 2000}", ended), NAMES)
+    assert "The whole question" in long and long.count("x" * 2000) == 1 and "The whole question" not in shown
+    many = chat_markup.turns([Turn(f"Where is {place}?", ended) for place in range(25)], NAMES)
+    assert "5 earlier ones" in many and "is 4?" not in many and "is 5?" in many
     same = {side: Answer("in Lowick", done=True) for side in NAMES}
     assert "Both gave the same answer." in chat_markup.turn(Turn("Where?", same), NAMES)
 
@@ -110,6 +116,32 @@ def test_checks_that_somebody_wrote_are_not_judged_in_the_app(tmp_path: Path) ->
     for source in ("set:mine", "task:own"):
         (found,) = tab._questions(run, OWNER, source, "")  # pyright: ignore[reportPrivateUsage]
         assert (found.question, found.is_right(answer)) == ("Who?", None)
+
+
+def test_what_the_owner_asked_is_shown_again_and_to_nobody_else(tmp_path: Path) -> None:
+    ours = desk(tmp_path, "ann/space")
+    ann, ben = Visitor("ann", may_start=True), Visitor("ben", may_start=True)
+    run = finished_run(ours.store)
+    (run.path / "access.json").write_text(Access(owner="ann", public=True).model_dump_json())
+    given = {side: Answer(f"{side} says red", 0.1, 1.0, done=True) for side in NAMES}
+    for kind in ("chat", "many"):
+        new_pad(run, "ann", kind).keep(f"What of the {kind}?", given, NAMES, {}, accepted=["red"])
+
+    async def build() -> tuple[ChatTab, ManyTab]:
+        with gr.Blocks():
+            manner = Manner(ours)
+            return ChatTab(ours, gr.Textbox(), manner), ManyTab(ours, gr.Textbox(), manner)
+
+    tabs = asyncio.run(build())
+    mine, theirs = (
+        {str(one.elem_id): value for tab in tabs for one, value in tab.show(run, visitor).items()}
+        for visitor in (ann, ben)
+    )
+    assert "What of the chat?" in mine["chat-now"] and "1 word differs" in mine["chat-now"]
+    assert f"export/{run.id}/chats" in mine["chat-kept"]
+    assert "What of the many?" in mine["many-table"] and "all are right" in mine["many-table"]
+    assert "What of" not in theirs["chat-now"] + theirs["many-table"] and "kept nowhere" in theirs["chat-kept"]
+    assert mine["ask-again"]["visible"] and not theirs["ask-again"]["visible"]
 
 
 def test_whether_anything_changed_is_said_at_once_or_when_it_will_be(tmp_path: Path) -> None:

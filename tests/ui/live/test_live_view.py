@@ -23,6 +23,7 @@ from ftspace.events import (
     Validation,
     Warned,
 )
+from ftspace.reasons import EXPLAINED
 from ftspace.state import fold
 from ftspace.ui.live import live_view
 
@@ -157,7 +158,7 @@ def test_the_evaluation_tells_task_and_share() -> None:
         Progress(task="heldout", which="base-again", done=30, total=60, time=310.0),
     ]
     view = live(events, "running")
-    assert view.detail == "Asking the base again: heldout, 30 of 60. About 17 s left."
+    assert view.detail == "Asking the base again: Held-out rows, 30 of 60. About 17 s left."
     assert view.fraction == pytest.approx(90 / 240)
     assert phases(view)["Compare"] == "now"
 
@@ -194,6 +195,12 @@ def test_a_failure_says_what_happened() -> None:
     assert view.detail.startswith("Out of memory; lower the batch. Lower train.micro_batch_tokens first")
     assert phases(view)["Train"] == "bad"
     assert view.warnings == ["odd"]
+
+
+def test_what_to_do_is_not_far_below_a_long_reason() -> None:
+    failed = Finished(job="train", status="failed", reason="model", message="x" * 2000)
+    view = live([STARTED, failed], "failed")
+    assert len(view.detail) < 900 and "x… " in view.detail and view.detail.endswith(EXPLAINED["model"].advice)
 
 
 @pytest.mark.parametrize(

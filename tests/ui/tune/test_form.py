@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.tasks import SUITES
+from ftspace import commands, presets
 from ftspace.config import RunConfig, choices_of, default_config, field_names, help_of, parse_config, sections
 from ftspace.errors import ConfigError
 from ftspace.fields import CHOSEN_BEFORE, GROUPS, NAMES, NOT_IN_THE_APP, REVISION, label_of
 from ftspace.preflight import HELDOUT
-from ftspace.ui.tune import form, presets
-from ftspace.ui.tune.presets import BALANCED, PRESETS, balanced_epochs, nearest, preset
+from ftspace.presets import BALANCED, PRESETS, balanced_epochs, nearest, preset
+from ftspace.ui.tune import form
 from ftspace.ui.tune.yaml_view import read, to_text
 
 DEFAULT = default_config()
@@ -124,6 +125,16 @@ def test_a_preset_leaves_the_epochs_open_for_data_of_ones_own() -> None:
     assert composed(thorough.values(own)).train.epochs is None
 
 
+@pytest.mark.parametrize("one", PRESETS, ids=lambda one: one.word)
+def test_a_preset_is_the_same_on_the_command_line_and_flags_win_over_it(one: presets.Preset) -> None:
+    in_the_app = composed(form.plain(one, *BUNDLED))
+    assert commands.configured(None, {}, one.word) == in_the_app
+    more = commands.configured(None, {"lora": {"r": 3}}, one.word)
+    assert more.lora.r == 3 and more.eval.max_samples == in_the_app.eval.max_samples
+    own = commands.configured(None, {"data": {"id": "owner/data"}}, one.word)
+    assert own.train.epochs is None, "as in the form, where the run chooses"
+
+
 def test_what_differs_from_a_preset_is_told_with_the_way_back() -> None:
     values = said({"train.max_steps": 7, "data.system": "Be short.", "eval.noise": False})
     assert form.changed(values, BALANCED, *BUNDLED) == {
@@ -143,7 +154,7 @@ def test_what_differs_from_a_preset_is_told_with_the_way_back() -> None:
 def test_tasks_to_choose_from_hold_those_of_the_draft() -> None:
     names = [name for _, name in form.task_choices(["elsewhere/mine.jsonl"])]
     assert {*DEFAULT.eval.tasks, *DEFAULT.eval.forgetting} <= set(names)
-    assert ("mine", "elsewhere/mine.jsonl") in form.task_choices(["elsewhere/mine.jsonl"])
+    assert ("Mine", "elsewhere/mine.jsonl") in form.task_choices(["elsewhere/mine.jsonl"])
     assert all(name in (HELDOUT, *SUITES) or Path(name).suffix == ".jsonl" for name in names)
 
 

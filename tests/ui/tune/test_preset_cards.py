@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from ftspace.presets import BALANCED
 from ftspace.ui.tune.complaints import Wrong
 from ftspace.ui.tune.outlook import Outlook
 from ftspace.ui.tune.preset_cards import about, changes, faces, mending
-from ftspace.ui.tune.presets import BALANCED
 
 SEEN = Outlook(600.0, 400.0, 200.0, 8 * 10**9, 16 * 10**9, 120, 300, 2)
 

@@ -1,13 +1,14 @@
-"""The three presets of step 2: what each sets, relative to the balanced one. Pure; knows no gradio.
+"""The three presets of step 2 and of `--preset`: what each sets, relative to the balanced one. Pure.
 
-A preset sets few fields. What it leaves alone is the embedded default, or what suits the choice of model and dataset.
+A preset sets few fields. What it leaves alone is the config's, or what suits the choice of model and dataset.
 """
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftspace.config import default_config
+from ftspace.config import RunConfig, default_config
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Preset:
     times: int = 1
     """So many times the balanced epochs and rank."""
     max_samples: int | None = None
+
+    @property
+    def word(self) -> str:
+        """Its name as it is typed."""
+        return self.name.split()[0].lower()
 
     def values(self, epochs: float | None) -> dict[str, Any]:
         """What it sets, by dotted field name; `epochs` are the balanced ones, None where the run chooses them."""
@@ -71,3 +77,24 @@ def nearest(values: Mapping[str, Any], epochs: float | None) -> Preset:
     return next(
         (one for one in PRESETS if all(values[name] == set_ for name, set_ in one.values(epochs).items())), BALANCED
     )
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """Adds `--preset`; `laid_over` gives what it sets."""
+    words = [one.word for one in PRESETS]
+    parser.add_argument(
+        "--preset",
+        choices=words,
+        metavar="|".join(words),
+        help="how thoroughly, as in the app: wins over the YAML, and flags win over it (default: the config as it is)",
+    )
+
+
+def laid_over(word: str, config: RunConfig) -> dict[str, dict[str, Any]]:
+    """What a preset, as it is typed, sets for a config's model and dataset, by section."""
+    chosen = next(one for one in PRESETS if one.word == word)
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in chosen.values(balanced_epochs(config.model.id, config.data.id)).items():
+        section, field = name.split(".")
+        found.setdefault(section, {})[field] = value
+    return found
