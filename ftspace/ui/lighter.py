@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LEVEL = 4
 """How hard the page is compressed: to a fifth, in some milliseconds."""
 _NAMED_BY_CONTENT = "/assets/"
+_CATALOGUES = "/language/"
 
 
 class Lighter:
@@ -24,7 +25,7 @@ class Lighter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         path = scope.get("path", "")
-        if path == "/":
+        if path == "/" or path.startswith(_CATALOGUES):
             await self._page(scope, receive, send)
             return
 
