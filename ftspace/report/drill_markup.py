@@ -64,10 +64,11 @@ def listing(drill: Drill, found: Sequence[int], page: int, chosen: int | None, a
 
 def _row(pair: Pair, chosen: bool, question: str, first: str, second: str) -> str:
     current = ' aria-current="true"' if chosen else ""
-    same = f"{first} → {second}" if pair.differs else f"both: {second}"
+    said = f'<span translate="no">{f"{first} → {second}" if pair.differs else second}</span>'
+    same = said if pair.differs else f"both: {said}"
     return (
         f'<li><button type="button" data-sample="{escape(pair.id)}"{current}>{_chip(pair)}'
-        f'<span class="ft-drill-question">{question}</span>'
+        f'<span class="ft-drill-question" translate="no">{question}</span>'
         f'<span class="ft-drill-answers">{same}</span></button></li>'
     )
 
@@ -188,15 +189,16 @@ def regressions(drills: Sequence[Drill]) -> str:
 def _lost(drill: Drill, lost: Sequence[Pair]) -> str:
     names = (side_name(drill.sides[0]), side_name(drill.sides[1]))
     items = "".join(
-        f"<details><summary>{_chip(pair)}<span>{_cells([pair.question])[0]}</span><small>{pair.first_score:.3g} → "
+        f'<details><summary>{_chip(pair)}<span translate="no">{_cells([pair.question])[0]}</span>'
+        f"<small>{pair.first_score:.3g} → "
         f'{pair.second_score:.3g}</small></summary><div class="ft-sample">{body(pair, names)}</div></details>'
         for pair in lost[:MOST_OF_TASK]
     )
     more = f"; these {MOST_OF_TASK} lost most" if len(lost) > MOST_OF_TASK else ""
     name = safe(task_title(drill.task))
     return (
-        f'<section class="ft-part"><h3>{name}</h3><p>{len(lost):,} of {len(drill.pairs):,} answers are '
-        f"worth less than before{more}.</p>{items}</section>"
+        f'<section class="ft-part"><h3 translate="no">{name}</h3><p>{len(lost):,} of {len(drill.pairs):,} '
+        f"answers are worth less than before{more}.</p>{items}</section>"
     )
 
 

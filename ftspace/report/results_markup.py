@@ -92,7 +92,8 @@ def _row(heads: tuple[str, str], line: ResultLine, on: Axis | None) -> str:
     below = _below(line)
     under = f'<tr class="ft-below"><td colspan="{_COLUMNS}">{below}</td></tr>' if below else ""
     return (
-        f'<tr class="ft-line"><th scope="row">{safe(line.task)}<small>{safe(line.metric)}</small></th>{numbers}'
+        f'<tr class="ft-line"><th scope="row"><span translate="no">{safe(line.task)}</span>'
+        f"<small>{safe(line.metric)}</small></th>{numbers}"
         f'<td class="ft-forest" data-label="Difference">{difference}{drawn}</td>'
         f'<td class="ft-num" data-label="n">{safe(line.n)}</td>'
         f'<td data-label="Verdict"><span class="ft-chip ft-{line.tone}">{safe(line.verdict)}</span></td></tr>{under}'

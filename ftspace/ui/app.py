@@ -15,7 +15,7 @@ from ftspace.access import Visitor
 from ftspace.runs import Run
 from ftspace.settings import Settings
 from ftspace.state import TERMINAL
-from ftspace.ui import markup, opening, theme
+from ftspace.ui import language, markup, opening, theme
 from ftspace.ui.api import Api
 from ftspace.ui.choose.choice import NAMES, Choice
 from ftspace.ui.choose.step import Choose
@@ -81,10 +81,11 @@ def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
         show_error=False,
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,
-        head="".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in theme.SCRIPTS),
+        i18n=language.words(),
+        head=language.told() + "".join(f"<script>{one.read_text(encoding='utf-8')}</script>" for one in theme.SCRIPTS),
         num_workers=0,  # they would serve files and take uploads past the gate
         app_kwargs={
-            "routes": [live.route, ReportPage(settings).route, Exports(settings).route],
+            "routes": [live.route, ReportPage(settings).route, language.ROUTE, Exports(settings).route],
             "middleware": [gate, Middleware(Lighter)],
         },
         prevent_thread_lock=True,

@@ -18,6 +18,7 @@ _IN_PART = ("range", "if-none-match", "if-modified-since")
 """Headers of requests whose answer depends on more than the file."""
 _Sent = tuple[Message, bytes]
 _Key = tuple[str, bool, bool]
+_CATALOGUES = "/language/"
 
 
 class Lighter:
@@ -33,7 +34,7 @@ class Lighter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         path = scope.get("path", "")
-        if path == "/":
+        if path == "/" or path.startswith(_CATALOGUES):
             await self._page(scope, receive, send)
         elif path.startswith(_NAMED_BY_CONTENT):
             await self._file(scope, receive, send)

@@ -24,9 +24,14 @@ def header(run: RunLine | None, status: tuple[str, Tone] | None = None) -> str:
     else:
         chip = f'<span class="ft-chip ft-{status[1]}">{escape(status[0])}</span>' if status else ""
         aside = (
-            f'<h1 class="ft-open-title" title="Run {escape(run.id)}">{escape(run.title)}</h1>{chip}'
+            f'<h1 class="ft-open-title" title="Run {escape(run.id)}">'
+            f'<span translate="no">{escape(run.title)}</span></h1>{chip}'
             f'<a class="ft-link" href="?">New run</a><a class="ft-link" href="?runs">All runs</a>'
         )
+    aside += (
+        '<button type="button" class="ft-link" data-language="zh-CN" lang="zh-CN" translate="no">中文</button>'
+        '<button type="button" class="ft-link" data-language="en" lang="en" translate="no">English</button>'
+    )
     skip = '<a class="ft-skip" href="#steps">Skip to the open step</a>'
     return f'<header class="ft-header">{skip}{name}<div class="ft-open">{aside}</div></header>'
 

@@ -29,7 +29,7 @@ NAMED = ("start", "runs", "status", "stop", "resume", "results", "answers", "ask
 """What scripts may call by name; all other handlers are the page's."""
 _OURS = re.compile(
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/(static|assets|svelte)/.*"
-    r"|/(live|report)/[^/]+|/export/[^/]+/[a-z]+|/login/?|/login/huggingface|/login/callback|/logout"
+    r"|/(live|report|language)/[^/]+|/export/[^/]+/[a-z]+|/login/?|/login/huggingface|/login/callback|/logout"
     r"|/gradio_api/(queue/(join|data|status)|run/predict/?|cancel|reset/?|heartbeat/[^/]+|upload|upload_progress|file=.+"
     r"|info/?|app_id/?|user/?|login_check/?|startup-events|theme\.css"
     rf"|call/({'|'.join(NAMED)})(/[0-9a-f]{{1,64}})?)"

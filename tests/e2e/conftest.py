@@ -100,11 +100,12 @@ class Visitor:
     troubles: list[str] = field(default_factory=list[str])
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
-    def open(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> Page:
+    def open(self, *, width: int = 1280, height: int = 800, dark: bool = False, locale: str = "en-US") -> Page:
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
+            locale=locale,
         )
         self.contexts.append(context)
         page = context.new_page()

@@ -86,7 +86,7 @@ def _offer(kind: Kind, one: Short, *, there: bool) -> str:
     said = " · ".join(escape(fact) for fact in facts if fact)
     return (
         f'<button type="button" class="ft-offer" data-takes="{kind}" value="{escape(one.id)}">'
-        f"<strong>{escape(one.id)}</strong><small>{said}</small><span>{escape(one.why)}</span></button>"
+        f'<strong translate="no">{escape(one.id)}</strong><small>{said}</small><span>{escape(one.why)}</span></button>'
     )
 
 
@@ -94,17 +94,18 @@ def turns(conversation: Conversation, number: int, state: tuple[str, str], note:
     """One row as a conversation; `state` is what was decided about it, in a word, and that word's tone."""
     said = "".join(_turn(turn["role"], _said(turn), turn.get("name", "")) for turn in conversation)
     chip = f'<span class="ft-chip ft-{state[1]}">{escape(state[0])}</span>'
-    noted = f'<p class="ft-noted">Note: {escape(note)}</p>' if note else ""
+    noted = f'<p class="ft-noted">Note: <span translate="no">{escape(note)}</span></p>' if note else ""
     return (
         f'<article class="ft-turns" tabindex="0" aria-label="Row {number}, {escape(state[0])}">'
         f"<header><strong>Row {number:,}</strong>{chip}</header>{said}{noted}</article>"
     )
 
 
-def _turn(role: str, said: str, name: str) -> str:
-    shown = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} … ({len(said) - _LONGEST:,} more characters)"
+def _turn(role: str, text: str, name: str) -> str:
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text) - _LONGEST:,} more characters)"
     who = f"{role} {name}".strip()
-    return f'<div class="ft-turn ft-by-{escape(role)}"><small>{escape(who)}</small><p>{escape(shown)}</p></div>'
+    said = f'<p translate="no">{escape(shown)}</p>'
+    return f'<div class="ft-turn ft-by-{escape(role)}"><small>{escape(who)}</small>{said}</div>'
 
 
 def _said(turn: Mapping[str, object]) -> str:
@@ -134,11 +135,16 @@ def finding(found: Found | None) -> str:
     if found is None:
         return '<p class="ft-legend">not found</p>'
     share = f"{found.share:.0%}" if found.share >= 0.1 else f"{found.share:.1%}" if found.share >= 0.001 else "<0.1%"
-    examples = "".join(f"<li><small>row {one.row:,}</small> {escape(one.excerpt)}</li>" for one in found.examples)
+    examples = "".join(f"<li><small>row {one.row:,}</small> {_own(one.excerpt)}</li>" for one in found.examples)
     listed = f"<details><summary>examples</summary><ul>{examples}</ul></details>" if examples else ""
     rows = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
     left_out = " left out" if found.removed else ""
     return f'<div class="ft-found"><span class="ft-chip ft-busy">{rows}{left_out} ({share})</span>{listed}</div>'
+
+
+def _own(text: str) -> str:
+    """What stands in a row, which stays in its own language."""
+    return f'<span translate="no">{escape(text)}</span>'
 
 
 def report(found: DataReport, which: str, after: str) -> str:
@@ -218,6 +224,6 @@ def _token(token: LabToken, place: int, *, as_id: bool) -> str:
     told = f"{token.text or '(part of a character)'} · id {token.id} · {kind}"
     classes = f"ft-token ft-{token.kind}{' ft-special' if token.special else ''}"
     return (
-        f'<span class="{classes}" data-token tabindex="{0 if place == 0 else -1}" title="{escape(told)}">'
-        f"{escape(shown)}</span>{'<br>' if token.text.endswith(chr(10)) else ''}"
+        f'<span class="{classes}" data-token tabindex="{0 if place == 0 else -1}" '
+        f'title="{escape(told)}">{escape(shown)}</span>{"<br>" if token.text.endswith(chr(10)) else ""}'
     )

@@ -65,10 +65,10 @@ def turn(found: Turn, names: Mapping[str, str], max_tokens: int = 0, *, newest: 
 
 def _asked(question: str) -> str:
     """What was asked; of a long question the beginning, so that the answers are not far below."""
-    head = f'<h3 class="ft-question">{safe(_clip(question))}</h3>'
+    head = f'<h3 class="ft-question" translate="no">{safe(_clip(question))}</h3>'
     if len(question) <= CELL:
         return head
-    whole = f'<p class="ft-question-whole">{safe(question)}</p>'
+    whole = f'<p class="ft-question-whole" translate="no">{safe(question)}</p>'
     return f"{head}<details><summary>The whole question</summary>{whole}</details>"
 
 
@@ -96,7 +96,7 @@ def _marked(answers: Mapping[str, Answer]) -> dict[str, Sequence[Piece]]:
 def _column(
     side: str, name: str, answer: Answer, pieces: Sequence[Piece] | None, max_tokens: int, *, newest: bool
 ) -> str:
-    text = _pieces(pieces) if pieces is not None else safe(answer.text.strip("\n"))
+    text = _own(_pieces(pieces) if pieces is not None else safe(answer.text.strip("\n")))
     waiting = not answer.done and not answer.text
     body = '<span class="ft-none">waiting …</span>' if waiting else text
     if answer.done and not answer.text.strip():
@@ -157,11 +157,12 @@ def _row(
     cells = "".join(
         f'<td data-label="{safe(name)}">{_cell(answers[side], marked.get(side))}</td>' for side, name in names.items()
     )
-    expected = f'<td data-label="Expected">{safe(_clip(question.expected))}</td>' if expecting else ""
+    expected = f'<td data-label="Expected">{_own(safe(_clip(question.expected)))}</td>' if expecting else ""
     said = verdict(question, answers)
     tone: Tone = "idle" if said.startswith("same") else "warn" if said.startswith(("differs", "no answer")) else "busy"
     return (
-        f'<tr><td class="ft-number">{number}</td><th scope="row">{safe(_clip(question.question))}</th>{expected}{cells}'
+        f'<tr><td class="ft-number">{number}</td><th scope="row" translate="no">'
+        f"{safe(_clip(question.question))}</th>{expected}{cells}"
         f'<td data-label="Verdict"><span class="ft-chip ft-{tone}">{safe(said)}</span></td></tr>'
     )
 
@@ -171,11 +172,16 @@ def _cell(answer: Answer, pieces: Sequence[Piece] | None) -> str:
         return f'<span class="ft-none">{safe(answer.failed)}</span>'
     if not answer.text.strip():
         return '<span class="ft-none">(no text)</span>'
-    whole = _pieces(pieces) if pieces is not None else safe(answer.text.strip())
+    whole = _own(_pieces(pieces) if pieces is not None else safe(answer.text.strip()))
     cut = ' <small class="ft-warn">(cut off)</small>' if answer.cut else ""
     if len(answer.text) <= CELL:
         return whole + cut
-    return f"<details><summary>{safe(_clip(answer.text.strip()))}</summary>{whole}</details>{cut}"
+    return f"<details><summary>{_own(safe(_clip(answer.text.strip())))}</summary>{whole}</details>{cut}"
+
+
+def _own(html: str) -> str:
+    """What a person or a model wrote, which stays in its own language."""
+    return f'<span translate="no">{html}</span>'
 
 
 def _clip(text: str) -> str:

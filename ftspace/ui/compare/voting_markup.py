@@ -56,7 +56,7 @@ def last(said: Said | None) -> str:
         return ""
     question = " ".join(said.question.split())
     cut = question if len(question) <= 80 else question[:79] + "…"
-    words = f"Of <q>{safe(cut)}</q> you said: {_SAID.get(said.choice, '')}."
+    words = f'Of <q translate="no">{safe(cut)}</q> you said: {_SAID.get(said.choice, "")}.'
     if said.whose is not None:
         first, second = (safe(side_name(side)) for side in said.whose)
         words += f" A was by <strong>{first}</strong>, B by <strong>{second}</strong>. This vote stands."

@@ -58,6 +58,7 @@ window.ftspace = (() => {
       view.dataset.tag = tag;
       const fresh = document.createElement("template");
       fresh.innerHTML = news.html;
+      window.ftspaceLanguage.all(fresh.content);
       morph(view.firstChild, fresh.content.firstChild);
       window.ftspaceCurves?.refresh();
     }

@@ -13,7 +13,7 @@
   function mark() {
     const { steps } = way();
     for (const tab of tabs()) {
-      const [state, why] = steps[tab.dataset.tabId] ?? ["open", ""];
+      const [state, english] = steps[tab.dataset.tabId] ?? ["open", ""], why = window.ftspaceLanguage.say(english);
       const later = state === "later" && tab.getAttribute("aria-selected") !== "true";
       set(tab, "data-state", later ? state : state === "later" ? "open" : state);
       set(tab, "aria-disabled", String(later));

@@ -13,7 +13,7 @@
     const link = document.querySelector("[data-tour]");
     if (link) {
       link.hidden = !stops().length;
-      const words = taken() ? "Tour" : "Take the tour";
+      const words = window.ftspaceLanguage.say(taken() ? "Tour" : "Take the tour");
       if (link.textContent !== words) link.textContent = words;
     }
     if (at >= 0) point();
@@ -81,7 +81,7 @@
   // Picks the quickest pace, waits until the page has taken it in, and presses Start.
   async function start() {
     const pace = [...document.querySelectorAll("#tune-step input[type=radio]")].find((one) =>
-      (one.closest("label")?.textContent ?? one.value).includes("Quick look"));
+      (one.closest("label")?.textContent ?? one.value).includes(window.ftspaceLanguage.say("Quick look")));
     if (pace && !pace.checked) {
       pace.click();
       await quiet();

@@ -17,7 +17,8 @@
   const inputOf = (block) => block?.querySelector("input, textarea");
 
   // One line beneath a field, made, changed or taken away; untouched where it says the same already.
-  function line(block, kind, tag, text) {
+  function line(block, kind, tag, english) {
+    const text = window.ftspaceLanguage.say(english);
     let there = block.querySelector(`:scope > .${kind}`);
     if (!text) return void there?.remove();
     if (!there) {
@@ -72,7 +73,7 @@
       count += here;
     }
     const told = document.getElementById("settings-found");
-    const text = !words.length ? "" : count ? `${count} setting${count > 1 ? "s" : ""}` : "No setting is called so.";
+    const text = window.ftspaceLanguage.say(!words.length ? "" : count ? `${count} setting${count > 1 ? "s" : ""}` : "No setting is called so.");
     if (told && told.textContent !== text) told.textContent = text;
   }
 

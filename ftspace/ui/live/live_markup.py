@@ -94,7 +94,8 @@ def _steps(one: Change) -> str:
 def _clipped(text: str) -> str:
     """Text of a cell: its end where it is long, as a question stands last."""
     flat = text.strip()
-    return escape(flat if len(flat) <= CELL else f"…{flat[1 - CELL :]}") or "–"
+    shown = escape(flat if len(flat) <= CELL else f"…{flat[1 - CELL :]}")
+    return f'<span translate="no">{shown or "–"}</span>'
 
 
 def _bar(view: Live) -> str:

@@ -58,7 +58,8 @@ def bundle(
 ) -> str:
     """What a push would hold: where it goes, each file with its size, what is left out and why, the card."""
     there = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="ft-num">{size(count)}</td></tr>' for name, count in files
+        f'<tr translate="no"><th scope="row">{escape(name)}</th><td class="ft-num">{size(count)}</td></tr>'
+        for name, count in files
     )
     missing = "".join(f"<li><b>{escape(redact(what))}</b>: {escape(redact(why))}</li>" for what, why in left_out)
     whole = f"{len(files)} files, {size(sum(count for _, count in files))}"
@@ -136,7 +137,7 @@ def _in_the_app(doubt: str) -> str:
 def hardware() -> str:
     """What a Space can run on, and what that costs."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(one.name)}</th><td>{escape(one.title)}</td>'
+        f'<tr><th scope="row" translate="no">{escape(one.name)}</th><td>{escape(one.title)}</td>'
         f'<td class="ft-num">{_dollars(one.dollars_an_hour, 2)}</td>'
         f'<td class="ft-num">{_dollars((one.dollars_an_hour or 0) * HOURS_A_MONTH, 0)}</td></tr>'
         for one in TABLE

@@ -28,14 +28,14 @@ def cards(entries: Sequence[Entry], *, mine: bool) -> str:
 def _card(one: Entry, mine: bool) -> str:
     run_id, title = escape(one.run.id), escape(one.title)
     pick = f'<input type="checkbox" class="ft-pick" value="{run_id}" aria-label="Choose {title} to compare it">'
-    name = f'<a class="ft-run-title" href="?run={run_id}">{title}</a>'
+    name = f'<a class="ft-run-title" translate="no" href="?run={run_id}">{title}</a>'
     if one.status is None:  # there is nothing to open
         name = f'<span class="ft-run-title">{title}</span>'
-    made = f'<span class="ft-run-made">{escape(one.made)}</span>' if one.made else ""
+    made = f'<span class="ft-run-made" translate="no">{escape(one.made)}</span>' if one.made else ""
     facts = " · ".join(
         (one.when, *([duration(one.seconds)] if one.seconds else []), *(["on the Hub"] if one.pushed else []))
     )
-    note = f'<p class="ft-run-note">{_note(one.label.note)}</p>' if mine and one.label.note else ""
+    note = f'<p class="ft-run-note" translate="no">{_note(one.label.note)}</p>' if mine and one.label.note else ""
     acts = _acts(one.title) if mine else ""
     return (
         f'<li class="ft-run" data-run="{run_id}"{_values(one.label) if mine else ""}>'
@@ -59,7 +59,7 @@ def about(run_id: str, label: Label, *, mine: bool) -> str:
     if not mine:
         tags = _tags(label)
         return f'<div class="ft-about">{tags}</div>' if tags else ""
-    note = f'<p class="ft-run-note ft-whole">{escape(label.note)}</p>' if label.note else ""
+    note = f'<p class="ft-run-note ft-whole" translate="no">{escape(label.note)}</p>' if label.note else ""
     return (
         f'<div class="ft-about ft-run" data-run="{escape(run_id)}" data-page="1"{_values(label)}>'
         f'<div class="ft-run-main">{_tags(label)}{note}</div>{_acts("this run")}{form()}</div>'
@@ -97,7 +97,7 @@ def deleted(found: Sequence[Deleted]) -> str:
         return ""
     items = "".join(
         f'<li class="ft-run" data-run="{escape(one.id)}"><span></span><div class="ft-run-main">'
-        f'<span class="ft-run-title">{escape(one.name)}</span>'
+        f'<span class="ft-run-title" translate="no">{escape(one.name)}</span>'
         f'<span class="ft-run-words">{_left(one.days_left)}</span></div>'
         f'<div class="ft-run-side"><button type="button" class="ft-button" data-act="restore" '
         f'aria-label="Restore {escape(one.name)}">Restore</button></div></li>'
@@ -139,7 +139,8 @@ def _values(label: Label) -> str:
 
 def _tags(label: Label) -> str:
     links = "".join(
-        f'<a class="ft-tag" href="?runs&amp;show={quote(f"tag:{tag}")}">{escape(tag)}</a>' for tag in label.tags
+        f'<a class="ft-tag" translate="no" href="?runs&amp;show={quote(f"tag:{tag}")}">{escape(tag)}</a>'
+        for tag in label.tags
     )
     return f'<div class="ft-tags">{links}</div>' if links else ""
 

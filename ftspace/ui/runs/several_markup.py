@@ -70,7 +70,7 @@ def _explained(found: Several) -> str:
 def _runs(runs: Sequence[Contender]) -> str:
     items = "".join(
         f'<li><span class="ft-letter ft-run-{place}">{one.letter}</span>'
-        f'<a class="ft-run-title" href="?run={escape(one.id)}">{escape(one.title)}</a>'
+        f'<a class="ft-run-title" translate="no" href="?run={escape(one.id)}">{escape(one.title)}</a>'
         f'<span class="ft-run-when">{escape(one.when)}</span></li>'
         for place, one in enumerate(runs)
     )
@@ -113,7 +113,7 @@ def _board(board: Board, runs: Sequence[Contender]) -> str:
     )
     name = escape(task_title(board.task))
     return (
-        f'<section class="ft-board"><h3>{name} <small>{escape(board.metric)}{lower}{unit}</small></h3>'
+        f'<section class="ft-board"><h3><span translate="no">{name}</span> <small>{escape(board.metric)}{lower}{unit}</small></h3>'
         f'<p class="ft-board-words">{escape(redact(board.words))}</p>'
         f'<div class="ft-scroll" tabindex="0" role="region" aria-label="{name}"><table><thead><tr>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>{_rest(board, best)}</section>"
@@ -123,7 +123,7 @@ def _board(board: Board, runs: Sequence[Contender]) -> str:
 def _row(rank: int, one: Place, title: str, duel: Duel | None, board: Board, best: str) -> str:
     head = (
         f'<th scope="row"><span class="ft-letter ft-run-{LETTERS.index(one.letter)}">{one.letter}</span> '
-        f"<span>{escape(title)}</span></th>"
+        f'<span translate="no">{escape(title)}</span></th>'
     )
     if one.why:
         return f'<tr>{head}<td colspan="3" class="ft-none-there">No score: {escape(one.why)}.</td></tr>'
@@ -195,7 +195,7 @@ def _settings(found: Several) -> str:
         return '<section class="ft-board"><h3>Settings</h3><p>All of them are the same.</p></section>'
     heads = "".join(f'<th scope="col" title="{escape(one.title)}">{one.letter}</th>' for one in found.runs)
     rows = "".join(
-        f'<tr><th scope="row">{escape(one.field)}</th>'
+        f'<tr translate="no"><th scope="row">{escape(one.field)}</th>'
         f"{''.join(f'<td>{_value(value)}</td>' for value in one.values)}</tr>"
         for one in found.differences
     )
