@@ -113,7 +113,8 @@ def _board(board: Board, runs: Sequence[Contender]) -> str:
     )
     name = escape(task_title(board.task))
     return (
-        f'<section class="ft-board"><h3><span translate="no">{name}</span> <small>{escape(board.metric)}{lower}{unit}</small></h3>'
+        f'<section class="ft-board"><h3><span translate="no">{name}</span> '
+        f"<small>{escape(board.metric)}{lower}{unit}</small></h3>"
         f'<p class="ft-board-words">{escape(redact(board.words))}</p>'
         f'<div class="ft-scroll" tabindex="0" role="region" aria-label="{name}"><table><thead><tr>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>{_rest(board, best)}</section>"
