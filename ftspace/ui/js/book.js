@@ -84,14 +84,15 @@ window.ftspaceBook = (entries) => {
       const one = found[number ? number - 1 : place++] ?? "";
       if (/[.;:]\s/.test(one) || one.split("(").length !== one.split(")").length) left += SOME; // rather cut elsewhere
       if (own) {
-        left += SOME * Math.min(1, letters(one) / 100); // the shorter a name the better
+        left += SOME * Math.min(1, one.length / 100); // the shorter a name the better, without the full stop
         return one;
       }
       const made = said(one, deep + 1);
       left += made.left;
       return made.text;
     });
-    return left >= 1 && strength < WEAK ? null : { text, left };
+    const weak = strength < WEAK;
+    return left >= 1 && weak ? null : { text, left: left && weak ? left + SOME : left };
   }
 
   function core(text, deep) {
