@@ -44,8 +44,8 @@ NO_WORDS = {
     "id chat_template", "id config split revision mapping prompt_template completion_template filters review",
 }  # fmt: skip
 """Names of settings in a row."""
-JOINTS = {"{} on {}", "{} on {}{}", "{} and {}", "by {}", "{} from {}", "{} of", "the {}{}{}", "{} will be learnt", "{} {} at {} to {} at {}",
-          "eval.{}: {}", "{}; the run takes about {}{}{}"}  # fmt: skip
+JOINTS = {"{} on {}", "{} on {}{}", "{} and {}", "by {}", "{} from {}", "{} of", "the {}{}{}", "{} will be learnt",
+          "{} {} at {} to {} at {}", "eval.{}: {}", "{}; the run takes about {}{}{}"}  # fmt: skip
 """Of too few words to be translated alone: what is made with them stands in the catalogue."""
 
 
@@ -100,10 +100,10 @@ def test_each_sentence_stands_once_and_keeps_what_varies() -> None:
          "训练约剩 3 分 20 秒，然后对比约 40 秒：约 4 分钟后完成。"),
         ("The processor of this machine, 2 cores; the run takes about 2 min; how fast it is was guessed, the first run "
          "measures it.", "本机的处理器，2 核；运行约需 2 分钟；速度为估猜，首次运行会测量。"),
-        ("The tuned model answers 24 of 100 more questions right on Held-out rows (between 12 and 36) and gives 10 of 100 "
-         "fewer answers in the form asked on Answer format (between 4 and 15); no loss was found on Known facts.",
-         "微调模型在 Held-out rows 上每 100 题多答对 24 题（12 至 36），在 Answer format 上每 100 个回答少 10 个符合所要格式"
-         "（4 至 15）；在 Known facts 上没有发现丢失。"),
+        ("The tuned model answers 24 of 100 more questions right on Held-out rows (between 12 and 36) and gives 10 of "
+         "100 fewer answers in the form asked on Answer format (between 4 and 15); no loss was found on Known facts.",
+         "微调模型在 Held-out rows 上每 100 题多答对 24 题（12 至 36），在 Answer format 上每 100 个回答少 10 个"
+         "符合所要格式（4 至 15）；在 Known facts 上没有发现丢失。"),
         ("better on heldout (+12.5 points, 95% CI 3.0 to 20.1); no loss shown on general (could miss less than 4.0 "
          "points)",
          "heldout 上更好（+12.5 分，95% 置信区间 3.0 至 20.1）；general 上没有显示丢失（小于 4.0 分的可能漏检）"),
