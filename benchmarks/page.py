@@ -89,9 +89,8 @@ _ROW = """() => {
 class _Served(App):
     """The page of benchmarks/page_app.py."""
 
-    def __init__(self, data_dir: Path, *asked: str, **variables: str) -> None:
+    def __init__(self, data_dir: Path, *asked: str) -> None:
         super().__init__(data_dir)
-        self._env |= variables
         self._asked = asked
 
     @property
@@ -249,7 +248,8 @@ def _handlers(browser: Browser, data_dir: Path, finished: Run) -> dict[str, Any]
     """Milliseconds of the handlers that a walk through the page calls, longest first."""
     for place in range(RUNS - 1):
         shutil.copytree(finished.path, finished.path.with_name(f"20240101-000000-{place:012x}"))
-    with _serving(_Served(data_dir, GRADIO_PROFILING="1")) as app:
+    times = data_dir / "times.json"
+    with _serving(_Served(data_dir, "--times", str(times))) as app:
         with _opened(browser, app.url) as page:
             _is_usable(page)
             for name in ("tokens", "columns", "checks", "review"):
@@ -274,7 +274,7 @@ def _handlers(browser: Browser, data_dir: Path, finished: Run) -> dict[str, Any]
             for step in ("compare", "publish"):
                 page.locator(f"#steps > .tab-wrapper [data-tab-id={step}]").click()
                 page.wait_for_timeout(1500)
-        told = cast("dict[str, list[float]]", json.loads((data_dir / "handlers.json").read_text(encoding="utf-8")))
+        told = cast("dict[str, list[float]]", json.loads(times.read_text(encoding="utf-8")))
     slowest = sorted(told.items(), key=lambda one: -max(one[1]))
     return {name: [len(taken), round(median(taken)), round(max(taken))] for name, taken in slowest}
 

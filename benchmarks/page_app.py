@@ -1,19 +1,18 @@
-"""The app as benchmarks/page.py serves it beside ours: `python -m benchmarks.page_app DATA PORT [--plain]`.
+"""The app as benchmarks/page.py serves it beside ours.
 
+`python -m benchmarks.page_app DATA PORT [--plain] [--times FILE]`.
 `--plain` takes away what makes the page quick: quiet.js, so that all widgets are told how each handler gets on; what
-leaves out of an opened page's updates what it shows already; and the memory for Gradio's files. With GRADIO_PROFILING=1
-the milliseconds of every handler go to DATA/handlers.json, by its name, as they come.
+leaves out of an opened page's updates what it shows already; and the memory for Gradio's files. With `--times` the
+milliseconds of each answer of a handler, until it can be sent, go to FILE by the handler's name, as they come.
 """
 
 import argparse
 import json
-import re
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-from gradio import profiling
 from starlette.types import Receive, Scope, Send
 
 from ftspace.settings import ROOT, own_gradio_folder, read_settings
@@ -21,15 +20,13 @@ from ftspace.streams import guard
 from ftspace.ui import app, lighter, opening, theme
 from ftspace.ui.part import Updates
 
-_EVERY = 0.5
-_NAMED = re.compile(r"(?:method|function) (\S+)")
-
 
 class _Plain(lighter.Lighter):
-    """Compresses the page and has files asked for once, but makes each of them anew."""
+    """Compresses the page and has files asked for once, but keeps none of them."""
 
     async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._kept.clear()
+        self._files = self._app
         await super()._file(scope, receive, send)
 
 
@@ -39,6 +36,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--times", type=Path)
     given = parser.parse_args()
     guard()
     settings = read_settings(given.data, environ={"FTSPACE_PORT": str(given.port), "FTSPACE_WARM": "0"})
@@ -48,8 +46,8 @@ def main() -> None:
         theme.SCRIPTS.remove(ROOT / "ftspace/ui/js/quiet.js")
         app.Lighter = _Plain
     page = app.build_app(settings)
-    if profiling.PROFILING_ENABLED:
-        threading.Thread(target=_tell, args=(given.data / "handlers.json",), daemon=True).start()
+    if given.times:
+        _time(page.blocks, given.times)
     app.launch(page, settings)
 
 
@@ -57,17 +55,20 @@ def _all(updates: Updates) -> Updates:
     return updates
 
 
-def _tell(path: Path) -> None:
-    while True:
-        found: defaultdict[str, list[float]] = defaultdict(list)
-        for one in profiling.collector.get_all():
-            named = _NAMED.search(one["fn_name"])
-            taken = sum(one[f"{part}_ms"] for part in ("preprocess", "fn_call", "postprocess"))
-            found[named[1] if named else one["fn_name"]].append(round(taken, 1))
+def _time(blocks: Any, path: Path) -> None:
+    answer = blocks.process_api
+    found: defaultdict[str, list[float]] = defaultdict(list)
+
+    async def timed(*, block_fn: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        answered = await answer(block_fn=block_fn, **named)
+        found[block_fn.fn.__qualname__].append(round(1000 * (time.perf_counter() - began), 1))
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(found), encoding="utf-8")
         beside.rename(path)
-        time.sleep(_EVERY)
+        return answered
+
+    blocks.process_api = timed
 
 
 if __name__ == "__main__":

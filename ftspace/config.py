@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -88,8 +89,9 @@ def anchor(config: RunConfig) -> RunConfig:
     )
 
 
+@cache
 def default_config() -> RunConfig:
-    """The embedded default: the bundled model, dataset and tasks, with the recipe that suits them."""
+    """The embedded default: the bundled model, dataset and tasks, with the recipe that suits them. Read once."""
     return load_config(DEFAULT_CONFIG)
 
 

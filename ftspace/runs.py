@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydantic_core import from_json
@@ -36,6 +36,12 @@ NEW, GONE = ".new-", ".gone-"
 """How the names of folders begin that are no runs yet, or none any more."""
 
 
+@lru_cache(maxsize=256)
+def _config(path: Path, _changed: int, _size: int) -> RunConfig:
+    """A run's config, which pages ask for again and again; a file of another time or size is read anew."""
+    return parse_config(from_json(path.read_bytes()), where=f"run {path.parent.name.removeprefix(NEW)}")
+
+
 @dataclass(frozen=True)
 class Run:
     """One run's folder and the names of what lies in it."""
@@ -50,13 +56,14 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The run's config, as written before its first job. Raises JobError when it cannot be read."""
+        path = self.path / "config.json"
         try:
-            values = from_json((self.path / "config.json").read_bytes())
+            stat = path.stat()
+            return _config(path, stat.st_mtime_ns, stat.st_size)
         except (OSError, ValueError) as error:
             raise JobError(
                 f"run {self.id} has no readable config.json; delete it: ftspace runs delete {self.id}"
             ) from error
-        return parse_config(values, where=f"run {self.id}")
 
     @property
     def access(self) -> Access:

@@ -177,3 +177,15 @@ def test_a_reader_takes_in_only_what_is_new(store: RunStore) -> None:
     assert [event.type for event in reader.refresh()] == ["finished"]
     log.close()
     assert reader.status() == "interrupted"
+
+
+def test_a_config_is_read_as_it_stands_now(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    run = store.create(default_config())
+    assert store.get(run.id).config == default_config()
+    changed = default_config().model_copy(update={"train": default_config().train.model_copy(update={"epochs": 11.0})})
+    (run.path / "config.json").write_text(changed.model_dump_json())
+    assert store.get(run.id).config == changed
+    (run.path / "config.json").write_text("{")
+    with pytest.raises(JobError, match="no readable config"):
+        _ = store.get(run.id).config

@@ -5,12 +5,15 @@ anew at each visit, although their names change with what is in them. Each time 
 what went out once is kept here as it went out.
 """
 
+from gradio.brotli_middleware import BrotliMiddleware
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LEVEL = 4
 """How hard the page is compressed: to a fifth, in some milliseconds."""
+FILE_LEVEL = 9
+"""How hard a file is, by brotli: that is done once."""
 MOST = 16_000_000
 """Bytes of files that are kept in memory; a page needs about one million."""
 _NAMED_BY_CONTENT = "/assets/"
@@ -28,6 +31,7 @@ class Lighter:
         """`app` answers."""
         self._app = app
         self._page = GZipMiddleware(app, compresslevel=LEVEL)
+        self._files = BrotliMiddleware(app, quality=FILE_LEVEL)
         self._kept: dict[_Key, _Sent] = {}
         self._bytes = 0
 
@@ -64,7 +68,7 @@ class Lighter:
                     self._keep(key, (started[0], b"".join(parts)))
             await send(message)
 
-        await self._app(scope, receive, answer)
+        await self._files(scope, receive, answer)
 
     def _keep(self, key: _Key, sent: _Sent) -> None:
         if key not in self._kept and self._bytes + len(sent[1]) <= MOST:

@@ -2,6 +2,7 @@ import asyncio
 import gzip
 from typing import Any
 
+import brotli
 import pytest
 
 from ftspace.ui import lighter
@@ -69,6 +70,8 @@ def counted() -> tuple[Lighter, list[str]]:
 def test_a_file_is_made_once_for_all_who_read_it_alike() -> None:
     kept, made = counted()
     first = asked("/assets/index.js", by=kept)
+    assert first[0]["content-encoding"] == "br" and brotli.decompress(first[1]) == PAGE
+    assert first[0]["content-length"] == str(len(first[1]))
     assert asked("/assets/index.js", by=kept) == first
     assert asked("/assets/index.js", by=kept) == first
     assert len(made) == 1
@@ -81,7 +84,7 @@ def test_a_file_is_made_once_for_all_who_read_it_alike() -> None:
 
 
 def test_memory_for_files_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lighter, "MOST", 2 * len(PAGE))
+    monkeypatch.setattr(lighter, "MOST", 2 * len(asked("/assets/0.js")[1]))
     kept, made = counted()
     for _ in range(2):
         for place in range(3):
