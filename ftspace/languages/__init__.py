@@ -18,10 +18,11 @@ FIRST = "page"
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
-    """All sentences of a language."""
+    """All sentences of a language; those of the first room last, so that they win where it is turned back."""
+    rooms = sorted(place.stem for place in (Path(__file__).parent / LANGUAGES[language]).glob("*.json"))
     found: dict[str, str] = {}
-    for place in sorted((Path(__file__).parent / LANGUAGES[language]).glob("*.json")):
-        found |= room(language, place.stem)
+    for name in sorted(rooms, key=lambda one: one == FIRST):
+        found |= room(language, name)
     return found
 
 

@@ -3,8 +3,9 @@
 window.ftspaceLanguage = (() => {
   const KEY = "ftspace-language", root = document.documentElement, editions = window.ftspaceLanguages ?? {};
   const ATTRIBUTES = ["aria-label", "aria-description", "aria-valuetext", "title", "placeholder", "alt", "data-label"];
-  // What persons wrote, and code; `examples` are rows of a dataset, for which Gradio has no mark of its own.
-  const OWN = "[translate=no], code, pre, textarea, script, style, [data-token], .ft-md, #examples table, #examples .gallery";
+  // What persons wrote, and code. Gradio's own widgets cannot be marked: rows of a dataset, its columns, ids, tasks.
+  const OWN = "[translate=no], code, pre, textarea, script, style, [data-token], .ft-md, #examples table, #examples .gallery, "
+    + "[id^=column-] :is(input, ul), .ft-picker :is(input, ul), #task :is(input, ul)";
   const ITEMS = "input[role=listbox], input[role=combobox], input.border-none";
   const native = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
   let chosen = null;
