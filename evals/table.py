@@ -77,9 +77,9 @@ def to_rich(results: Results) -> "RenderableType":
     from rich.text import Text
 
     tones = {"bad": "bold red", "warning": "yellow", "note": "dim"}
-    parts: list[RenderableType] = [
-        Text.assemble((f"{one.tone}: {one.kind}. ", tones[one.tone]), one.message) for one in results.findings
-    ]
+    parts: list[RenderableType] = [Text.assemble((f"{head} ", "bold"), text) for head, text in _in_short(results)]
+    parts += [Text.assemble((f"{one.tone}: {one.kind}. ", tones[one.tone]), one.message) for one in results.findings]
+    parts += [Text.assemble((f"{head} ", "bold"), text) for head, text in _in_short(results)]
     parts += [Text("")] * bool(parts)
     colours = {"better": "green", "worse": "red"}
     for section in sections(results.rows):
@@ -104,7 +104,7 @@ def to_rich(results: Results) -> "RenderableType":
     if results.rows:
         parts.append(Text(_note(results), "dim"))
     parts += [Text.assemble((head, "bold"), " ", text) for head, text in _lines(results)]
-    parts += [Text.assemble((f"{head} ", "bold"), text) for head, text in _verdict(results)]
+    parts.append(Text.assemble(("Verdict: ", "bold"), results.verdict))
     if results.samples:
         answers = Table(title="Samples, not chosen by their outcome", show_lines=True)
         for heading in ("prompt", "expected", "base", "tuned"):
@@ -120,6 +120,7 @@ def to_markdown(results: Results) -> str:
     parts = ["\n".join(f"- **{one.tone}: {one.kind}.** {_escaped(one.message)}" for one in results.findings)] * bool(
         results.findings
     )
+    parts += [f"**{head}** {_escaped(text)}" for head, text in _in_short(results)]
     for section in sections(results.rows):
         headings = tuple({"base": section.first, "tuned": section.second}.get(one, one) for one in HEADINGS)
         parts.append(f"### {section.title}")
@@ -127,7 +128,7 @@ def to_markdown(results: Results) -> str:
     if results.rows:
         parts.append(_note(results))
     parts += [f"**{head}** {_escaped(text)}" for head, text in _lines(results)]
-    parts += [f"**{head}** {_escaped(text)}" for head, text in _verdict(results)]
+    parts.append(f"**Verdict:** {_escaped(results.verdict)}")
     if results.samples:
         headings = ("prompt", "expected", "base", "tuned")
         parts.append(_markdown_table(headings, [_sample_cells(one) for one in results.samples], "llll"))
@@ -153,10 +154,9 @@ def write_tables(folder: Path, results: Results) -> None:
     write_text(folder / "table.csv", to_csv(results))
 
 
-def _verdict(results: Results) -> list[tuple[str, str]]:
-    """What the table comes to: with its figures, and where there are any in a sentence for everybody."""
-    short = [("In short:", headline(results)[0])] if results.rows else []
-    return [*short, ("Verdict:", results.verdict)]
+def _in_short(results: Results) -> list[tuple[str, str]]:
+    """What the table comes to, in a sentence for everybody, with its head; nothing where there is no table."""
+    return [("In short:", headline(results)[0])] if results.rows else []
 
 
 def _note(results: Results) -> str:

@@ -96,7 +96,7 @@ def _list(parsed: argparse.Namespace, store: RunStore) -> int:
     table.add_column("run", no_wrap=True, min_width=28)
     table.add_column("status", no_wrap=True)
     for name in ("title", "tags", "verdict"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=None if name == "verdict" else 40)
     for one in sound:
         status = f"{one.status}, {places[one.run.id]}" if one.run.id in places else str(one.status)
         verdict = one.words if one.status == "finished" else ""
