@@ -31,4 +31,7 @@ THEME = Default(
     button_primary_background_fill_dark="*primary_600",
     button_primary_background_fill_hover_dark="*primary_500",
     button_primary_text_color="white",
+    # White on the default's red is 3.8 to 1, on these 4.8 and more.
+    button_cancel_background_fill=colors.red.c600,
+    button_cancel_background_fill_hover=colors.red.c700,
 )

@@ -67,7 +67,8 @@ class Picker:
         """What happens as one types, and when something was picked or the page is opened."""
         self._asked.change(self._search, self._asked, [self.widget, self._trouble], **_LATEST)
         self._taken.change(self._take, self._taken, [self.widget, self._taken], **_LATEST)
-        self.widget.change(self._settle, self.widget, self.widget, **_LATEST)
+        picked = [self.widget.change, self.widget.select]  # what was there before may be picked once more
+        gr.on(picked, self._settle, self.widget, self.widget, **_LATEST)
         gr.on([self.widget.change, opened.change], self._tell, self.widget, self._card, **_LATEST)
 
     def choices(self, visitor: Visitor, chosen: str) -> list[tuple[str, str]]:

@@ -68,8 +68,8 @@ class Gallery:
         with gr.Column(elem_id="gallery") as self._panel, gr.Column(visible=False) as self.body:
             self._top = gr.HTML()
             with gr.Row(elem_id="gallery-tools") as self._tools:
-                self._text = gr.Textbox(
-                    label="Search", placeholder="Title, model, dataset, tag, note or id", scale=3, min_width=200,
+                self._text = gr.Textbox(  # "", not None: else the page's opening would pass for typing
+                    "", label="Search", placeholder="Title, model, dataset, tag, note or id", scale=3, min_width=200,
                     elem_id="gallery-search",
                 )  # fmt: skip
                 self._show = gr.Dropdown(

@@ -54,7 +54,7 @@ def left_out(hidden: int) -> str:
 
 
 def _back() -> str:
-    return f'<p class="ft-back">{markup.anchor("← All runs", "?runs")}</p>'
+    return f'<p class="ft-to-runs">{markup.anchor("← All runs", "?runs")}</p>'
 
 
 def _explained(found: Several) -> str:
