@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from ftspace.hub.push.pushing import push_state
 from ftspace.runs import RunStore
 from ftspace.settings import ASSETS
 from tests.e2e.conftest import App, Visitor, end
-from tests.e2e.test_app import LONG, picture, set_number
+from tests.e2e.steps import LONG, pick, picture, set_number
 from tests.loopback_hub import WRITER_TOKEN, Fault, LoopbackHub, serve
 
 pytestmark = pytest.mark.browser
@@ -49,15 +49,14 @@ def app(hub: tuple[LoopbackHub, str], tmp_path: Path) -> Iterator[App]:
 
 
 def test_two_ids_of_the_hub_become_a_verified_adapter(
-    hub: tuple[LoopbackHub, str], app: App, visitor: Visitor, pictures: Path | None, tmp_path: Path
+    hub: tuple[LoopbackHub, str], app: App, visitor: Visitor, pictures: Path | None
 ) -> None:
-    folder = pictures or tmp_path
     page = visitor.open()
     page.goto(app.url)
     expect(page.get_by_role("button", name="Continue")).to_be_visible()
     pick(page, "Dataset", "me/peo", "me/people")
     expect(page.locator("#card-dataset")).to_contain_text("cc-by-4.0")
-    pick(page, "Model", "me/ba", "me/base", lambda: picture(page, folder, "pickers"))
+    pick(page, "Model", "me/ba", "me/base", lambda: picture(page, pictures, "pickers"))
     expect(page.locator("#card-model")).to_contain_text("apache-2.0")
     expect(page.locator(".ft-preview mark").first).to_contain_text("<|im_end|>")
 
@@ -68,7 +67,7 @@ def test_two_ids_of_the_hub_become_a_verified_adapter(
     expect(before).to_contain_text("to read the private dataset me/people")
     set_number(page, "Max steps", 8)
     set_number(page, "Questions a task", 20)
-    picture(page, folder, "before")
+    picture(page, pictures, "before")
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(re.compile(r"\?run="))
     address = page.url
@@ -95,23 +94,12 @@ def test_two_ids_of_the_hub_become_a_verified_adapter(
     assert hub[0].store.repo("models", "me", "base-people-lora").head.id == record.commit
     page.get_by_role("button", name="Look at what is pushed").click()
     expect(pushed).to_contain_text("adapter_model.safetensors")
-    picture(page, folder, "publish")
+    picture(page, pictures, "publish")
     page.goto(address.replace("?run=", "report/"))
     expect(page.locator("h1")).to_have_text("me/base on me/people")
-    page.screenshot(path=folder / "report.png")
+    picture(page, pictures, "report", whole=False)
     assert visitor.troubles == []
-    assert "Traceback" not in app.log
-
-
-def pick(page: Page, label: str, typed: str, name: str, look: Callable[[], None] = lambda: None) -> None:
-    """Types a part of a name and takes what the Hub answers."""
-    field = page.get_by_label(label, exact=True)
-    field.fill(typed)
-    answer = page.get_by_role("option").filter(visible=True)
-    expect(answer).to_have_text([re.compile(name)])
-    look()
-    answer.click()
-    expect(field).to_have_value(name)
+    assert app.faults == []
 
 
 def publish(page: Page) -> None:
