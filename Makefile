@@ -21,8 +21,12 @@ app: $(VENV)/.runtime  ## open the app on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 # A module's tests share what it builds, so they stay in one process; modules go in their order, the long ones first.
+# Browsers come after them and alone: beside tests that train, pages run out of time. Both parts run, whichever fails.
 test: $(VENV)/.development chromium  ## run all tests, as many modules at once as there are processors (at most 4)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@failed=0; \
+	$(BIN)/python -m pytest --ignore=tests/e2e -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder || failed=1; \
+	$(BIN)/python -m pytest tests/e2e || failed=1; \
+	exit $$failed
 
 check: $(VENV)/.development  ## lint, format and types
 	$(BIN)/ruff check $(SOURCES)
@@ -53,7 +57,7 @@ base: $(VENV)/.runtime  ## make the bundled base model, datasets and tasks again
 	$(BIN)/python -m assets.make_base
 
 screenshots: $(VENV)/.development chromium  ## take the pictures of the README again
-	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k "outlives or understood or ids or first_screen or tour"
+	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k "way or understood or first_screen or tour or compared"
 
 lock:  ## write requirements.lock: every version that the pinned ones bring along
 	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place" && \

@@ -4,6 +4,7 @@ FTSPACE_SCREENSHOTS=DIR keeps the pictures there, and takes them of a whole Bala
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,9 +24,10 @@ from ftspace import jobs
 from ftspace.runs import RunStore
 from ftspace.settings import ROOT, worker_env
 
-MOMENT = 30_000
+MOMENT = 60_000
 """Milliseconds that the page gets for an answer: a machine that also trains, or tests beside this, is slow."""
 expect.set_options(timeout=MOMENT)
+_TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*$", re.MULTILINE)
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--headless",
@@ -44,8 +46,9 @@ class App:
     def __init__(self, data_dir: Path, **variables: str) -> None:
         """With the Hub that the variables name; without them offline."""
         self.data_dir = data_dir
-        # Imports ahead of a run would be beside the test.
-        self._env = {**worker_env(offline=not variables), "FTSPACE_WARM": "0", **variables}
+        # Imports ahead of a run would be beside the test, and a token of this machine's would be sent.
+        alone = {"FTSPACE_WARM": "0", "HF_TOKEN": "", "HF_TOKEN_PATH": os.devnull}
+        self._env = {**worker_env(offline=not variables), **alone, **variables}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -63,6 +66,11 @@ class App:
     @property
     def log(self) -> str:
         return (self.data_dir / "app.log").read_text()
+
+    @property
+    def faults(self) -> list[str]:
+        """The tracebacks in the log."""
+        return _TRACEBACK.findall(self.log)
 
     def start(self) -> None:
         self.data_dir.mkdir(exist_ok=True)
@@ -107,6 +115,7 @@ class Visitor:
             reduced_motion="reduce",
             locale=locale,
         )
+        context.set_default_timeout(MOMENT)
         self.contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: self.troubles.append(f"error on the page: {error}"))

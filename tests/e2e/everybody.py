@@ -9,8 +9,17 @@ from playwright.sync_api import Page
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 GRAVE = ("serious", "critical")
+DESKTOP, PHONE, NARROW = (1280, 800), (390, 844), (320, 700)
 MOST_STOPS = 250
 """Presses of Tab after which a page is taken for one that nobody gets through."""
+_STILL = """() => {
+  if (document.getElementById("ft-still")) return;
+  const still = document.createElement("style");
+  still.id = "ft-still";
+  still.textContent = "* { transition: none !important; }";
+  document.head.append(still);
+}"""
+"""Else colours are between dark and light when they are looked at."""
 _SETTLE = """quiet => new Promise((resolve) => {
   let timer = setTimeout(resolve, quiet);
   const late = setTimeout(resolve, 8000);
@@ -69,6 +78,7 @@ def settle(page: Page, quiet: int = 350) -> None:
 
 def findings(page: Page, where: str) -> list[str]:
     """The grave findings of axe-core on a page as it stands, each in a line."""
+    page.evaluate(_STILL)
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -83,6 +93,25 @@ def findings(page: Page, where: str) -> list[str]:
 def scrolls_sideways(page: Page) -> bool:
     """Whether a page is wider than its window."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def as_it_stands(page: Page, where: str) -> list[str]:
+    """What is wrong with a page in its own window and light."""
+    return findings(page, where) + [f"{where}: scrolls sideways"] * scrolls_sideways(page)
+
+
+def looked_at(page: Page, where: str) -> list[str]:
+    """The same on a desktop in the light, on a phone in the dark, and narrower still; then it is a light desktop's."""
+    wrong: list[str] = []
+    for dark, (width, height) in ((False, DESKTOP), (True, PHONE)):
+        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        page.set_viewport_size({"width": width, "height": height})
+        wrong += as_it_stands(page, f"{where}, {width} px, {'dark' if dark else 'light'}")
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    wrong += [f"{where}: scrolls sideways at {NARROW[0]} px"] * scrolls_sideways(page)
+    page.evaluate("document.body.classList.remove('dark')")
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    return wrong
 
 
 def walk(page: Page) -> Walk:

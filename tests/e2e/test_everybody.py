@@ -9,12 +9,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from ftspace.runs import Run, RunStore
 from tests.e2e.conftest import App, Visitor, end
-from tests.e2e.everybody import findings, scrolls_sideways, settle, walk
-from tests.e2e.test_app import picture
+from tests.e2e.everybody import DESKTOP, PHONE, findings, looked_at, scrolls_sideways, settle, walk
+from tests.e2e.steps import picture
 from tests.finished_run import finished_run
 
 pytestmark = pytest.mark.browser
-DESKTOP, PHONE, NARROW = (1280, 800), (390, 844), (320, 700)
 STEPS = ("choose", "tune", "compare", "results", "publish")
 ROW = '{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "dropped here"}]}\n'
 
@@ -40,7 +39,6 @@ def test_every_step_is_for_everybody(shared: tuple[App, Run], visitor: Visitor) 
         if "run=" not in address:
             expect(page.locator("#card-model")).to_contain_text("parameters")  # it comes late
             expect(page.locator(".ft-preview mark").first).to_be_visible()
-        page.add_style_tag(content="* { transition: none !important; }")  # else colours are between dark and light
         for step in STEPS:
             tab = page.locator(f'#steps > .tab-wrapper [data-tab-id="{step}"]')
             if tab.get_attribute("aria-disabled") == "true":
@@ -57,13 +55,12 @@ def test_every_step_is_for_everybody(shared: tuple[App, Run], visitor: Visitor) 
             assert walked.stops > 5, where
     assert not wrong, "\n".join(wrong)
     assert visitor.troubles == []
-    assert "Traceback" not in app.log
+    assert app.faults == []
 
 
 def test_the_first_screen_is_enough_and_the_keyboard_too(
-    shared: tuple[App, Run], visitor: Visitor, pictures: Path | None, tmp_path: Path
+    shared: tuple[App, Run], visitor: Visitor, pictures: Path | None
 ) -> None:
-    folder = pictures or tmp_path
     page = visitor.open()
     page.goto(shared[0].url)
     expect(page.locator(".ft-preview mark").first).to_be_visible()
@@ -71,7 +68,7 @@ def test_the_first_screen_is_enough_and_the_keyboard_too(
     expect(page.locator("#continue")).to_be_in_viewport(ratio=1)
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     expect(page.locator("#continue")).to_be_in_viewport(ratio=1)
-    picture(page, folder, "choose-phone")
+    picture(page, pictures, "choose-phone")
     page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
 
     page.keyboard.press("Tab")
@@ -83,7 +80,7 @@ def test_the_first_screen_is_enough_and_the_keyboard_too(
     shelf = page.locator("#shelf-model")
     expect(shelf).to_be_visible()
     assert findings(page, "the short list") == []
-    page.screenshot(path=folder / "shortlist.png")
+    picture(page, pictures, "shortlist", whole=False)
     page.keyboard.press("Escape")
     expect(shelf).to_be_hidden()
     expect(page.get_by_role("button", name="Short list of models")).to_be_focused()
@@ -108,7 +105,7 @@ def test_the_first_screen_is_enough_and_the_keyboard_too(
 
 
 def test_the_tour_leads_through_what_is_there_and_is_taken_once(
-    shared: tuple[App, Run], visitor: Visitor, pictures: Path | None, tmp_path: Path
+    shared: tuple[App, Run], visitor: Visitor, pictures: Path | None
 ) -> None:
     page = visitor.open(width=PHONE[0], height=PHONE[1])
     page.goto(shared[0].url)
@@ -116,7 +113,7 @@ def test_the_tour_leads_through_what_is_there_and_is_taken_once(
     tour = page.get_by_role("dialog", name="Tour")
     expect(tour).to_be_focused()
     assert findings(page, "the tour") == []
-    page.screenshot(path=(pictures or tmp_path) / "tour-phone.png")
+    picture(page, pictures, "tour-phone", whole=False)
     stops: list[str] = []
     for place in range(1, 9):
         expect(tour).to_contain_text(f"{place} of 8")
@@ -134,21 +131,6 @@ def test_the_tour_leads_through_what_is_there_and_is_taken_once(
     page.keyboard.press("Escape")
     expect(tour).to_have_count(0)
     assert visitor.troubles == []
-
-
-def looked_at(page: Page, where: str) -> list[str]:
-    """What is wrong with a page as it stands: on a desktop in the light, on a phone in the dark, and narrower still."""
-    wrong: list[str] = []
-    for dark, (width, height) in ((False, DESKTOP), (True, PHONE)):
-        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
-        page.set_viewport_size({"width": width, "height": height})
-        wrong += findings(page, f"{where}, {width} px, {'dark' if dark else 'light'}")
-    for width, height in (PHONE, NARROW):
-        page.set_viewport_size({"width": width, "height": height})
-        wrong += [f"{where}: scrolls sideways at {width} px"] * scrolls_sideways(page)
-    page.evaluate("document.body.classList.remove('dark')")
-    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
-    return wrong
 
 
 def unfold(page: Page, step: str) -> None:

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from ftspace.data.review import read_review
 from ftspace.runs import RunStore
 from tests.e2e.conftest import App, Visitor
-from tests.e2e.test_app import set_number
+from tests.e2e.steps import picture, set_number, tab
 
 pytestmark = pytest.mark.browser
 THINGS = ["lamp", "kettle", "clock", "radio", "fan", "scale", "heater", "printer", "doorbell", "camera"]
@@ -35,7 +35,6 @@ def rows() -> list[dict[str, str]]:
 def test_a_dataset_is_understood_before_it_is_trained(
     app: App, visitor: Visitor, pictures: Path | None, tmp_path: Path
 ) -> None:
-    folder = pictures or tmp_path
     page = visitor.open()
     page.goto(app.url)
     expect(page.locator(".ft-preview mark").first).to_be_visible()
@@ -45,7 +44,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.locator(".ft-tokens [data-token]").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".ft-token-told")).to_have_text(re.compile(r" · id \d+ · only read"))
-    panel(page, folder, "tokens")
+    picture(page, pictures, "tokens", of="#panel")
     page.locator("#lab-length input").fill("8")
     expect(page.locator("#token-checks li").first).to_contain_text("To do: raise train.max_length")
     page.locator("#lab-on").click()
@@ -72,7 +71,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     template.fill("### Question: {question}")
     expect(page.locator("#mapping-example")).to_contain_text("### Question: How do I reset the lamp")
     expect(page.locator("#mapping-example mark").first).to_contain_text("Hold the button")
-    panel(page, folder, "columns")
+    picture(page, pictures, "columns", of="#panel")
 
     tab(page, "Checks")
     page.get_by_role("button", name="Look through the rows").click()
@@ -80,7 +79,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.get_by_label("Rows that say the same as an earlier one").check()
     page.locator(".ft-found summary").first.click()
     expect(page.locator(".ft-found li").first).to_contain_text("row 61")
-    panel(page, folder, "checks")
+    picture(page, pictures, "checks", of="#panel")
 
     tab(page, "Review")
     expect(page.locator(".ft-turns")).to_contain_text("Row 1")
@@ -92,7 +91,7 @@ def test_a_dataset_is_understood_before_it_is_trained(
     page.locator("#review-note textarea").press("Enter")
     expect(page.locator(".ft-noted")).to_contain_text("which button?")
     expect(page.get_by_text("of 66 looked at, 2 dropped")).to_be_visible()  # row 61 says the same as row 1
-    panel(page, folder, "review")
+    picture(page, pictures, "review", of="#panel")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
     page.get_by_role("button", name="Continue").click()
@@ -119,13 +118,4 @@ def test_a_dataset_is_understood_before_it_is_trained(
     expect(phone.get_by_text("of 66 looked at, 2 dropped")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert visitor.troubles == []
-    assert "Traceback" not in app.log
-
-
-def tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
-
-
-def panel(page: Page, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    page.locator("#panel").screenshot(path=folder / f"{name}.png", animations="disabled")
+    assert app.faults == []

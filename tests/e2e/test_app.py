@@ -5,30 +5,26 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import App, Visitor
+from tests.e2e.steps import LONG, choose, headline, picture, set_number
 
 pytestmark = pytest.mark.browser
-LONG = 150_000
-"""Milliseconds that a job gets on a busy machine."""
 AT_WORK = re.compile("Training: step|Comparing base and tuned")
 
 
-def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
-    app: App, visitor: Visitor, pictures: Path | None, tmp_path: Path
-) -> None:
-    folder = pictures or tmp_path
+def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(app: App, visitor: Visitor, pictures: Path | None) -> None:
     page = visitor.open()
     began = time.monotonic()
     page.goto(app.url)
     expect(page.get_by_role("button", name="Continue")).to_be_visible()
     print(f"first paint after {time.monotonic() - began:.1f} s")
     expect(page.locator(".ft-preview mark").first).to_contain_text("<|im_end|>")
-    picture(page, folder, "choose")
+    picture(page, pictures, "choose")
 
     page.get_by_role("button", name="Continue").click()
-    picture(page, folder, "tune")
+    picture(page, pictures, "tune")
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(re.compile(r"\?run=\d{8}-\d{6}-[0-9a-f]{12}$"))
     address = page.url
@@ -52,7 +48,7 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     expect(headline(page)).to_contain_text(AT_WORK)
     expect(page).to_have_title(re.compile(r"^(\d+ %|Training: step 0 of \d+|Comparing .*) · people · ftspace$"))
     expect(page.get_by_role("button", name="Stop and keep")).to_be_visible()
-    picture(page, folder, "live")
+    picture(page, pictures, "live")
 
     expect(page.locator("#say-end")).to_contain_text("Finished.", timeout=4 * LONG)
     expect(page).to_have_title("Finished · people · ftspace")
@@ -61,16 +57,16 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     for part in ("What tuning gave", "What it lost", "Against a good prompt", "Noise floor"):
         expect(page.locator("#results h3", has_text=part)).to_be_visible()
     expect(page.locator("#results tbody tr").first).to_contain_text("Held-out rows")
-    choose_side(page, "With", "Base with examples")
+    choose(page, "With", "Base with examples")
     expect(page.locator(".ft-sample figcaption", has_text="Base with examples").first).to_be_visible()
-    choose_side(page, "With", "Tuned")
+    choose(page, "With", "Tuned")
     expect(page.get_by_label("All (", exact=False)).to_be_checked()
     page.locator("#samples [data-sample]").nth(1).click()
     expect(page.locator(".ft-sample figure")).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
     assert download.value.path().read_text().startswith("task,metric,role,side,against,")
-    picture(page, folder, "results")
+    picture(page, pictures, "results")
 
     page.get_by_role("tab", name="3 Compare").click()
     page.locator("#examples button").first.click()
@@ -78,22 +74,22 @@ def test_a_run_outlives_pages_and_apps_and_ends_in_a_verdict(
     page.locator("#send").click()
     expect(page.locator("#base-answer").first).not_to_be_empty(timeout=LONG)
     expect(page.locator("#tuned-answer").first).not_to_be_empty()
-    picture(page, folder, "compare")
+    picture(page, pictures, "compare")
 
     expect(headline(phone)).to_have_text("Finished")  # it stayed open while there was no app
     phone.goto(address)
     expect(phone.locator(".ft-verdict")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    picture(phone, folder, "results-phone")
+    picture(phone, pictures, "results-phone")
     dark = visitor.open(dark=True)
     dark.goto(address)
     expect(dark.locator(".ft-verdict")).to_be_visible()
-    picture(dark, folder, "results-dark")
+    picture(dark, pictures, "results-dark")
     dark.get_by_role("link", name="All runs").click()
     expect(dark.locator(".ft-runs li")).to_have_count(1)
 
     assert visitor.troubles == []
-    assert "Traceback" not in app.log
+    assert app.faults == []
 
 
 def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(app: App, visitor: Visitor) -> None:
@@ -115,25 +111,3 @@ def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(app: App, visitor
     expect(page.get_by_role("alert").filter(has_text="no/such/file.jsonl")).to_be_visible()
     assert not (app.data_dir / "runs").exists()
     assert visitor.troubles == []
-
-
-def headline(page: Page) -> Locator:
-    return page.locator(".ft-live h2")
-
-
-def choose_side(page: Page, label: str, side: str) -> None:
-    page.get_by_label(label, exact=True).click()
-    page.get_by_role("option", name=side, exact=True).click()
-
-
-def set_number(page: Page, label: str, value: int) -> None:
-    page.get_by_label("Find a setting").fill(label)  # fields are drawn when their group opens
-    field = page.get_by_label(label, exact=True)
-    field.fill(str(value))
-    field.press("Tab")
-
-
-def picture(page: Page, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.screenshot(path=folder / f"{name}.png", full_page=True, animations="disabled")
