@@ -3,7 +3,8 @@
 window.ftspace = (() => {
   // What a person has changed: whether details are open, and where the reader that has the focus is.
   const OWN = new Set(["open", "aria-valuenow", "aria-valuetext"]);
-  const HIDDEN = 30000, SLOWEST = 15000, TOAST = 12000;
+  // A run that ended may be gone on with elsewhere: its page asks now and then.
+  const HIDDEN = 30000, ENDED = 8000, SLOWEST = 15000, TOAST = 12000;
   let id = "", tag = "", news = null, known = null, fails = 0, timer = 0, asking = false, gone = false;
 
   function follow(run) {
@@ -42,7 +43,8 @@ window.ftspace = (() => {
     }
     asking = false;
     if (run !== id) return ask();
-    if (fails || !(gone || news?.over)) timer = setTimeout(ask, document.hidden ? Math.max(wait, HIDDEN) : wait);
+    const least = document.hidden ? HIDDEN : news?.over && !fails ? ENDED : 0;
+    if (!gone || fails) timer = setTimeout(ask, Math.max(wait, least));
   }
 
   function take(told) {

@@ -59,9 +59,9 @@ class Before:
         """What Start says of a stop, in the same words."""
         return _worded(text, sign_in=self._desk.settings.sign_in)
 
-    def _look(self, request: gr.Request, run_id: str, *sent: Any) -> Any:
-        if run_id:  # it was started already; and Gradio selects the tab anew for each change to what is hidden in it
-            return gr.skip()
+    def _look(self, request: gr.Request, run_id: str, *sent: Any) -> str:
+        if run_id:  # it was started already
+            return ""
         choice, values = Choice.of(sent[: len(NAMES)]), list(sent[len(NAMES) :])
         try:
             with self._desk.answering(request, "look") as visitor:
