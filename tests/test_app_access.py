@@ -24,6 +24,7 @@ from ftspace.config import default_config
 from ftspace.exporting import KINDS
 from ftspace.runs import RunStore
 from ftspace.settings import ROOT, worker_env
+from ftspace.ui.limits import RATES
 from ftspace.ui.web import SHARED_LINES, WRONG_SECONDS
 from tests.loopback_hub import LoopbackHub, serve
 from tests.loopback_hub.sign_in import CLIENT_SECRET, environment
@@ -139,7 +140,9 @@ class Handles:
 
     @property
     def several(self) -> int:
-        return self.load_of("several")
+        """The call that fills the comparison of several runs, which the page makes where its address asks for one."""
+        widget = self.widget("several")
+        return next(one["id"] for one in self.calls if one["outputs"] == [widget])
 
     @property
     def hidden(self) -> list[int]:
@@ -258,7 +261,7 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
     after = snapshot(space.data_dir)
     differing = {path for path in before | after if before.get(path) != after.get(path)}
     changed = {path for path in differing if not path.startswith("reviews/ben/")}
-    tired = counted(intruders, ["too many "])
+    tired = counted(intruders, [f"too many {rate.words}" for rate in RATES.values()])
     calls = sum(one.calls for one in intruders)
     tokens = counted([ann, *intruders], ["hf_oauth_", "hf_ofTheSpace", base64.b64encode(b"hf_oauth")[:9].decode()])
     with capsys.disabled():

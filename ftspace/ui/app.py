@@ -40,8 +40,6 @@ from ftspace.ui.way import Way
 from ftspace.ui.web import Gate
 
 MAX_UPLOAD = "200mb"
-# On a run's page there is no form, but Gradio (6.31) selects the tab anew whenever it draws: nobody is asked then.
-_TUNING = "() => (new URLSearchParams(location.search).has('run') ? '' : String(Math.random()))"
 _FOLLOW = """id => {
   window.ftspace.follow(id);
   return id ? new URL("?run=" + encodeURIComponent(id), location.href).href : "";
@@ -116,8 +114,6 @@ class Page:
         with gr.Blocks(title="ftspace", analytics_enabled=False, delete_cache=(600, 3600)) as self.blocks:
             self.run_id = gr.Textbox(visible=False)
             self.origin = gr.Textbox(visible=False)
-            self.tuning = gr.Textbox(elem_classes="ft-hidden")
-            """Differs each time the form of step 2 is come to."""
             self.watch = gr.State(None)
             self.head = gr.HTML(markup.header(None))
             self.about = About(desk)
@@ -196,8 +192,7 @@ class Page:
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
         )
-        self.tune_tab.select(None, None, self.tuning, js=_TUNING, **_PRIVATE)
-        tune.wire(self.run_id, self.suited, dict(zip(NAMES, choose.said, strict=True)), [self.tuning.change])
+        tune.wire(self.run_id, self.suited, dict(zip(NAMES, choose.said, strict=True)), [self.tune_tab.select])
         for name, widget in choose.lab_settings.items():
             field: Any = tune.fields[name]
             field.change(lambda value: value, field, widget, **_PRIVATE)

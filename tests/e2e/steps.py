@@ -56,7 +56,6 @@ def set_number(page: Page, label: str, value: int) -> None:
     field = page.get_by_label(label, exact=True)
     field.fill(str(value))
     field.press("Tab")
-    page.get_by_label("Find a setting").fill("")
 
 
 def picture(page: Page, pictures: Path | None, name: str, *, of: str = "", whole: bool = True) -> None:

@@ -67,7 +67,7 @@ def test_runs_are_found_named_compared_and_had_back(
     button(page, "Compare").click()
     several = page.locator("#several")
     expect(several).to_contain_text("2 runs compared")
-    expect(several.locator(".ft-board", has_text="heldout")).to_contain_text("cannot be told apart")
+    expect(several.locator(".ft-board", has_text="Held-out rows")).to_contain_text("cannot be told apart")
     expect(several.locator(".ft-diff")).to_contain_text("lora.r")
     picture(page, pictures, "several")
     wrong += looked_at(page, "two runs compared")

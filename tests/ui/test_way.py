@@ -43,7 +43,9 @@ def test_the_scripts_read_the_steps_and_the_tour() -> None:
 
 def test_the_head_is_the_pages_one_heading_and_tells_the_runs_status() -> None:
     line = RunLine("id", "base on people", "now", "words", "good")
-    assert '<h1 class="ft-open-title" title="Run id">base on people</h1>' in header(line, ("Finished", "good"))
+    assert '<h1 class="ft-open-title" title="Run id"><span translate="no">base on people</span></h1>' in header(
+        line, ("Finished", "good")
+    )
     assert '<span class="ft-chip ft-good">Finished</span>' in header(line, ("Finished", "good"))
     for html in (header(None), header(line)):
         assert html.count("<h1") == 1
