@@ -38,10 +38,13 @@ from ftspace import jobs
 from ftspace.runs import Run, RunStore
 from tests.e2e.conftest import CHROMIUM_ARGS, App
 from tests.e2e.counting import Counter
+from tests.e2e.steps import set_number
 
 PATIENCE = 240_000
 """Milliseconds."""
 RUNS = 100
+ENDLESS = 1_000_000
+"""Steps of a run that trains for as long as it is looked at."""
 WAYS = ("ours", "plain")
 _VIEW: Any = {"viewport": {"width": 1280, "height": 800}}
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
@@ -125,12 +128,13 @@ def _measured(browser: Browser, data_dir: Path, rounds: int) -> dict[str, Any]:
         while not finished.results.exists() or finished.is_alive():
             time.sleep(0.5)
         at_rest = _clicked(browser, apps, finished, rounds)
-        busy, start = _started(browser, ours, "Thorough", store)
+        busy, start = _started(browser, ours, "Thorough", store, steps=ENDLESS)
         at_work = _clicked(browser, apps, finished, rounds)
         at_work |= {f"{name}_warm": one for name, one in _painted(browser, apps, rounds, warm_only=True).items()}
         found |= {"clicks": 3, "start_ms": round(start), "still_at_work": busy.is_alive()}
         jobs.stop(busy, discard=True)
     found |= {"at_rest": _figures(times | at_rest), "while_training": _figures(at_work)}
+    sys.stderr.write(json.dumps(found) + "\n")  # the handlers take a while
     return found | {"handlers": _handlers(browser, data_dir, finished)}
 
 
@@ -193,13 +197,15 @@ def _painted(browser: Browser, apps: dict[str, App], rounds: int, *, warm_only: 
     return times
 
 
-def _started(browser: Browser, app: App, pace: str, store: RunStore) -> tuple[Run, float]:
+def _started(browser: Browser, app: App, pace: str, store: RunStore, *, steps: int = 0) -> tuple[Run, float]:
     """A run that trains, and milliseconds from the click on Start to its view."""
     with _opened(browser, app.url) as page:
         _is_usable(page)
         page.locator("#continue").click(timeout=PATIENCE)
         page.locator("#pace label", has_text=pace).click(timeout=PATIENCE)
         expect(page.locator("#faces [role=status]")).to_contain_text(pace, timeout=PATIENCE)
+        if steps:
+            set_number(page, "Max steps", steps)
         page.locator("#start").hover()
         began = time.perf_counter()
         page.locator("#start").click()
@@ -256,6 +262,7 @@ def _handlers(browser: Browser, data_dir: Path, finished: Run) -> dict[str, Any]
                 page.locator(f"#look [data-tab-id={name}]").click()
                 page.wait_for_timeout(1500)
             page.locator("#continue").click()
+            expect(page.locator("#start")).to_be_visible(timeout=PATIENCE)
             for act in (_PRESET, _PRESET):
                 page.evaluate(_TIMED, act)
             page.locator("#find-setting input, #find-setting textarea").fill("Epochs")

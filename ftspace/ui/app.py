@@ -22,6 +22,7 @@ from ftspace.ui.choose.step import Choose
 from ftspace.ui.compare.step import Compare
 from ftspace.ui.desk import Desk
 from ftspace.ui.guests import Door, Invitation, OwnersOnly
+from ftspace.ui.latest import latest
 from ftspace.ui.lighter import Lighter
 from ftspace.ui.live.at_work import AtWork
 from ftspace.ui.live.live import KEEP_SECONDS, LiveView
@@ -182,12 +183,11 @@ class Page:
                 None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE
             )
         suited = [tune.fields[name] for name in form.SUITED]
-        gr.on(
+        latest(
             [choose.model.change, choose.dataset.change],
             self._suit,
             [self.suited, self.origin, *chosen, *suited],
             [self.suited, *(tune.fields[name] for name in form.CHOSEN), tune.trouble],
-            **_PRIVATE,
         ).then(None, [self.suited, *suited], suited, js=_SETTLE, **_PRIVATE)
         tune.start.click(self._start, [*choose.said, *tune.inputs()], everything, trigger_mode="once", **_PRIVATE).then(
             None, self.run_id, self.publish.link, js=_FOLLOW, **_PRIVATE

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 LONG = 150_000
 """Milliseconds that a job gets on a busy machine."""
@@ -31,6 +31,15 @@ def tab(page: Page, name: str) -> None:
 def arrived(page: Page, step: str) -> None:
     """Waits until a page that is being loaded has opened its step: what is clicked before that is undone."""
     expect(page.get_by_role("tab", name=step).filter(visible=True)).to_have_attribute("aria-selected", "true")
+
+
+def at_rest(page: Page) -> int:
+    """How often a page calls the app within three seconds in which nobody does anything."""
+    called: list[Request] = []
+    page.on("request", called.append)
+    page.wait_for_timeout(3000)
+    page.remove_listener("request", called.append)
+    return len(called)
 
 
 def pick(page: Page, label: str, typed: str, name: str, look: Callable[[], None] = lambda: None) -> None:

@@ -1,4 +1,4 @@
-"""The app in Chinese, where what persons wrote stays; and back in English, for as long as one wants."""
+"""The app in Chinese at every step, where what persons wrote stays; and back in English, for as long as one wants."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ftspace.runs import Run, RunStore
+from tests.chinese import english_words
 from tests.e2e.conftest import MOMENT, App, Visitor, end
-from tests.e2e.everybody import settle
+from tests.e2e.everybody import DESKTOP, PHONE, findings, scrolls_sideways, settle
+from tests.e2e.test_everybody import STEPS, unfold
 from tests.finished_run import SECRET, finished_run
 
 pytestmark = pytest.mark.browser
@@ -30,6 +32,10 @@ _SEEN = """() => {
 """All that can be read on a page but what persons wrote, and code."""
 
 
+_THEIRS = re.compile(r"base on people|people|assets/\S+|something about \S+|Saved in \S+|Trained and compared in 0 s\.")
+"""What the run was called and told its events in this test, which no run says."""
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, Run]]:
     """One app for all of it, with a finished run."""
@@ -44,6 +50,37 @@ def patient(page: Page) -> Page:
     """The page with time: a machine without Chinese letters looks for each of them."""
     page.set_default_timeout(3 * MOMENT)
     return page
+
+
+def test_every_step_is_in_chinese(shared: tuple[App, Run], visitor: Visitor) -> None:
+    app, run = shared
+    page = patient(visitor.open(locale="zh-CN"))
+    wrong: list[str] = []
+    for address in (app.url, f"{app.url}?run={run.id}", f"{app.url}?runs"):
+        page.goto(address)
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        if "run" not in address:
+            expect(page.locator("#card-model")).to_contain_text("参数", timeout=3 * MOMENT)  # it comes late
+            expect(page.locator(".ft-preview mark").first).to_be_visible()
+        page.add_style_tag(content="* { transition: none !important; }")
+        for step in STEPS if "runs" not in address else ("",):
+            tab = page.locator(f'#steps > .tab-wrapper [data-tab-id="{step}"]')
+            if step and tab.get_attribute("aria-disabled") == "true":
+                continue
+            if step:
+                tab.click()
+                unfold(page, step)
+            settle(page)
+            seen = [_THEIRS.sub("", text) for text in page.evaluate(_SEEN)]
+            where = f"{step or 'runs'} {'with a run' if 'run=' in address else 'without'}"
+            wrong += [f"{where}: {one!r} in {text!r}" for text in seen for one in english_words(text)]
+            wrong += findings(page, where)
+            page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+            wrong += [f"{where}: scrolls sideways"] * scrolls_sideways(page)
+            page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    assert not wrong, "\n".join(dict.fromkeys(wrong))
+    assert visitor.troubles == []
+    assert app.faults == []
 
 
 def test_what_persons_wrote_stays_and_so_does_what_is_sent(shared: tuple[App, Run], visitor: Visitor) -> None:

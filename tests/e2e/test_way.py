@@ -17,7 +17,7 @@ from ftspace.runs import Run, RunStore
 from tests.e2e.conftest import Visitor
 from tests.e2e.everybody import PHONE, as_it_stands, looked_at
 from tests.e2e.grounds import Ground, embedded, on_a_hub
-from tests.e2e.steps import AT_WORK, LONG, arrived, button, choose, headline, pick, picture, set_number, tab
+from tests.e2e.steps import AT_WORK, LONG, arrived, at_rest, button, choose, headline, pick, picture, set_number, tab
 from tests.loopback_hub import Fault, LoopbackHub
 
 pytestmark = pytest.mark.browser
@@ -152,6 +152,7 @@ def stop_and_keep(way: Way) -> None:
         expect(headline(one)).to_have_text("Stopped", timeout=LONG)
     assert way.run.adapter.is_dir() and not way.run.results.exists()
     assert way.run.config.data.mapping == way.ground.mapping
+    assert at_rest(way.page) <= 2
     way.look("stopped")
 
 

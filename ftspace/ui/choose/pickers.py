@@ -26,6 +26,7 @@ from ftspace.ui.choose import look_markup
 from ftspace.ui.choose.choice import NOT_THEIRS, picked
 from ftspace.ui.choose.offers import Shelf
 from ftspace.ui.desk import Desk
+from ftspace.ui.latest import latest
 
 _LATEST: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
 _HERE = {"model": ", or name a folder here", "dataset": ", or name a file here"}
@@ -68,8 +69,8 @@ class Picker:
         self._asked.change(self._search, self._asked, [self.widget, self._trouble], **_LATEST)
         self._taken.change(self._take, self._taken, [self.widget, self._taken], **_LATEST)
         picked = [self.widget.change, self.widget.select]  # what was there before may be picked once more
-        gr.on(picked, self._settle, self.widget, self.widget, **_LATEST)
-        gr.on([self.widget.change, opened.change], self._tell, self.widget, self._card, **_LATEST)
+        latest(picked, self._settle, self.widget, self.widget)
+        latest([self.widget.change, opened.change], self._tell, self.widget, self._card)
 
     def choices(self, visitor: Visitor, chosen: str) -> list[tuple[str, str]]:
         """The list before anything is typed; asks nobody."""

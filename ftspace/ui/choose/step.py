@@ -29,6 +29,7 @@ from ftspace.ui.choose.pickers import Picker, here
 from ftspace.ui.choose.review import ReviewTab
 from ftspace.ui.choose.rows import first_rows, seen
 from ftspace.ui.desk import Desk
+from ftspace.ui.latest import latest
 from ftspace.ui.uploads import forget_copy
 
 Updates = dict[Any, Any]
@@ -122,10 +123,8 @@ class Choose:
             *self._review.editor, *self.lab_settings.values(), *self._fields.values(),
         ]  # fmt: skip
         picked: list[Any] = [mapping.inputs[name] for name in PICKED]
-        gr.on(
-            [self.opened.change, self.model.change, self.dataset.change, *(one.input for one in picked)],
-            self.look, self.inputs, self.looked, **_LATEST,
-        )  # fmt: skip
+        changed = [self.opened.change, self.model.change, self.dataset.change, *(one.input for one in picked)]
+        latest(changed, self.look, self.inputs, self.looked)
         typed = [one.change for one in mapping.texts]
         settled = [event for one in mapping.lines for event in (one.submit, one.blur)]
         gr.on([*typed, *settled], self._look_while_typing, self.inputs, self.looked, **_LATEST)

@@ -18,6 +18,7 @@ from ftspace.ui import markup
 from ftspace.ui.choose import look_markup
 from ftspace.ui.choose.choice import NAMES, Choice
 from ftspace.ui.desk import Desk
+from ftspace.ui.latest import latest
 from ftspace.ui.tune.complaints import labelled
 
 Compose = Callable[[Choice, Sequence[Any], Visitor], RunConfig]
@@ -44,16 +45,8 @@ class Before:
 
     def wire(self, run_id: Component, said: Sequence[Component], opened: Sequence[Any]) -> None:
         """What happens on a click, and on the events `opened`; `said` are the choice's widgets and the form's."""
-        gr.on(
-            [self.again.click, *opened],
-            self._look,
-            [run_id, *said],
-            self.lines,
-            trigger_mode="always_last",
-            concurrency_limit=4,
-            show_progress="minimal",
-            api_visibility="private",
-        )
+        asked = [self.again.click, *opened]
+        latest(asked, self._look, [run_id, *said], self.lines, concurrency_limit=4, progress="minimal")
 
     def worded(self, text: str) -> str:
         """What Start says of a stop, in the same words."""

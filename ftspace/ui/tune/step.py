@@ -21,6 +21,7 @@ from ftspace.runs import Run
 from ftspace.ui import markup
 from ftspace.ui.choose.choice import NAMES, Choice
 from ftspace.ui.desk import Desk
+from ftspace.ui.latest import latest
 from ftspace.ui.part import Updates
 from ftspace.ui.tune import form, preset_cards
 from ftspace.ui.tune.complaints import labelled
@@ -84,9 +85,9 @@ class Tune:
         self.preset.input(self.pace, [self.preset, model, dataset], paced, **_LATEST)
         typed = [form.typed(widget) for widget in self._values()]
         looks = [*typed, tick.change, *opened]
-        gr.on(looks, self._check, now, [*panel.outputs, *self._yaml.outputs, self.trouble], **_LATEST)
+        latest(looks, self._check, now, [*panel.outputs, *self._yaml.outputs, self.trouble])
         reckoned = [self._faces, panel.guessed]
-        gr.on([*looks, self._nudge.change], self._reckon, now, reckoned, concurrency_limit=4, **_LATEST)
+        latest([*looks, self._nudge.change], self._reckon, now, reckoned, concurrency_limit=4)
         gr.on(
             opened, self._measure, run_id, self._nudge, concurrency_limit=None,
             trigger_mode="once", show_progress="hidden", api_visibility="private",
