@@ -57,7 +57,7 @@ base: $(VENV)/.runtime  ## make the bundled base model, datasets and tasks again
 	$(BIN)/python -m assets.make_base
 
 screenshots: $(VENV)/.development chromium  ## take the pictures of the README again
-	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k "way or understood or first_screen or tour or compared"
+	FTSPACE_SCREENSHOTS=assets/screenshots $(BIN)/python -m pytest tests/e2e -k "way or understood or first_screen or tour"
 
 lock:  ## write requirements.lock: every version that the pinned ones bring along
 	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place" && \

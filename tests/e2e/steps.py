@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import FloatRect, Locator, Page, Request, expect
 
 LONG = 150_000
 """Milliseconds that a job gets on a busy machine."""
+_LONGEST = 1500
+"""Pixels of a page that a picture shows."""
 AT_WORK = re.compile("Getting ready|Training: step|Comparing base and tuned")
 
 
@@ -35,10 +37,14 @@ def arrived(page: Page, step: str) -> None:
 
 def at_rest(page: Page) -> int:
     """How often a page calls the app within three seconds in which nobody does anything."""
-    called: list[Request] = []
-    page.on("request", called.append)
+    called: list[str] = []
+
+    def heard(request: Request) -> None:
+        called.append(request.url)
+
+    page.on("request", heard)
     page.wait_for_timeout(3000)
-    page.remove_listener("request", called.append)
+    page.remove_listener("request", heard)
     return len(called)
 
 
@@ -77,4 +83,9 @@ def picture(page: Page, pictures: Path | None, name: str, *, of: str = "", whole
         page.locator(of).screenshot(path=path, animations="disabled")
         return
     page.evaluate("window.scrollTo(0, 0)")
-    page.screenshot(path=path, full_page=whole, animations="disabled")
+    if not whole:
+        page.screenshot(path=path, animations="disabled")
+        return
+    width, height = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+    clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": min(height, _LONGEST)}
+    page.screenshot(path=path, full_page=True, clip=clip, animations="disabled")

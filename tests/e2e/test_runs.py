@@ -11,7 +11,7 @@ from ftspace.labels import read_label
 from ftspace.runs import Run, RunStore
 from tests.e2e.conftest import App, Visitor, end
 from tests.e2e.everybody import PHONE, as_it_stands, looked_at
-from tests.e2e.steps import LONG, arrived, button, choose, headline, picture
+from tests.e2e.steps import LONG, arrived, button, choose, headline
 from tests.finished_run import finished_run
 
 pytestmark = pytest.mark.browser
@@ -28,9 +28,7 @@ def two(tmp_path: Path) -> Iterator[tuple[App, list[Run]]]:
     end(app)
 
 
-def test_runs_are_found_named_compared_and_had_back(
-    two: tuple[App, list[Run]], visitor: Visitor, pictures: Path | None
-) -> None:
+def test_runs_are_found_named_compared_and_had_back(two: tuple[App, list[Run]], visitor: Visitor) -> None:
     app, (newer, older) = two
     page = visitor.open()
     page.goto(f"{app.url}?runs")
@@ -41,7 +39,6 @@ def test_runs_are_found_named_compared_and_had_back(
     _name(page, older, "Rank sixteen", "people", "")
     label = read_label(newer)
     assert (label.title, label.tags, label.note) == ("Rank four", ("small", "people"), "which rank is enough?")
-    picture(page, pictures, "gallery")
     wrong = looked_at(page, "the gallery")
 
     page.get_by_label("Search", exact=True).fill("enough")
@@ -69,7 +66,6 @@ def test_runs_are_found_named_compared_and_had_back(
     expect(several).to_contain_text("2 runs compared")
     expect(several.locator(".ft-board", has_text="Held-out rows")).to_contain_text("cannot be told apart")
     expect(several.locator(".ft-diff")).to_contain_text("lora.r")
-    picture(page, pictures, "several")
     wrong += looked_at(page, "two runs compared")
     page.get_by_role("link", name="All runs").filter(visible=True).click()
     expect(cards).to_have_count(2)

@@ -3,6 +3,8 @@ the results, publish. At each stop axe-core looks at it in both sizes, in the li
 """
 
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,7 +15,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ftspace.hub.push.pushing import push_state
+from ftspace.labels import Label, write_label
 from ftspace.runs import Run, RunStore
+from ftspace.settings import ROOT
 from tests.e2e.conftest import Visitor
 from tests.e2e.everybody import PHONE, as_it_stands, looked_at
 from tests.e2e.grounds import Ground, embedded, on_a_hub
@@ -45,7 +49,7 @@ class Way:
 
     def picture(self, name: str, *, whole: bool = True) -> None:
         """One of the desktop's pictures. Those of the Hub's way are the ones that only it can give."""
-        if (self.ground.hub is not None) == (name in ("pickers", "before", "publish", "report")):
+        if (self.ground.hub is not None) == (name in ("pickers", "before", "publish")):
             picture(self.page, self.pictures, name, whole=whole)
 
     @property
@@ -69,6 +73,8 @@ def test_the_whole_way_is_walked(ground: Ground, visitor: Visitor, pictures: Pat
         _timed(stop, way)
     way.page.get_by_role("link", name="All runs").filter(visible=True).click()
     expect(way.page.locator(".ft-runs li")).to_have_count(1)
+    if way.pictures and ground.hub is None:
+        show_two_runs(way)
     assert not way.wrong, "\n".join(way.wrong)
     assert visitor.troubles == []
     assert ground.app.faults == []
@@ -113,6 +119,7 @@ def say_how_to_read(way: Way) -> None:
 def start(way: Way) -> None:
     page = way.page
     button(page, "Continue").click()
+    expect(page.locator(".ft-before")).to_contain_text("Nothing stands in the way")
     way.picture("tune")
     page.get_by_role("radio", name="Quick look").check()
     set_number(page, "Max steps", STEPS)
@@ -120,7 +127,6 @@ def start(way: Way) -> None:
     expect(page.locator(".ft-changes")).to_contain_text("2 settings differ from Quick look")
     if way.ground.hub is not None:
         before = page.locator(".ft-before")
-        expect(before).to_contain_text("Nothing stands in the way")
         before.locator("summary").click()
         expect(before).to_contain_text("to read the private dataset me/people")
         way.picture("before")
@@ -276,6 +282,25 @@ def publish(way: Way) -> None:
     way.picture("report", whole=False)
     page.goto(way.address)
     arrived(page, "4 Results")
+
+
+def show_two_runs(way: Way) -> None:
+    """Another run of a lower rank beside the one that was walked with: only for their pictures."""
+    page, walked = way.page, way.run
+    words = ["-m", "ftspace", "run", "--data-dir", str(way.ground.app.data_dir), "--lora.r", "2"]
+    subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True, timeout=LONG / 1000 * 4)
+    for run in RunStore(way.ground.app.data_dir / "runs").list():
+        rank = "Rank sixteen" if run.id == walked.id else "Rank two"
+        note = "which rank is enough?" if run.id == walked.id else ""
+        write_label(run, Label(title=rank, tags=("people", "ranks"), note=note))
+    page.goto(f"{way.ground.app.url}?runs")
+    expect(page.locator(".ft-runs li")).to_have_count(2)
+    way.picture("gallery")
+    for one in ("Rank two", "Rank sixteen"):
+        page.get_by_label(f"Choose {one} to compare it").check()
+    button(page, "Compare").click()
+    expect(page.locator("#several")).to_contain_text("2 runs compared")
+    way.picture("several")
 
 
 def _push(way: Way, hub: LoopbackHub) -> None:

@@ -20,6 +20,7 @@ SILENT_SECONDS = 60.0
 SHORTEST = 2
 """Letters from which on the Hub is asked."""
 FOUND = 20
+OFFLINE = "The Hub is not asked while offline: the lists hold what is on this machine."
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Offers:
     choices: list[tuple[str, str]]
     trouble: str = ""
     """Why there are no more; "" where nothing is wrong."""
+    offline: bool = False
+    """Whether that is how the app was started, and nothing to mend."""
 
 
 class Shelf:
@@ -73,7 +76,7 @@ class Shelf:
         why = self._silence()
         near = _local(kind, text, also, reachable=not why)
         known = {value for _, value in near}
-        return Offers([*near, *(one for one in found if one[1] not in known)], why)
+        return Offers([*near, *(one for one in found if one[1] not in known)], why, offline=why == OFFLINE)
 
     def _found(self, kind: Kind, text: str) -> list[tuple[str, str]]:
         if self._silence():
@@ -95,7 +98,7 @@ class Shelf:
         from huggingface_hub import constants
 
         if constants.HF_HUB_OFFLINE:
-            return "The Hub is not asked while offline: the lists hold what is on this machine."
+            return OFFLINE
         with self._lock:
             until, why = self._silent.get(asker(), (0.0, ""))
         return why if self._clock() < until else ""

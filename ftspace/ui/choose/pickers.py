@@ -69,7 +69,7 @@ class Picker:
         self._asked.change(self._search, self._asked, [self.widget, self._trouble], **_LATEST)
         self._taken.change(self._take, self._taken, [self.widget, self._taken], **_LATEST)
         picked = [self.widget.change, self.widget.select]  # what was there before may be picked once more
-        latest(picked, self._settle, self.widget, self.widget)
+        latest(picked, self._settle, self.widget, [self.widget, self._trouble])
         latest([self.widget.change, opened.change], self._tell, self.widget, self._card)
 
     def choices(self, visitor: Visitor, chosen: str) -> list[tuple[str, str]]:
@@ -80,9 +80,10 @@ class Picker:
         """The short list as cards to take one from; asks nobody."""
         return look_markup.shelf(self._kind, self._shelf.short(self._kind))
 
-    def _settle(self, request: gr.Request, value: Any) -> Any:
-        """Has the field show the bare name of what was picked."""
-        return gr.update(choices=self.choices(self._desk.visitor(request), value if isinstance(value, str) else ""))
+    def _settle(self, request: gr.Request, value: Any) -> list[Any]:
+        """Has the field show the bare name of what was picked, and says no more what came of the search."""
+        chosen = value if isinstance(value, str) else ""
+        return [gr.update(choices=self.choices(self._desk.visitor(request), chosen)), ""]
 
     def _take(self, request: gr.Request, value: str) -> list[Any]:
         """Puts what was taken from the short list into the field, and is ready for the same once more."""
@@ -96,7 +97,10 @@ class Picker:
                 found = self._shelf.matching(self._kind, str(text), self._used(visitor))
         except FtspaceError as error:
             return [gr.skip(), markup.note(str(error), "bad")]
-        return [gr.update(choices=filled(found.choices)), markup.note(found.trouble, "bad")]
+        return [
+            gr.update(choices=filled(found.choices)),
+            markup.note(found.trouble, "idle" if found.offline else "bad"),
+        ]
 
     def _tell(self, request: gr.Request, value: Any) -> str:
         """The card of what was picked; "" where nothing is known of it: the look at the rows says why."""

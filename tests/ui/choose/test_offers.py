@@ -82,7 +82,9 @@ def test_a_refusal_of_one_visitors_token_is_no_others_business(hub: Answering) -
 def test_nobody_is_asked_offline(hub: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     found = shelf().matching("dataset", "alpaca")
-    assert "while offline" in found.trouble and not hub.asked and "needs the Hub" in found.choices[-1][0]
+    assert (
+        "while offline" in found.trouble and found.offline and not hub.asked and "needs the Hub" in found.choices[-1][0]
+    )
 
 
 def test_an_address_is_taken_as_it_is(hub: Answering) -> None:
