@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
 from ftspace.errors import ConfigError
+from ftspace.launching import LaunchConfig
 from ftspace.sections import DataConfig, EvalConfig, HubConfig, LoraConfig, ModelConfig, Section, TrainConfig
 from ftspace.settings import DEFAULT_CONFIG, anchored
 
@@ -27,6 +28,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
     hub: HubConfig = HubConfig()
+    launch: LaunchConfig = LaunchConfig()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

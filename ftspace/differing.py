@@ -68,7 +68,7 @@ def differences(runs: Mapping[str, Run], states: Mapping[str, RunState]) -> Iter
         if len({_text(one) for one in chosen}) == 1 and None in made:
             continue
         used = [_text(value if one is None else one) for value, one in zip(chosen, made, strict=True)]
-        if name.startswith("hub.") or len(set(used)) < 2:
+        if name.startswith(("hub.", "launch.")) or len(set(used)) < 2:
             continue
         said = [
             f"{_text(one)}, by itself" if one is not None else _text(values[name])

@@ -84,6 +84,11 @@ GROUPS = (
             ),
         ),
     ),
+    Group(
+        "Place",
+        "Where it runs, and in how many processes.",
+        _fields("launch", "launcher processes flavor timeout_minutes"),
+    ),
 )
 NAMES = tuple(name for group in GROUPS for name in group.fields)
 """All fields of step 2, in the order of their values."""
@@ -100,6 +105,10 @@ CHOSEN_BEFORE = dict.fromkeys(
 NOT_IN_THE_APP = {
     "model.trust_code": (
         "it runs Python code that somebody put beside a model; to give leave for that belongs where the code was read"
+    ),
+    **dict.fromkeys(
+        _fields("launch", "nnodes rdzv_endpoint"),
+        "several machines train together only when each was told to, on its own command line",
     ),
 }
 """Fields for the command line only, and why."""
@@ -157,6 +166,10 @@ LABELS = {
     "hub.push": "Push to",
     "hub.public": "Push for everybody",
     "hub.offline": "Never ask the Hub",
+    "launch.launcher": "Runs where",
+    "launch.processes": "Processes a machine",
+    "launch.flavor": "Hardware of a Hub job",
+    "launch.timeout_minutes": "Longest Hub job",
 }
 
 

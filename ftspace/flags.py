@@ -11,7 +11,15 @@ from ftspace.config import RunConfig, field_names
 from ftspace.errors import ConfigError
 from ftspace.sections import DataConfig, HubConfig, ModelConfig, TrainConfig
 
-SHORT = {"--model": "--model.id", "--dataset": "--data.id"}
+SHORT = {
+    "--model": "--model.id",
+    "--dataset": "--data.id",
+    "--launcher": "--launch.launcher",
+    "--flavor": "--launch.flavor",
+    "--processes": "--launch.processes",
+    "--nnodes": "--launch.nnodes",
+    "--rdzv-endpoint": "--launch.rdzv_endpoint",
+}
 """Flags that people type most, and the fields that they mean."""
 
 

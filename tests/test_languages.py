@@ -40,6 +40,8 @@ NO_WORDS = {
     "tasks forgetting max_samples max_new_tokens shots noise earlier reference metrics embedding_model judges "
     "judge_calls judge_price seed",
     "push public offline",
+    "launcher processes flavor timeout_minutes",
+    "nnodes rdzv_endpoint",
     "max_minutes max_cost price_per_hour checkpoint_steps save_total_limit auto_resume report_to",
     "id chat_template", "id config split revision mapping prompt_template completion_template filters review",
 }  # fmt: skip
@@ -64,7 +66,11 @@ def translated(texts: Sequence[str]) -> list[str]:
 def test_whatever_the_app_says_is_in_the_catalogue() -> None:
     """No English is left of any text in the code; a new one without a translation is named here with its place."""
     said = [(name, *one) for name in SAID if name not in ENGLISH for one in texts_of(name)]
-    helps = [(name, *one) for name in ("ftspace/config.py", "ftspace/sections.py") for one in helps_of(name)]
+    helps = [
+        (name, *one)
+        for name in ("ftspace/config.py", "ftspace/sections.py", "ftspace/launching.py")
+        for one in helps_of(name)
+    ]
     said += [(name, line, text.replace("; on the command line, between commas", "")) for name, line, text in helps]
     said += [("ftspace/fields.py", 0, label_of(name)) for name in NAMES]
     said = [one for one in said if one[2] not in NO_WORDS | JOINTS]
