@@ -14,9 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftspace.disk import is_disk_full
-from ftspace.errors import FtspaceError
+from ftspace.errors import ConfigError, FtspaceError
 from ftspace.events import Finished, JobName, Started, Warned, read_events
-from ftspace.launchers.local import WAITING, WORKERS, Unwanted, WaitingWorker, end_group, launch
+from ftspace.launchers.local import (
+    TOGETHER,
+    WAITING,
+    WORKERS,
+    Unwanted,
+    WaitingWorker,
+    end_group,
+    launch,
+    launch_several,
+)
+from ftspace.launchers.processes import together
 from ftspace.queue import Ticket, tell
 from ftspace.runs import TIME_LIMIT, Run
 from ftspace.state import fold
@@ -50,7 +60,8 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
     It may be at work for so many `minutes`, those included that its ticket says are spent.
     """
     until = _until(run, ticket, minutes)
-    worker = means.worker if means.worker and means.worker.suits(means.env) else None
+    several = together(run.config)
+    worker = means.worker if means.worker and not several and means.worker.suits(means.env) else None
     if means.worker and not worker:
         means.worker.end()
     for job in fold(read_events(run.events)[0]).unfinished(run.jobs):
@@ -67,6 +78,12 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
         elif worker:
             worker.end()
             worker = None
+        if several and job == "train":
+            try:
+                process = launch_several(run, locks=means.locks, env=means.env)
+            except ConfigError as error:
+                tell(run, Finished(job=job, status="failed", reason="config", message=str(error)))
+                return
         process = process or launch(run.path, WORKERS[job], locks=means.locks, env=means.env)
         if not _watch(run, job, process, before, until):
             return
@@ -196,7 +213,7 @@ def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool,
 def _workers(run: Run) -> set[int]:
     """The processes that have the run's lock open and are a job's: who only looks at the lock is none."""
     lock = str(run.lock.resolve())
-    modules = {name.encode() for name in (*WORKERS.values(), WAITING)}
+    modules = {name.encode() for name in (*WORKERS.values(), WAITING, TOGETHER)}
     found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

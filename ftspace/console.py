@@ -75,8 +75,9 @@ class _View:
                 if event.dropped:
                     reasons = ", ".join(f"{count} with {_plain(why)}" for why, count in event.dropped.items())
                     say(f"  [yellow]left out[/]: {reasons}")
+                together = f"{event.processes} processes on " if event.processes > 1 else ""
                 say(
-                    f"  {event.total_steps} steps on {event.device} in {event.dtype}; "
+                    f"  {event.total_steps} steps on {together}{event.device} in {event.dtype}; "
                     f"{event.trainable_parameters:,} of {event.parameters:,} parameters trained ({share:.1%})"
                 )
                 if event.predicted_bytes is not None and event.predicted_seconds is not None:

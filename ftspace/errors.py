@@ -7,7 +7,8 @@ FtspaceError            anything that ends an action with one clear line
 ├── JobError            a job that cannot be started, stopped or found
 │   ├── MemoryGoneError not enough memory for what was asked
 │   ├── DiskError       no room, or no right, to write where runs live
-│   └── DivergedError   the loss is no number any more
+│   ├── DivergedError   the loss is no number any more
+│   └── LostProcessError  a process of several that train together is gone
 ├── HubError            the Hub cannot be reached or refuses
 └── EvalError           an evaluation or a comparison that cannot be made
 
@@ -99,6 +100,12 @@ class DivergedError(JobError):
     """The training's loss or gradient became infinite or not a number."""
 
     reason = "nan_loss"
+
+
+class LostProcessError(JobError):
+    """One of several processes that train together is gone, or its machine is."""
+
+    reason = "lost_process"
 
 
 class HubError(FtspaceError):

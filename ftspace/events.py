@@ -72,11 +72,13 @@ class Prepared(_Event):
     device: str
     hardware: str = ""
     """The name of the GPU or processor."""
+    processes: int = 1
+    """Processes that train together."""
     dtype: str
     recipe: dict[str, bool | int | float | str] = {}
     """What the run chose where the config leaves it open, by the config's names."""
     predicted_bytes: int | None = None
-    """Peak memory as estimated before the first step."""
+    """Peak memory of a process as estimated before the first step."""
     predicted_seconds: float | None = None
     """Seconds of training as estimated before the first step."""
     step_flops: float | None = None

@@ -34,8 +34,10 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -259,6 +261,71 @@ def worker_env(*, offline: bool, token: str | None = None, environ: Mapping[str,
     if token:
         env["HF_TOKEN"] = token
     return env
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What torchrun tells a process of the group that it belongs to."""
+
+    rank: int
+    size: int
+    """Processes of the whole group."""
+    node: int
+    """The number of this machine."""
+    local: int
+    """The process's number on this machine."""
+    address: tuple[str, int]
+    """Host and port of the store that the processes meet at."""
+    error_file: str | None
+    """Where a process leaves word of why it failed."""
+
+
+_RANK_WORDS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
+
+def take_rank(environ: MutableMapping[str, str] = os.environ) -> Rank | None:
+    """The place of this process in a group that torchrun started; None where it trains alone.
+
+    What says so is taken out of the environment, and of several GPUs only the process's own is left in sight: libraries
+    would split the work in their own way if they saw them.
+    """
+    if int(environ.get("WORLD_SIZE") or 1) < 2:
+        return None
+    found = Rank(
+        rank=int(environ["RANK"]),
+        size=int(environ["WORLD_SIZE"]),
+        node=int(environ.get("GROUP_RANK") or 0),
+        local=int(environ["LOCAL_RANK"]),
+        address=(environ["MASTER_ADDR"], int(environ["MASTER_PORT"])),
+        error_file=environ.get("TORCHELASTIC_ERROR_FILE"),
+    )
+    for name in _RANK_WORDS:
+        environ.pop(name, None)
+    gpus = visible_gpus(environ)
+    if gpus is None or found.local < len(gpus):
+        environ["CUDA_VISIBLE_DEVICES"] = str(found.local) if gpus is None else gpus[found.local]
+    return found
+
+
+def group_env(environ: Mapping[str, str], processes: int, machines: int) -> dict[str, str]:
+    """An environment for several processes that train together: the cores shared out among those of this machine.
+
+    Where there is one machine they speak over its loopback, whatever its name resolves to.
+    """
+    env = dict(environ)
+    env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
+    if machines == 1 and sys.platform == "linux":
+        env.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    return env
+
+
+def cores() -> int:
+    """The processor cores that this process may use: a container's quota counts, not the machine's size."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, int(quota) // int(period)))
+    return count
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str] | None:

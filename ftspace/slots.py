@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -36,14 +36,20 @@ class Slot:
 
     def fitted(self, env: dict[str, str]) -> dict[str, str]:
         """An environment with this slot's GPU in sight and no other; one that hides all GPUs stays as it is."""
-        if self.gpu is None or visible_gpus(env) == []:
-            return env
-        return env | {"CUDA_VISIBLE_DEVICES": self.gpu}
+        return fitted([self], env)
+
+
+def fitted(slots: Sequence[Slot], env: dict[str, str]) -> dict[str, str]:
+    """An environment with the GPUs of these slots in sight and no other; one that hides all GPUs stays as it is."""
+    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
+    if not gpus or visible_gpus(env) == []:
+        return env
+    return env | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
 
 
 def slots_of(runs_dir: Path) -> list[Slot]:
     """The slots for the runs of a folder, at least one."""
-    gpus: list[str | None] = [*_gpus()]
+    gpus: list[str | None] = [*gpus_here()]
     return [Slot(runs_dir / (f"{SLOT}-{place}" if place else SLOT), gpu) for place, gpu in enumerate(gpus or [None])]
 
 
@@ -66,7 +72,8 @@ def hold_slot(runs_dir: Path, waiting: Callable[[], object]) -> Generator[tuple[
         os.close(fd)
 
 
-def _gpus() -> list[str]:
+def gpus_here() -> list[str]:
+    """The GPUs that jobs may see, as CUDA_VISIBLE_DEVICES names them."""
     named = visible_gpus()
     return _installed() if named is None else named
 

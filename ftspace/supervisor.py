@@ -23,11 +23,12 @@ from ftspace.errors import DiskError, FtspaceError
 from ftspace.events import Warned
 from ftspace.hub.push.after import note_push, push_finished
 from ftspace.launchers.local import WaitingWorker
+from ftspace.launchers.processes import gpus_of
 from ftspace.queue import Ticket
 from ftspace.redact import keep_secret
 from ftspace.runs import Run, is_held, take_lock
 from ftspace.settings import OFFLINE, read_settings, worker_env
-from ftspace.slots import Slot, slots_of
+from ftspace.slots import Slot, fitted, slots_of
 from ftspace.streams import guard
 from ftspace.webhook import report
 
@@ -108,7 +109,7 @@ class Supervisor:
 
     def _look(self) -> None:
         """Sets going what can go: goes on with what was begun first, then with who waits longest."""
-        starting: list[tuple[Run, Ticket, Slot, list[int]]] = []
+        starting: list[tuple[Run, Ticket, list[Slot], list[int]]] = []
         self._blocked = False
         with queue.locked(self._runs_dir):
             found = queue.tickets(self._runs_dir)
@@ -126,15 +127,15 @@ class Supervisor:
             for run, ticket in ready:
                 with self._at_its_cost(run):
                     self._env_of(run)  # what it needs can be read
-                    slot, locks = self._locks_for(run, free)
-                    if slot is None:
+                    slots, locks = self._locks_for(run, free)
+                    if not slots:
                         self._blocked = True
                         break
                     if locks:
-                        starting.append((run, ticket, slot, locks))
+                        starting.append((run, ticket, slots, locks))
                         self._attended.add(run.id)
-        for run, ticket, slot, locks in starting:
-            self._begin(run, ticket, slot, locks)
+        for run, ticket, slots, locks in starting:
+            self._begin(run, ticket, slots, locks)
 
     @contextmanager
     def _at_its_cost(self, run: Run) -> Generator[None]:
@@ -161,29 +162,37 @@ class Supervisor:
             self._go(self._over, run, self._env_of(run), self._lost(run, ticket))
         return mended
 
-    def _locks_for(self, run: Run, free: list[Slot]) -> tuple[Slot | None, list[int]]:
-        """A free slot, and its lock with the run's; no slot when none is free, no locks when the run's is not."""
-        while free:
-            slot = free.pop(0)
-            if (held := slot.take()) is None:
-                continue
-            lock = None
-            try:
+    def _locks_for(self, run: Run, free: list[Slot]) -> tuple[list[Slot], list[int]]:
+        """Free slots, one for each GPU that the run takes, and their locks with the run's.
+
+        No slots when too few are free, no locks when the run's is not.
+        """
+        wanted = min(max(1, gpus_of(run.config)), len(self._slots))
+        taken: list[tuple[Slot, int]] = []
+        lock = None
+        try:
+            while free and len(taken) < wanted:
+                slot = free.pop(0)
+                if (held := slot.take()) is not None:
+                    taken.append((slot, held))
+            if len(taken) == wanted:
                 lock = take_lock(run.lock, tries=10)
-            finally:
-                if lock is None:
+        finally:
+            if lock is None:
+                for slot, held in reversed(taken):
                     os.close(held)
                     free.insert(0, slot)
-            return slot, [] if lock is None else [lock, held]
-        return None, []
+        if len(taken) < wanted:
+            return [], []
+        return [slot for slot, _ in taken], [] if lock is None else [lock, *(held for _, held in taken)]
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+    def _begin(self, run: Run, ticket: Ticket, slots: list[Slot], locks: list[int]) -> None:
         worker, self._worker = self._worker, None
         if worker:
             self._callers.remove(worker.socket)
         self._warm_at = None
         self._offline = run.config.hub.offline
-        means = Means(slot.fitted(self._env_of(run)), locks, worker)
+        means = Means(fitted(slots, self._env_of(run)), locks, worker)
         self._go(self._attend, run, ticket, means, self._lost(run, ticket))
 
     def _env_of(self, run: Run) -> dict[str, str]:

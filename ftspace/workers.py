@@ -16,7 +16,7 @@ from types import FrameType
 
 from evals.errors import one_line
 from ftspace.disk import causes, is_disk_full, keep_aside
-from ftspace.errors import DiskError, FtspaceError, MemoryGoneError, Reason
+from ftspace.errors import DiskError, FtspaceError, LostProcessError, MemoryGoneError, Reason
 from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.redact import redact
 from ftspace.runs import Run
@@ -27,6 +27,8 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STA
 """What torch says where it has no error of its own for it."""
 ROOM, ROOM_FILES = ".room", 16
 """Folder that keeps room aside for what the work comes to, and how many files that may have."""
+LOST = 75
+"""Exit status of a process that misses another of those that train with it: who started them all says what happened."""
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "lighteval")
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,17 @@ class Job:
         self.events = EventLog(run.events)
         self.said = ""
         """What is to be known of work that finished, in a sentence; it goes into the last event."""
+        self._listen()
+
+    def _listen(self) -> None:
         self._terminated = False
+        self._agreed: bool | None = None
         signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes the run."""
+        return True
 
     def tell(self, event: Event) -> None:
         """Appends an event to the run's file. Raises DiskError where that cannot be written."""
@@ -55,6 +66,10 @@ class Job:
             self.events.append(event)
         except OSError as error:
             raise no_room(self.run, f"events cannot be written ({error.strerror})") from error
+
+    def reserve(self) -> None:
+        """Keeps room aside for the last events. Raises OSError where there is none."""
+        self.events.reserve()
 
     def keep_room(self, size: int) -> None:
         """Keeps room aside for what the work comes to, until `give_room` or the job's end. Raises DiskError."""
@@ -73,9 +88,17 @@ class Job:
         """Gives it back, for the work to take."""
         shutil.rmtree(self.run.path / ROOM, ignore_errors=True)
 
-    def should_stop(self) -> bool:
-        """Whether somebody asked for a stop: by the run's flag or by SIGTERM."""
+    def is_asked(self) -> bool:
+        """Whether somebody asked this process for a stop: by the run's flag or by SIGTERM."""
         return self._terminated or self.run.stop_flag.exists()
+
+    def should_stop(self) -> bool:
+        """Whether to stop: when asked, or when those that work on it together have agreed to."""
+        return self.is_asked() if self._agreed is None else self._agreed
+
+    def agree(self, *, stop: bool) -> None:
+        """From now on it stops when all those that work on it together do, which is said here each time."""
+        self._agreed = stop
 
     def discards(self) -> bool:
         """Whether nothing of the run is to be kept."""
@@ -90,8 +113,45 @@ class Job:
         self._terminated = True
 
 
-def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
-    """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it)."""
+class SilentJob(Job):
+    """A job as one sees it who works on it beside the process that writes the run; only why it failed is passed on."""
+
+    def __init__(self, run: Run, name: JobName, failed: Callable[[str], None]) -> None:
+        """`failed` is told, in a line, why."""
+        self.run, self.name, self.said = run, name, ""
+        self._failed = failed
+        self._listen()
+
+    @property
+    def writes(self) -> bool:
+        return False
+
+    def tell(self, event: Event) -> None:
+        if isinstance(event, Finished) and event.status == "failed":
+            self._failed(event.message)
+
+    def reserve(self) -> None:
+        pass
+
+    def keep_room(self, size: int) -> None:
+        pass
+
+    def give_room(self) -> None:
+        pass
+
+
+def run_job(
+    run: Run,
+    name: JobName,
+    work: Callable[[Job], EndStatus],
+    *,
+    job_of: Callable[[Run, JobName], Job] = Job,
+    pid: int | None = None,
+) -> int:
+    """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it).
+
+    `job_of` makes the job that the work is given; `pid` is the process that all others of the job end with.
+    """
     guard()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
@@ -100,13 +160,13 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     reason: Reason = ""
     message, code = "", 1
     try:
-        job = Job(run, name)
+        job = job_of(run, name)
     except OSError:  # nothing can be said where it would be read
         log.exception("the %s job cannot write to %s", name, run.path)
         return code
     try:
-        job.tell(Started(job=name, pid=os.getpid(), versions=_versions()))
-        job.events.reserve()
+        job.tell(Started(job=name, pid=pid or os.getpid(), versions=_versions()))
+        job.reserve()
         status = work(job)
         code = 0 if status == "finished" else 1
         message = "stopped; what was trained until then is saved" if status == "cancelled" else job.said
@@ -114,6 +174,9 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         kept = run.go_on() if any(run.checkpoints.glob("step-*")) else "nothing was saved yet"
         saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
+    except LostProcessError as error:
+        log.error("%s", error)
+        return LOST
     except FtspaceError as error:
         reason, message = _reason_of(error, run)
         code = 2
@@ -122,7 +185,7 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         reason, message = _reason_of(error, run)
     if status == "cancelled" and (said := run.time_is_up()):
         status, reason, message = "failed", "time_limit", said
-    if status == "cancelled" and job.discards():
+    if status == "cancelled" and job.discards() and job.writes:
         message = DISCARDED
         with suppress(OSError):  # the supervisor does it again
             remove(run)

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, TypeVar
 
+from ftspace import settings
 from ftspace.errors import MemoryGoneError
 
 Item = TypeVar("Item")
@@ -63,12 +63,16 @@ def spread(
 
 
 def cores() -> int:
-    """The cores that this process may use, at most MOST: a container's quota counts, not the machine's size."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, int(quota) // int(period)))
-    return min(count, MOST)
+    """The cores that this process may use, at most MOST."""
+    return min(settings.cores(), MOST)
+
+
+def end_with(parent: int) -> None:
+    """Has this process end with the one that started it, however that one ends."""
+    with suppress(OSError, AttributeError):  # Linux only; elsewhere who was started notices when its pipe breaks
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 _work: list[Callable[[Any], Any]] = []
@@ -77,10 +81,7 @@ _work: list[Callable[[Any], Any]] = []
 
 def _start(make: Callable[[], Callable[[Any], Any]], parent: int) -> None:
     """Readies a helping process. It ends with the one that started it, however that one ends."""
-    with suppress(OSError, AttributeError):  # Linux only; elsewhere a helper notices when its pipe breaks
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with(parent)
     _work[:] = [make()]
 
 

@@ -13,10 +13,14 @@ from pathlib import Path
 from ftspace.events import JobName
 from ftspace.launchers import apart
 from ftspace.launchers.handover import Work, offer, taken
-from ftspace.settings import ROOT
+from ftspace.launchers.processes import check_processes, processes_of
+from ftspace.runs import Run
+from ftspace.settings import ROOT, group_env
 
 WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "ftspace.evaluate"}
 WAITING = "ftspace.training.waiting"
+TOGETHER = "ftspace.training.together"
+"""Starts several train workers by torchrun, and ends with them."""
 IMPORT_SECONDS = 300.0
 """How long a waiting worker may still be at its imports when a run comes; then another is started without it."""
 _LOOK_SECONDS = 0.1
@@ -32,6 +36,17 @@ def launch(run_dir: Path, module: str, *, locks: list[int], env: dict[str, str])
     It inherits the locks of the run and of the slot: both are taken for as long as the job lives, whoever started it.
     """
     return apart.start([module, str(run_dir)], log=run_dir / "worker.log", env=env, locks=locks)
+
+
+def launch_several(run: Run, *, locks: list[int], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The same for a training that several processes do together. The others end with the one that is given here.
+
+    Raises ConfigError when there are fewer devices than processes.
+    """
+    check_processes(run.config)
+    count = processes_of(run.config)
+    env = group_env(env, count, run.config.launch.nnodes)
+    return apart.start([TOGETHER, str(run.path), str(count)], log=run.log, env=env, locks=locks)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,7 @@ from ftspace.hub.finding.find import Kind
 from ftspace.hub.licenses import beside
 from ftspace.hub.push.target import Target, look_at_target
 from ftspace.hub.token import Asked, ask_token
+from ftspace.launchers.processes import check_processes, processes_of, together
 from ftspace.preflight import asking, sizes
 from ftspace.preflight.at_once import Look, Patience
 from ftspace.preflight.base import ACCESS, SeenBase, check_precision, look_at_base
@@ -158,11 +159,23 @@ def _asked_of(config: RunConfig, store: RunStore, visitor: Visitor) -> Iterator[
     if config.train.report_to:
         said = Check("ok", "trackers", f"{', '.join(config.train.report_to)} can be told of the run")
         yield from tried("trackers", lambda: asking.check_trackers(config) or [said])
+    yield from tried("processes", lambda: _processes(config))
     yield from tried("budget", lambda: _budget(config))
     yield from asking.look_at_asking(config, store, visitor)
     if config.data.review:
         said = Check("ok", "review", f"the decisions in {config.data.review} can be read")
         yield from tried("review", lambda: asking.check_review(config) or [said])
+
+
+def _processes(config: RunConfig) -> list[Check]:
+    check_processes(config)
+    if not together(config):
+        return []
+    here, machines = processes_of(config), config.launch.nnodes
+    said = f"{here} processes train together"
+    if machines > 1:
+        said = f"{here} of this machine and those of {machines - 1} more meet at {config.launch.rdzv_endpoint}"
+    return [Check("ok", "processes", said)]
 
 
 def _budget(config: RunConfig) -> list[Check]:

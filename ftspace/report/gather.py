@@ -103,7 +103,8 @@ def _recipe(run: Run, state: RunState) -> Iterator[tuple[str, str]]:
     yield "Loss on", train.loss_on
     if prepared is not None:
         held = "" if model.quantization == "none" else f", base held in {model.quantization}"
-        yield "Device and precision", f"{prepared.device}, {prepared.dtype}{held}"
+        together = f"{prepared.processes} processes on " if prepared.processes > 1 else ""
+        yield "Device and precision", f"{together}{prepared.device}, {prepared.dtype}{held}"
     if state.steps:
         yield "Tokens seen", f"{state.steps[-1].tokens:,}"
         yield "Time of training", duration(state.steps[-1].seconds)

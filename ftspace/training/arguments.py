@@ -15,7 +15,15 @@ _BITSANDBYTES = ("adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit", "lion_32
 
 
 def arguments_of(
-    run: Run, recipe: Recipe, *, device: str, dtype: torch.dtype, rows: int, validated: bool, steps: int
+    run: Run,
+    recipe: Recipe,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    rows: int,
+    validated: bool,
+    steps: int,
+    tracked: bool = True,
 ) -> SFTConfig:
     """SFTConfig of a run. Raises ConfigError for what does not go together here.
 
@@ -27,6 +35,7 @@ def arguments_of(
         rows: conversations that go through the model at a time; a divisor of the recipe's batch.
         validated: whether there are validation rows.
         steps: as recipe.py's `steps_of` says.
+        tracked: whether this process tells the trackers that the config names.
     """
     config: RunConfig = run.config
     train = config.train
@@ -54,7 +63,7 @@ def arguments_of(
         "eval_steps": train.validation_steps,
         "eval_on_start": validated,
         "save_strategy": "no",
-        **tracking(run),
+        **tracking(run, tracked=tracked),
         "disable_tqdm": True,
         "dataloader_pin_memory": device == "cuda",
         "max_length": None,

@@ -64,15 +64,26 @@ class Course:
     _lost: float = 0.0
     """Seconds of training that were taken back."""
     _began: float = field(default_factory=time.monotonic)
+    _agreed: float | None = None
+    """What the clock says until the next word on it, where several processes go by one."""
 
     @property
     def seconds(self) -> float:
         """Seconds of training, those before a resume included."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._began if self._agreed is None else self._agreed
 
     def start(self) -> None:
         """Starts the clock, where it stood."""
-        self._began = time.monotonic() - self._before
+        self._began, self._agreed = time.monotonic() - self._before, None
+
+    def agree(self, clock: float) -> None:
+        """Goes by another process's `clock`, so that all decide alike."""
+        self._agreed = clock
+
+    @property
+    def clock(self) -> float:
+        """What this process's own clock says."""
+        return time.monotonic() - self._began
 
     def spend(self, step: int, of: int) -> bool:
         """Looks at the clock; whether the budget is used up before the last step, which `spent` then says."""

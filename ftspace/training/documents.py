@@ -166,6 +166,27 @@ def parted(whole: Documents, most: int) -> Iterator[Documents]:
         stop += length
 
 
+def shared_out(whole: Documents, size: int) -> list[list[int]]:
+    """Which documents each of `size` processes takes, so that they have about as many tokens to do."""
+    shares: list[list[int]] = [[] for _ in range(size)]
+    loads = [0] * size
+    for place in sorted(range(len(whole.lengths)), key=lambda one: -whole.lengths[one]):
+        least = loads.index(min(loads))
+        shares[least].insert(0, place)
+        loads[least] += whole.lengths[place]
+    return shares
+
+
+def taken(whole: Documents, places: Sequence[int]) -> Documents:
+    """Some of the documents."""
+    ids, labels = (one.split(whole.lengths) for one in (whole.input_ids, whole.labels))
+    return Documents(
+        torch.cat([ids[place] for place in places]),
+        torch.cat([labels[place] for place in places]),
+        tuple(whole.lengths[place] for place in places),
+    )
+
+
 def adopt(model: Any, rows: Sequence[dict[str, Any]]) -> str | None:
     """Switches a causal language model to `attend`, if that gives what the model gives for each document alone.
 

@@ -23,6 +23,8 @@ START_SECONDS = 12.0
 """Importing the libraries, reading the data; the evaluation's process takes as long again."""
 LOADED_BYTES_A_SECOND = 1e9
 """Weights read from the disk."""
+TOGETHER = 0.9
+"""Share of the time of several GPUs that is left for steps (our own judgement: nobody has measured it here)."""
 ANSWERS = 0.6
 """Of the longest answer allowed, what a batch of questions writes until the last one has ended, on average."""
 
@@ -143,9 +145,13 @@ def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[D
     )
 
 
-def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | None = None) -> Estimated:
+def estimated(
+    config: RunConfig, facts: Facts, device: Device, recipe: Recipe | None = None, *, processes: int | None = None
+) -> Estimated:
     """Memory and time of one config on one device, with the recipe chosen for it when none is given.
 
+    Several `processes` (those that the config names when None) share each step, a GPU each; the memory is that of one
+    of them. On a processor they share the cores that one would have used, so that nothing is gained or lost there.
     Where the config leaves gradient checkpointing open it is on in the result if memory asks for it.
     """
     shape, train = facts.shape, config.train
@@ -176,6 +182,9 @@ def estimated(config: RunConfig, facts: Facts, device: Device, recipe: Recipe | 
     steps = steps_of(config, recipe, rows)
     work = estimate.step_work(shape, config, dtype, recipe, tokens, facts.untrained)
     step = estimate.seconds_of(work, device, dtype)
+    together = processes or (config.launch.processes or 1) * config.launch.nnodes
+    if together > 1 and device.kind != "cpu":
+        step /= together * TOGETHER
     start = START_SECONDS + estimate.weight_bytes(shape, config, dtype) / LOADED_BYTES_A_SECOND
     time = {"start": start, "training": steps * step}
     if facts.rows["validation"]:

@@ -21,7 +21,9 @@ from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
 from ftspace.events import Resumed, Warned, read_events
 from ftspace.training import checkpoints
+from ftspace.training.alone import Alone
 from ftspace.training.callbacks import StoppedWhileMeasuring
+from ftspace.training.carrying import carried
 from ftspace.training.checkpoints import TRAINED, Belongs, Checkpoint, Torn
 from ftspace.training.course import Course
 from ftspace.training.kept import COURSE, Kept, kept_in, number_in, require_room, room_for, scale_rate
@@ -55,6 +57,8 @@ class Ending:
 class LastingTrainer(SFTTrainer):
     """SFTTrainer whose training can be cut off at any time, by `last` in place of `train`; `train` alone is TRL's."""
 
+    group = Alone()
+    """The processes that train together; all of them decide alike, and those that write do it each for its own run."""
     _lasts = False
 
     def last(self, job: Job, course: Course, belongs: Belongs, found: Checkpoint | None) -> Ending:
@@ -74,12 +78,13 @@ class LastingTrainer(SFTTrainer):
         self._lasts = True
         self._job, self._course, self._belongs = job, course, belongs
         self._recipe, self._store = job.run.config.train, job.run.checkpoints
-        self._returns = number_in(self._store / RETURNS)
+        self._returns = self.group.first(number_in(self._store / RETURNS))
         self._newest = 0, 0.0
         self._keep_room()
         measures = self.args.eval_on_start
-        checkpoints.drop_from(self._store, found.step + 1 if found else 0)  # what was passed over would count as newest
-        course.lost(lost_seconds(read_events(job.run.events)[0], found.step if found else 0))
+        self._drop_from(found.step + 1 if found else 0)  # what was passed over would count as newest
+        course.lost(self.group.first(lost_seconds(read_events(job.run.events)[0], found.step if found else 0)))
+        self._begin_alike()
         if found:
             job.tell(Resumed(step=found.step))
             measures = kept_in(found.path).course.unmeasured
@@ -88,12 +93,28 @@ class LastingTrainer(SFTTrainer):
             problem = self._go(found)
             if course.broken is None:
                 return self._finished(problem)
-            checkpoints.drop_from(self._store, self._doubted())
-            found = checkpoints.newest(self._store, self._warn)
+            self._drop_from(self._doubted())
+            with self.group.one_a_machine():
+                found = checkpoints.newest(self._store, self._warn)
+            found = carried(self.group, self._store, found, writes=job.writes)
             if found is None or self._recipe.on_divergence == "stop" or self._returns == ROLLBACKS:
                 return self._diverged(found)
             self._return_to(found)
             measures = False
+
+    def meet(self, gone: str = "") -> None:
+        """Where all processes come by at once they hear whether one was asked to stop, and the first one's clock.
+
+        Raises MemoryGoneError when one of them says why it cannot go on.
+        """
+        if self.group.alone or not self._lasts:
+            return
+        first = self.group.is_first
+        stop, clock, stuck = self.group.total([self._job.is_asked(), self._course.clock if first else 0.0, bool(gone)])
+        self._job.agree(stop=stop > 0)
+        self._course.agree(clock)
+        if stuck:
+            raise MemoryGoneError(next(filter(None, self.group.all(gone))))
 
     def undo_step(self) -> None:
         """Takes back a step that could not be done; to be overridden by who knows what a step has changed."""
@@ -136,10 +157,21 @@ class LastingTrainer(SFTTrainer):
             return error
         return None
 
+    def _begin_alike(self) -> None:
+        """The weights that the first process begins with, everywhere."""
+        if not self.group.alone:
+            weights = trained(self.model)
+            self.group.like_first(list(weights.values()))
+            put_back(self.model, weights, ranks_of(self.model))
+
+    def _drop_from(self, step: int) -> None:
+        if self._job.writes:
+            checkpoints.drop_from(self._store, step)
+
     def _doubted(self) -> int:
         """The first step whose checkpoint is given up after a divergence: the one that gave it, if there is another."""
         first_bad = self._course.first_bad or 0
-        only = not any(step < first_bad - 1 for step in checkpoints.steps(self._store))
+        only = not any(step < first_bad - 1 for step in self.group.first(checkpoints.steps(self._store)))
         return first_bad if only and self._recipe.on_divergence == "stop" else max(first_bad - 1, 0)
 
     def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
@@ -168,10 +200,12 @@ class LastingTrainer(SFTTrainer):
         return metrics
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        self.meet()
         if self._lasts and self._is_over():
             self.control.should_training_stop = True
             return
-        if self._lasts and self._recipe.on_divergence == "rollback" and not checkpoints.steps(self._store):
+        rolls = self._lasts and self._recipe.on_divergence == "rollback"
+        if rolls and not self.group.first(checkpoints.steps(self._store)):
             self._write()
         super()._run_epoch(*args, **kwargs)
 
@@ -197,6 +231,9 @@ class LastingTrainer(SFTTrainer):
         if not is_finite(self.model):
             self._course.lost_weights(step)
             self.control.should_training_stop = True
+            return
+        if not self._job.writes:
+            self._newest = step, self._course.seconds
             return
         began = time.monotonic()
         optimizer: Any = self.optimizer
@@ -265,8 +302,10 @@ class LastingTrainer(SFTTrainer):
         return Ending(step, stopped=early or course.unmeasured, said=course.spent or "")
 
     def _take_wanted(self) -> int:
-        """The step whose weights are kept, which the model now has."""
+        """The step whose weights are kept, which the model of who writes them now has."""
         step, best = self.state.global_step, self._course.best_step
+        if not self._job.writes:
+            return step
         found = None if self._recipe.keep == "last" or best in (None, step) else self._whole(best)
         if found is None:
             return step
@@ -296,7 +335,8 @@ class LastingTrainer(SFTTrainer):
         """Counts the return where a resume finds it too, and says so."""
         self._returns += 1
         self._course.take_back(kept_in(found.path).course.seconds)
-        (self._store / RETURNS).write_text(str(self._returns), encoding="utf-8")
+        if self._job.writes:
+            (self._store / RETURNS).write_text(str(self._returns), encoding="utf-8")
         self._warn(
             f"{self._course.broken}: back to step {found.step} with {0.5**self._returns:g} times the learning rate "
             f"(return {self._returns} of at most {ROLLBACKS})"

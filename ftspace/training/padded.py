@@ -18,6 +18,12 @@ class PaddedTrainer(PartedTrainer):
         supervised = int((inputs["labels"][:, 1:] != IGNORED).sum())
         return self._prepare_inputs(inputs), int(inputs["attention_mask"].sum()), supervised
 
+    def share(self, whole: dict[str, Any], before: int) -> dict[str, Any] | None:
+        """Every so many-th conversation, counted from the step's first."""
+        mine = slice((self.group.rank - before) % self.group.size, None, self.group.size)
+        given = {name: value[mine] for name, value in whole.items()}
+        return given if len(given["input_ids"]) else None
+
     def parts(self, whole: dict[str, Any], most: int) -> Iterator[Part]:
         """Some conversations at a time, padded as they are."""
         count, width = whole["input_ids"].shape

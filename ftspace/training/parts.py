@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from ftspace.errors import MemoryGoneError
+from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.lasting import LastingTrainer
 from ftspace.training.memory import RandomState, is_out_of_memory, release
 
@@ -39,12 +40,13 @@ class Part:
 
 @dataclass(frozen=True)
 class _Passed:
-    """What came of a batch."""
+    """What came of a batch: of this process's share of it loss and hits, of the whole the rest."""
 
     loss: torch.Tensor
     """Its share of the step's mean, in nats."""
     right: Any
     """Supervised tokens that the model would have chosen itself."""
+    conversations: int
     tokens: int
     supervised: int
 
@@ -56,7 +58,12 @@ class _Begun:
     part_tokens: int
     """Before it was begun."""
     random: RandomState = field(default_factory=RandomState.now)
-    batches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    batches: list[tuple[dict[str, Any], int]] = field(default_factory=list[tuple[dict[str, Any], int]])
+    """Each with the conversations before it."""
+    conversations: int = 0
+    gone: str = ""
+    """Why this process cannot do its share, which the others are told at the step's end."""
+    loss: float = 0.0
     right: float = 0.0
     supervised: int = 0
     tokens: int = 0
@@ -88,6 +95,10 @@ class PartedTrainer(LastingTrainer):
         """A batch as the parts are made of it, its tokens without padding, and how many are supervised."""
         raise NotImplementedError
 
+    def share(self, whole: Any, before: int) -> Any:
+        """What of a batch is this process's to do, of several; None when nothing is. `before`: conversations so far."""
+        raise NotImplementedError
+
     def parts(self, whole: Any, most: int) -> Iterator[Part]:
         """The batch in parts of at most `most` tokens, or of one conversation."""
         raise NotImplementedError
@@ -103,22 +114,54 @@ class PartedTrainer(LastingTrainer):
         """
         model.train()
         begun = self._begun = self._begun or _Begun(self.part_tokens)
-        begun.batches.append(inputs)
-        todo = [inputs]
-        while (found := self._attempt(model, todo, num_items_in_batch)) is None:
-            model.zero_grad()
-            release()
-            begun.random.restore()
-            todo = begun.batches
-        begun.right += float(found.right)
-        begun.supervised += found.supervised
-        begun.tokens += found.tokens
-        self._total_train_tokens += found.tokens
+        begun.batches.append((inputs, begun.conversations))
+        begun.conversations += len(inputs["input_ids"])
+        loss = torch.zeros((), device=self.args.device)
+        if not begun.gone and (found := self._do(model, begun, num_items_in_batch)):
+            begun.right += float(found.right)
+            begun.supervised += found.supervised
+            begun.tokens += found.tokens
+            self._total_train_tokens += found.tokens
+            loss = found.loss
+        if not self.group.alone:
+            loss = self._together(model, begun, loss)
         if self.accelerator.sync_gradients:  # the step's last batch
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
             self._metrics["train"]["mean_token_accuracy"].append(begun.right / max(begun.supervised, 1))
             self._begun = None
-        return found.loss
+        return loss
+
+    def _do(self, model: Any, begun: _Begun, items: Any) -> "_Passed | None":
+        """This process's share of the newest batch, and where memory runs out on the way that of the whole step.
+
+        None when it cannot be done and others must be told of it first. Raises MemoryGoneError when there are none.
+        """
+        todo = begun.batches[-1:]
+        try:
+            while (found := self._attempt(model, todo, items)) is None:
+                model.zero_grad()
+                release()
+                begun.random.restore()
+                todo = begun.batches
+        except MemoryGoneError as error:
+            if self.group.alone:
+                raise
+            begun.gone = str(error)
+            return None
+        return found
+
+    def _together(self, model: Any, begun: _Begun, loss: torch.Tensor) -> torch.Tensor:
+        """At a step's last batch, makes this process's gradients, loss and hits all processes' sum.
+
+        Raises MemoryGoneError when one of them could not do its share.
+        """
+        begun.loss += float(loss)
+        if not self.accelerator.sync_gradients:
+            return torch.zeros_like(loss)
+        self.meet(begun.gone)
+        whole, begun.right = self.group.total([begun.loss, begun.right])
+        self.group.sum_up([one for one in model.parameters() if one.requires_grad])
+        return torch.full_like(loss, whole)
 
     def undo_step(self) -> None:
         """Takes back the step that was begun and could not be done, its random numbers too."""
@@ -134,9 +177,15 @@ class PartedTrainer(LastingTrainer):
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[torch.Tensor, None, None]:
         """The mean loss of a batch's supervised tokens; what it adds up to is kept for the whole validation."""
-        with torch.no_grad():
-            while (found := self._attempt(model, [inputs])) is None:
-                release()
+        before = sum(one.conversations for one in self._validated)
+        try:
+            with torch.no_grad():
+                while (found := self._attempt(model, [(inputs, before)])) is None:
+                    release()
+        except MemoryGoneError as error:
+            self.meet(str(error))
+            raise
+        self.meet()
         self._validated.append(found)
         return found.loss, None, None
 
@@ -146,14 +195,28 @@ class PartedTrainer(LastingTrainer):
         output: Any = super().evaluation_loop(*args, **kwargs)
         if supervised := sum(one.supervised for one in self._validated):
             nats = sum(one.loss.item() * one.supervised for one in self._validated)
+            nats, right = self.group.total([nats, sum(float(one.right) for one in self._validated)])
             output.metrics["eval_loss"] = nats / supervised
-            output.metrics["eval_mean_token_accuracy"] = sum(float(one.right) for one in self._validated) / supervised
-        score = self.samples.ask(self.state.global_step) if self.samples else None
+            output.metrics["eval_mean_token_accuracy"] = right / supervised
+        score = self._ask()
         if score is not None:
             output.metrics["eval_score"] = score
         return output
 
-    def _attempt(self, model: Any, batches: list[dict[str, Any]], items: Any = None) -> "_Passed | None":
+    def _ask(self) -> float | None:
+        """The score of the samples, which the first process alone asks for. Raises StoppedWhileMeasuring."""
+        score, stopped = None, False
+        if self.samples and self.group.is_first:
+            try:
+                score = self.samples.ask(self.state.global_step)
+            except StoppedWhileMeasuring:
+                stopped = True
+        score, stopped = self.group.first((score, stopped))
+        if stopped:
+            raise StoppedWhileMeasuring
+        return score
+
+    def _attempt(self, model: Any, batches: list[tuple[dict[str, Any], int]], items: Any = None) -> "_Passed | None":
         """Takes batches through the model, with gradients in training; what came of the last one.
 
         None when memory ran out: then the parts are smaller from now on. Raises MemoryGoneError where they cannot be.
@@ -161,8 +224,8 @@ class PartedTrainer(LastingTrainer):
         passed = None
         self._part = None
         try:
-            for batch in batches:
-                passed = self._pass(model, batch, items)
+            for batch, before in batches:
+                passed = self._pass(model, batch, before, items)
             return passed
         except (RuntimeError, MemoryError) as error:
             if self._part is None or not is_out_of_memory(error):
@@ -171,21 +234,24 @@ class PartedTrainer(LastingTrainer):
         self._part = None
         return None
 
-    def _pass(self, model: Any, batch: dict[str, Any], items: Any) -> "_Passed":
+    def _pass(self, model: Any, batch: dict[str, Any], before: int, items: Any) -> "_Passed":
         whole, tokens, supervised = self.contents(batch)
         alike = getattr(self, "current_gradient_accumulation_steps", 1) if model.training else 1
         count = max(1, supervised * alike if items is None else int(items))
         total = torch.zeros((), device=self.args.device)
         right: Any = 0
-        for part in self.parts(whole, self.part_tokens if model.training else self.validation_part_tokens):
-            self._part = part
-            with self.compute_loss_context_manager():
-                loss, hits = self.loss_of(model, part.given, count)
-            if model.training:
-                self.accelerator.backward(loss)
-            total += loss.detach()
-            right += hits
-        return _Passed(total, right, tokens, supervised)
+        mine = whole if self.group.alone else self.share(whole, before)
+        most = self.part_tokens if model.training else self.validation_part_tokens
+        with self.group.own_numbers():
+            for part in self.parts(mine, most) if mine is not None else ():
+                self._part = part
+                with self.compute_loss_context_manager():
+                    loss, hits = self.loss_of(model, part.given, count)
+                if model.training:
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+                right += hits
+        return _Passed(total, right, len(batch["input_ids"]), tokens, supervised)
 
     def _halve(self, part: Part, error: BaseException, *, training: bool) -> None:
         """Halves what was too much, and says so. Raises MemoryGoneError where it cannot be halved."""

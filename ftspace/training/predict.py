@@ -51,7 +51,16 @@ def machine(run: Run) -> Device:
     return replace(here, kind=kind, memory=int(free * USABLE))
 
 
-def foresee(run: Run, recipe: Recipe, rows: Any, counts: Mapping[Split, int], untrained: int, here: Device) -> Foreseen:
+def foresee(
+    run: Run,
+    recipe: Recipe,
+    rows: Any,
+    counts: Mapping[Split, int],
+    untrained: int,
+    here: Device,
+    *,
+    processes: int = 1,
+) -> Foreseen:
     """What memory asks of the recipe, and what the run will take with it.
 
     Args:
@@ -61,6 +70,7 @@ def foresee(run: Run, recipe: Recipe, rows: Any, counts: Mapping[Split, int], un
         counts: rows of each split.
         untrained: tokens whose rows are trained.
         here: the machine as it was before the base was loaded.
+        processes: how many train together.
     """
     config: RunConfig = run.config
     try:
@@ -68,7 +78,7 @@ def foresee(run: Run, recipe: Recipe, rows: Any, counts: Mapping[Split, int], un
     except FtspaceError:
         return Foreseen(recipe, {})
     facts = Facts(shape, _lengths(rows), {**counts, "train": len(rows)}, questions=0, untrained=untrained)
-    found = estimated(config, facts, here, recipe)
+    found = estimated(config, facts, here, recipe, processes=processes)
     told = {
         "predicted_bytes": found.memory.total,
         "predicted_seconds": found.time["training"] + found.time.get("validation", 0.0),

@@ -65,7 +65,7 @@ class Samples:
         self._length = config.eval.max_new_tokens
         self._side = "tuned" if isinstance(model, PeftModel) else "base"
         self._executor = Executor(
-            model, tokenizer, batch_tokens=min(config.eval.batch_tokens, most_tokens), should_stop=job.should_stop
+            model, tokenizer, batch_tokens=min(config.eval.batch_tokens, most_tokens), should_stop=job.is_asked
         )
         wanted = min(config.train.samples, rows)
         self._questions = self._choose(read_split(job.run.data, "validation"), rows, wanted) if wanted else []

@@ -12,9 +12,9 @@ from ftspace.runs import Run
 PROJECT = "ftspace"
 
 
-def tracking(run: Run) -> dict[str, Any]:
+def tracking(run: Run, *, tracked: bool = True) -> dict[str, Any]:
     """The trainer's arguments for the trackers that it starts by itself. None of them may make a Space."""
-    named = [name for name in run.config.train.report_to if name != "tensorboard"]
+    named = [name for name in run.config.train.report_to if tracked and name != "tensorboard"]
     return {
         "report_to": named or "none",
         "run_name": run.id,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from ftspace.training.documents import Documents, documents, parted
+from ftspace.training.documents import Documents, documents, parted, shared_out, taken
 from ftspace.training.heads import fuses, summed_loss
 from ftspace.training.lora_product import fuse
 from ftspace.training.parts import Part, PartedTrainer
@@ -34,6 +34,11 @@ class DocumentTrainer(PartedTrainer):
         """The batch's documents, their tokens and supervised tokens."""
         whole = _unpack(inputs)
         return whole, len(whole.input_ids), whole.supervised
+
+    def share(self, whole: Documents, before: int) -> Documents | None:
+        """About as many tokens as every other process has."""
+        places = shared_out(whole, self.group.size)[self.group.rank]
+        return taken(whole, places) if places else None
 
     def parts(self, whole: Documents, most: int) -> Iterator[Part]:
         """Documents as they come, up to `most` tokens."""

@@ -12,10 +12,14 @@ from typing import Any
 
 from ftspace.access import Visitor
 from ftspace.budgets import budget_of
+from ftspace.errors import DiskError
 from ftspace.events import AdapterSaved, EndStatus, Prepared, Preparing, Warned
 from ftspace.runs import Run, RunStore
+from ftspace.settings import take_rank
 from ftspace.starting import weights_of
 from ftspace.training import checkpoints, folders
+from ftspace.training.alone import Alone
+from ftspace.training.carrying import carried
 from ftspace.training.course import Course
 from ftspace.training.ready import import_for
 from ftspace.training.saving import save_adapter
@@ -25,17 +29,21 @@ SECONDS = 1.0
 """At least so long lies between two words about the preparation."""
 
 
-def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
+def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None) -> EndStatus:
     """Fine-tunes the run's base on the run's dataset, from its newest checkpoint on; the adapter appears when whole.
 
-    `callbacks` are given to the trainer beside its own.
+    `callbacks` are given to the trainer beside its own. `group` are the processes that do it together: each goes
+    through all of this, and does its share of each step.
     Raises FtspaceError when the data or the model cannot be used, or the training diverges.
     """
-    run, config = job.run, job.run.config
-    folders.restore(run.adapter)
+    run, config, group = job.run, job.run.config, group or Alone()
     budget = budget_of(config.train)
-    manifest = checkpoints.prepared(job, _looker(job))
-    belongs, found = checkpoints.take_up(job)
+    with group.one_a_machine():
+        folders.restore(run.adapter)
+        manifest = checkpoints.prepared(job, _looker(job))
+        belongs, found = checkpoints.take_up(job)
+    group.same("the config or the prepared rows", belongs.model_dump_json())
+    found = carried(group, run.checkpoints, found, writes=job.writes)
     visitor = Visitor(run.access.owner, may_start=False)
     start = None if found else weights_of(config, RunStore(run.path.parent), visitor)
     job.stop_here()
@@ -59,12 +67,14 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     from ftspace.training.samples import Samples
     from ftspace.training.trainer import DocumentTrainer
 
-    here = machine(run)
+    with group.one_a_machine():
+        here = machine(run)
     set_seed(config.train.seed)
     loaded = load(config)
     tokenizer = loaded.tokenizer
     job.stop_here()
-    rows = training_rows(job, tokenizer)
+    with group.one_a_machine():
+        rows = training_rows(job, tokenizer)
     work = Work(
         parameters=loaded.model.num_parameters(),
         rows=len(rows.train),
@@ -72,13 +82,17 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         device=loaded.device,
         memory=loaded.memory,
     )
-    foreseen = foresee(run, choose(config, work), rows.train, manifest.rows, len(loaded.untrained), here)
+    chosen = choose(config, work)
+    foreseen = group.first(
+        foresee(run, chosen, rows.train, manifest.rows, len(loaded.untrained), here, processes=group.size)
+    )
     setup = checkpoints.Setup(
         recipe=foreseen.recipe,
         device=loaded.device,
         dtype=str(loaded.model.dtype),
         tokens=checkpoints.digest_of(rows.train, rows.validation),
     )
+    group.same("the rows in tokens, or the number format of the weights,", setup.model_dump_json(exclude={"device"}))
     belongs, recipe = checkpoints.made_with(job, belongs, found, setup)
     steps = steps_of(config, recipe, len(rows.train))
     trainee = attach(config, loaded, rows.train, steps, start)
@@ -86,9 +100,10 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     for warning in trainee.warnings:
         job.tell(Warned(message=warning))
     attention = base.config._attn_implementation
-    chosen = config.train.packing and trainee.documents
-    unfit = adopt(base, rows.train.select(range(min(4, len(rows.train)))).to_list()) if chosen else None
-    padding = bool(unfit) or not chosen
+    packs = config.train.packing and trainee.documents
+    unfit = adopt(base, rows.train.select(range(min(4, len(rows.train)))).to_list()) if packs else None
+    padding = bool(unfit) or not packs
+    group.same("the ways to lay out a batch", padding)
     if unfit:
         job.tell(Warned(message=f"{config.model.id} is trained on padded batches, which takes longer: {unfit}"))
     padded = _rows_a_pass(recipe.batch_size, recipe.micro_batch_tokens // config.train.max_length)
@@ -100,6 +115,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         rows=padded if padding else recipe.batch_size,
         validated=len(rows.validation) > 0,
         steps=steps,
+        tracked=group.is_first,
     )
     trainer_class = PaddedTrainer if padding else DocumentTrainer
     with full_precision(model):
@@ -111,8 +127,9 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
             eval_dataset=rows.validation if len(rows.validation) else None,
             processing_class=tokenizer,
             optimizers=stepping.optimizers_of(config, model, arguments),
-            callbacks=[*stepping.callbacks_of(model), *trackers.callbacks_of(run)],
+            callbacks=[*stepping.callbacks_of(model), *(trackers.callbacks_of(run) if group.is_first else [])],
         )
+    trainer.group = group
     if config.train.neftune_alpha is not None:
         add_noise(model, base.get_input_embeddings(), config.train.neftune_alpha)
     for chatty in (PrinterCallback, ProgressCallback):
@@ -141,6 +158,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
             parameters=parameters,
             device=loaded.device,
             hardware=loaded.hardware,
+            processes=group.size,
             dtype=str(model.dtype).removeprefix("torch."),
             recipe=asdict(recipe),
             **foreseen.told,
@@ -152,6 +170,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
     if job.discards():
+        group.leave()
         raise Stopped
     if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
         job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
@@ -160,8 +179,11 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         trainee.save(folder)
         tokenizer.save_pretrained(folder)
 
-    size = save_adapter(job, fill)
-    job.tell(AdapterSaved(step=ending.step, bytes=size))
+    if job.writes:
+        size = save_adapter(job, fill)
+        job.tell(AdapterSaved(step=ending.step, bytes=size))
+    if not isinstance(ending.problem, DiskError):  # which the others know nothing of
+        group.leave()
     if ending.problem:
         raise ending.problem
     job.said = ending.said
@@ -187,5 +209,15 @@ def _looker(job: Job) -> Callable[[int], None]:
     return looked
 
 
+def main(run: Run) -> int:
+    """The exit status of the job, or of this process's part in it where torchrun has started several."""
+    rank = take_rank()
+    if rank is None:
+        return run_job(run, "train", train)
+    from ftspace.training.part import take_part
+
+    return take_part(run, rank, train)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(Run(Path(sys.argv[1])), "train", train))
+    sys.exit(main(Run(Path(sys.argv[1]))))

@@ -272,5 +272,7 @@ def _facts(state: RunState, status: Status, now: float) -> list[tuple[str, str]]
         share = state.prepared.trainable_parameters / max(1, state.prepared.parameters)
         facts.append(("Trained weights", f"{count(state.prepared.trainable_parameters)} ({100 * share:.1f} %)"))
         facts.append(("Device", f"{state.prepared.device}, {state.prepared.dtype}"))
+        if state.prepared.processes > 1:
+            facts.append(("Train together", f"{state.prepared.processes} processes"))
         facts += footprint(state)
     return facts
