@@ -33,6 +33,8 @@ from ftspace.webhook import report
 
 LOOK_SECONDS = 3.0
 """How often the queue is looked at when nobody calls."""
+ELSEWHERE_AT_ONCE = 8
+"""Runs whose jobs run on other machines that are followed at a time: each has a process here."""
 BLOCKED_SECONDS = 0.5
 """How often while a run waits for a slot that no run has."""
 AGAIN_SECONDS = 0.1
@@ -56,6 +58,8 @@ class Supervisor:
         self._slots = slots_of(runs_dir)
         self._envs: dict[str, dict[str, str]] = {}
         self._attended: set[str] = set()
+        self._elsewhere: set[str] = set()
+        """Those of them that need no slot."""
         self._given_up: set[str] = set()
         self._threads: set[threading.Thread] = set()
         self._worker: WaitingWorker | None = None
@@ -108,7 +112,7 @@ class Supervisor:
 
     def _look(self) -> None:
         """Sets going what can go: goes on with what was begun first, then with who waits longest."""
-        starting: list[tuple[Run, Ticket, Slot, list[int]]] = []
+        starting: list[tuple[Run, Ticket, Slot | None, list[int]]] = []
         self._blocked = False
         with queue.locked(self._runs_dir):
             found = queue.tickets(self._runs_dir)
@@ -126,10 +130,14 @@ class Supervisor:
             for run, ticket in ready:
                 with self._at_its_cost(run):
                     self._env_of(run)  # what it needs can be read
-                    slot, locks = self._locks_for(run, free)
-                    if slot is None:
-                        self._blocked = True
-                        break
+                    if run.elsewhere:
+                        slot, locks = None, self._lock_of(run)
+                        self._elsewhere |= {run.id} if locks else set()
+                    elif self._blocked:
+                        continue
+                    else:
+                        slot, locks = self._locks_for(run, free)
+                        self._blocked = slot is None
                     if locks:
                         starting.append((run, ticket, slot, locks))
                         self._attended.add(run.id)
@@ -177,7 +185,16 @@ class Supervisor:
             return slot, [] if lock is None else [lock, held]
         return None, []
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+    def _lock_of(self, run: Run) -> list[int]:
+        """The lock of a run that needs no slot; none when it is not free, or enough of them are at work."""
+        self._elsewhere &= self._attended
+        lock = take_lock(run.lock, tries=10) if len(self._elsewhere) < ELSEWHERE_AT_ONCE else None
+        return [] if lock is None else [lock]
+
+    def _begin(self, run: Run, ticket: Ticket, slot: Slot | None, locks: list[int]) -> None:
+        if slot is None:
+            self._go(self._attend, run, ticket, Means(self._env_of(run), locks, None), self._lost(run, ticket))
+            return
         worker, self._worker = self._worker, None
         if worker:
             self._callers.remove(worker.socket)

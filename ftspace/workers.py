@@ -49,10 +49,10 @@ class Job:
         self._terminated = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def tell(self, event: Event) -> None:
-        """Appends an event to the run's file. Raises DiskError where that cannot be written."""
+    def tell(self, event: Event, at: float | None = None) -> None:
+        """Appends an event to the run's file, told `at` where that was elsewhere. Raises DiskError."""
         try:
-            self.events.append(event)
+            self.events.append(event, at)
         except OSError as error:
             raise no_room(self.run, f"events cannot be written ({error.strerror})") from error
 
@@ -92,9 +92,7 @@ class Job:
 
 def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it)."""
-    guard()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+    prepare_logging()
     began = time.monotonic()
     status: EndStatus = "failed"
     reason: Reason = ""
@@ -115,11 +113,11 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
         saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
     except FtspaceError as error:
-        reason, message = _reason_of(error, run)
+        reason, message = reason_of(error, run)
         code = 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
         log.exception("the %s job failed", name)
-        reason, message = _reason_of(error, run)
+        reason, message = reason_of(error, run)
     if status == "cancelled" and (said := run.time_is_up()):
         status, reason, message = "failed", "time_limit", said
     if status == "cancelled" and job.discards():
@@ -135,6 +133,13 @@ def run_job(run: Run, name: JobName, work: Callable[[Job], EndStatus]) -> int:
     return code
 
 
+def prepare_logging() -> None:
+    """From now on what this process tells goes to stderr, its secrets taken out."""
+    guard()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the device or of the machine; torch is known by its words, not imported."""
     if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
@@ -147,7 +152,7 @@ def no_room(run: Run, said: str) -> DiskError:
     return DiskError(f"{said} at {run.path}; make room there (ftspace runs gc), then {run.go_on()}")
 
 
-def _reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
+def reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
     """Why a job failed, and what to say of it; by what lies behind an error too, whoever has put it in other words."""
     known = isinstance(error, FtspaceError)
     text = str(error) if known else one_line(error)

@@ -17,6 +17,8 @@ from ftspace.settings import ROOT
 
 WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "ftspace.evaluate"}
 WAITING = "ftspace.training.waiting"
+HUB_JOB = "ftspace.launchers.hf_jobs"
+"""In place of all workers, for a run whose jobs run on the Hub."""
 IMPORT_SECONDS = 300.0
 """How long a waiting worker may still be at its imports when a run comes; then another is started without it."""
 _LOOK_SECONDS = 0.1
