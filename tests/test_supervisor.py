@@ -209,7 +209,7 @@ class Looking(Supervisor):
         self._ear, listener = socket.socketpair()
         super().__init__(runs_dir, -1, listener)
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+    def _begin(self, run: Run, ticket: Ticket, slot: Slot | None, locks: list[int]) -> None:
         self.begun.append(run.id)
         for fd in locks:
             os.close(fd)

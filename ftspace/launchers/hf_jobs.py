@@ -62,7 +62,7 @@ class Follower:
             if job is not None:
                 self._fetch_newest(job)
             self._halt()
-            job = plan(self._api, self._run, 1 + (job.attempt if job else 0), self._here.tell)
+            job = plan(self._api, self._run, job, self._here.tell)
         if job.id is None:
             self._halt()
             job = submit(self._api, self._run, job)
@@ -260,6 +260,9 @@ def main(words: list[str]) -> int:
 
 def _failed(run: Run, error: Exception) -> Finished:
     reason, message = reason_of(error, run)
+    there = read_job(run)
+    if there is not None and there.id and not there.over:
+        message += f"; its job may go on, and cost: resume the run to follow it, or cancel it at {there.url}"
     job = fold(read_events(run.events)[0]).unfinished(run.jobs)[0]
     return Finished(job=job, status="failed", reason=reason, message=message)
 

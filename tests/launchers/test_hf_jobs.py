@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from ftspace.config import merge, parse_config
-from ftspace.events import Event, Finished, Prepared, Started, Submitted, Warned, read_events
+from ftspace.events import Event, Finished, Prepared, Resumed, Started, Step, Submitted, Warned, read_events
 from ftspace.hub.jobs.record import HubJob, read_job
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, ROOT
@@ -30,11 +30,11 @@ from tests.test_supervisor import supervisors
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-ROWS = 120
+ROWS, STEPS = 120, 120
 QUICK = {
-    "train.max_steps": 6, "train.checkpoint_steps": 3, "train.batch_size": 16, "train.learning_rate": 0.001,
-    "train.samples": 0, "eval.max_samples": 8, "eval.max_new_tokens": 8, "eval.tasks": '["heldout"]',
-    "eval.forgetting": "[]",
+    "train.max_steps": STEPS, "train.batch_size": 8, "train.learning_rate": 0.001, "train.samples": 0,
+    "train.validation_steps": STEPS, "train.checkpoint_steps": STEPS, "eval.max_samples": 8, "eval.max_new_tokens": 8,
+    "eval.tasks": '["heldout"]', "eval.forgetting": "[]",
 }  # fmt: skip
 JOB: dict[str, Any] = {"launch": {"launcher": "hf-jobs", "flavor": "cpu-basic", "timeout_minutes": 40}}
 NO_JOBS = "hf_writesButRunsNothing"
@@ -61,71 +61,75 @@ def submits(hub: LoopbackHub) -> int:
 
 @dataclass(frozen=True)
 class Done:
-    """One `ftspace run --launcher hf-jobs`, seen to its end."""
+    """A run that was a job of the Hub, twice, seen to its end."""
 
     hub: LoopbackHub
     folder: Path
+    run: Run
+    stopped_at: int | None
+    """The step of the checkpoint that the first job left."""
     document: dict[str, Any]
+    """What the resume printed on stdout."""
     stderr: str
-    env: dict[str, str]
-
-    @property
-    def run(self) -> Run:
-        return RunStore(self.folder / "data" / "runs").get(self.document["run_id"])
-
-    @property
-    def job(self) -> Job:
-        return self.hub.jobs.newest()
+    """Of the first command."""
 
     @property
     def there(self) -> Path:
         """The run's folder in the repository."""
         return self.hub.root / "datasets" / "me" / "ftspace-runs" / self.run.id
 
-    @property
-    def events(self) -> list[Event]:
-        return read_events(self.run.events)[0]
-
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-    """While its job waits at the Hub all that looks after it here is killed; its log is cut off, twice, as it comes."""
+    """A run that has it all, and finishes.
+
+    While its job waits at the Hub all that looks after it here is killed. Its log is cut off, twice, as it comes. It is
+    stopped in mid-training, and resumed.
+    """
     folder = tmp_path_factory.mktemp("hub-jobs")
     hub, rows, store = LoopbackHub(folder / "hub"), folder / "rows.jsonl", RunStore(folder / "data" / "runs")
     with (ASSETS / "datasets" / "people.jsonl").open() as lines:
         rows.write_text("".join(next(lines) for _ in range(ROWS)))
     hub.jobs.hold()
     with serve(hub) as address:
-        words = ["--launcher", "hf-jobs", "--flavor", "cpu-basic", "--dataset", str(rows), "--json"]
-        words += [
-            "--model",
-            "assets/base",
-            *(word for name, value in QUICK.items() for word in (f"--{name}", str(value))),
-        ]
         env = environment(address, folder)
-        command = [sys.executable, "-m", "ftspace", "run", *words]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        words = ["--launcher", "hf-jobs", "--flavor", "cpu-basic", "--dataset", str(rows), "--model", "assets/base"]
+        words += [word for name, value in QUICK.items() for word in (f"--{name}", str(value))]
+        process = command(env, "run", *words)
         try:
-            until(lambda: process.poll() is not None or (store.list() and _told(store.list()[0], Submitted)))
+            until(lambda: process.poll() is not None or (store.list() and told(store.list()[0], Submitted)))
             assert process.poll() is None, process.communicate()
             rows.unlink()  # the job has its own
             run = store.list()[0]
-            for pid in (*supervisors(store), _told(run, Started)[-1].pid):
+            for pid in (*supervisors(store), told(run, Started)[-1].pid):
                 os.kill(pid, signal.SIGKILL)
-            until(lambda: len(_told(run, Started)) > 1)
+            until(lambda: len(told(run, Started)) > 1)
             hub.faults.append(Fault("short", "GET", r"/logs$", after=2_000, times=2))
             hub.jobs.let_go()
-            printed, said = process.communicate(timeout=240)
-            assert process.returncode == 0, said + "\n".join(text for _, text in hub.jobs.newest().lines[-30:])
-            yield Done(hub, folder, json.loads(printed), said, env)
+            until(lambda: process.poll() is not None or told(run, Step))
+            run.stop_flag.touch()
+            _, first = process.communicate(timeout=240)
+            assert process.returncode == 130, first + printed(hub)
+            stopped_at = run.checkpoint
+            process = command(env, "runs", "resume", run.id, "--json")
+            document, said = process.communicate(timeout=240)
+            assert process.returncode == 0, said + printed(hub)
+            yield Done(hub, folder, run, stopped_at, json.loads(document), first)
         finally:
             process.kill()
             hub.jobs.close()
 
 
-def _told(run: Run, kind: type[E]) -> list[E]:
+def command(env: dict[str, str], *words: str) -> "subprocess.Popen[str]":
+    asked = [sys.executable, "-m", "ftspace", *words]
+    return subprocess.Popen(asked, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def printed(hub: LoopbackHub) -> str:
+    return "\n".join(text for _, text in hub.jobs.newest().lines[-30:])
+
+
+def told(run: Run, kind: type[E]) -> list[E]:
     return [event for event in read_events(run.events)[0] if isinstance(event, kind)]
 
 
@@ -141,50 +145,42 @@ def test_what_the_job_made_is_here_as_it_made_it(done: Done) -> None:
     assert {"results.json", "data/manifest.json", "evals/heldout/tuned.json"} < set(made)
     others = [name for name in made if not name.endswith("adapter_config.json")]
     assert [name for name in others if sha256(done.run.path / name) != made[name]] == []
-    assert any(name.startswith("checkpoints/step-000006/") for name in made)
+    assert any(name.startswith(f"checkpoints/step-{STEPS:06d}/") for name in made)
     base = json.loads((done.run.adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
     assert base == str(ASSETS / "base")
 
 
 def test_its_events_are_the_jobs_in_their_order_as_if_it_had_run_here(done: Done) -> None:
-    told = read_events(done.there / "run" / "told.jsonl")[0]
-    begun = len(read_events(done.there / "begin" / "events.jsonl")[0])
-    theirs = [(event.type, event.time) for event in told[begun:]]
-    ours = [(event.type, event.time) for event in done.events]
-    assert [one for one in ours if one in set(theirs)] == theirs
-    here = [type(event) for event in done.events if (event.type, event.time) not in set(theirs)]
-    assert here == [Started, Submitted, Warned, Started]
-    assert [event.seq for event in done.events] == list(range(len(done.events)))
-    kinds = [event.type for event in told[begun:]]
-    assert kinds.index("prepared") < kinds.index("step") < kinds.index("adapter_saved") < kinds.index("evaluated")
-    ended = [(event.job, event.status) for event in done.events if isinstance(event, Finished)]
-    assert ended == [("train", "finished"), ("evaluate", "finished")]
-    assert _told(done.run, Prepared)[0].rows["train"] > 80
+    events, there = read_events(done.run.events)[0], read_events(done.there / "run" / "told.jsonl")[0]
+    theirs = [(event.type, event.time) for event in there]
+    ours = [(event.type, event.time) for event in events]
+    assert [one for one in ours if one in set(theirs)] == theirs, "all that the second job had, of the first one's too"
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert [type(event) for event in events[:5]] == [Started, Submitted, Warned, Started, Started]
+    steps = [event.step for event in events if isinstance(event, Step)]
+    (again,) = told(done.run, Resumed)
+    assert done.stopped_at == again.step and 0 < again.step < STEPS
+    assert steps == [*range(1, again.step + 1), *range(again.step + 1, STEPS + 1)]
+    ended = [(event.job, event.status) for event in events if isinstance(event, Finished)]
+    assert ended == [("train", "cancelled"), ("train", "finished"), ("evaluate", "finished")]
+    assert told(done.run, Prepared)[0].rows["train"] > 80
 
 
-def test_it_was_submitted_once_with_its_own_time_and_no_more_than_the_token(done: Done) -> None:
-    record = read_job(done.run)
-    assert submits(done.hub) == 1 == len(done.hub.jobs.jobs) and done.hub.faults[0].befell == 2
-    assert record is not None and record.over and record.id == done.job.id and record.attempt == 1
-    spec = done.job.spec
+def test_each_job_was_submitted_once_with_its_own_time_and_no_more_than_the_token(done: Done) -> None:
+    record, first, second = read_job(done.run), *done.hub.jobs.jobs.values()
+    assert submits(done.hub) == 2 and done.hub.faults[0].befell == 2
+    assert record is not None and record.over and (record.id, record.attempt) == (second.id, 2)
+    assert first.stage == second.stage == "COMPLETED"
+    spec = first.spec
     assert spec["secrets"] == {"HF_TOKEN": WRITER_TOKEN} and spec["flavor"] == "cpu-basic"
     assert spec["timeoutSeconds"] == 60 * record.minutes >= 1800
     assert spec["dockerImage"] == "python:3.12" and WRITER_TOKEN not in json.dumps(spec["command"])
-    assert "was cut off; the run goes on by itself" in done.stderr and record.url in done.stderr
+    said = " ".join(done.stderr.split())
+    assert "was cut off; the run goes on by itself" in said and f"/jobs/me/{first.id}" in said
     repository = done.hub.store.repo("datasets", "me", "ftspace-runs")
     assert repository.private
     kept = [path for place in (done.run.path, repository.folder) for path in place.rglob("*") if path.is_file()]
     assert [path for path in kept if WRITER_TOKEN.encode() in path.read_bytes()] == []
-
-
-def test_what_comes_after_is_done_here_as_with_any_run(done: Done) -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "ftspace", "runs", "show", done.run.id, "--json"],
-        cwd=ROOT, env=done.env, text=True, capture_output=True, check=True,
-    )  # fmt: skip
-    shown = json.loads(said.stdout)
-    assert (shown["status"], shown["verdict"]) == ("finished", done.document["verdict"])
-    assert done.run.config.launch.flavor == "cpu-basic" and done.run.config.data.id.endswith("rows.jsonl")
 
 
 # What goes wrong. Each of these follows a run without a supervisor, as it would start the process.
@@ -258,9 +254,12 @@ def test_a_job_that_cannot_be_is_refused_in_a_line(ground: Ground, wrong: str, s
 
 def test_an_answer_that_was_lost_makes_no_second_job(ground: Ground) -> None:
     ground.hub.faults.append(Fault("lost", "POST", r"^/api/jobs/me$"))
+    ground.hub.faults += [Fault("status", "GET", r"^/api/jobs/me/\w+/logs$", status=404)]
+    ground.hub.faults += [Fault("status", "GET", r"^/api/jobs/me/[0-9a-f]{24}$", status=404)]
     process = ground.follow()
     job = ground.submitted()
     assert len(ground.hub.jobs.jobs) == 1 and ground.hub.faults[0].befell == 1
+    until(lambda: ground.hub.faults[1].befell and ground.hub.faults[2].befell)
     ground.hub.jobs.end(job, "ERROR", "Job timeout")
     end = ground.ends(process)
     assert (end.status, end.reason) == ("failed", "time_limit")
@@ -289,12 +288,12 @@ def test_a_job_that_is_cancelled_or_lost_leaves_a_run_that_goes_on_with_another(
 def test_who_follows_leaves_at_a_shutdown_and_the_job_goes_on(ground: Ground) -> None:
     process = ground.follow()
     job = ground.submitted()
-    until(lambda: _told(ground.run, Submitted))
+    until(lambda: told(ground.run, Submitted))
     process.terminate()
     process.wait(30)
     assert fold(read_events(ground.run.events)[0]).end(ground.run.jobs) is None and not job.over
     again = ground.follow()
-    until(lambda: len(_told(ground.run, Started)) == 2)
+    until(lambda: len(told(ground.run, Started)) == 2)
     ground.run.stop_flag.write_text("discard")
     end = ground.ends(again)
     assert end.status == "cancelled" and "discarded" in end.message

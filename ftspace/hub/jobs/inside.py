@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LOOK_SECONDS = 0.25
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
 """How often it is asked whether the run shall stop."""
 SEND_SECONDS = 300.0
 """At least so long lies between two checkpoints that are sent home while the training goes on."""

@@ -23,6 +23,8 @@ PASSES = 5
 """How often the log of a job that is over is read at most; once more where that brought anything new."""
 DRAIN_SECONDS = 30.0
 """How long the log of a job that is over is waited for."""
+GONE_TIMES, GONE_SECONDS = 3, 2.0
+"""How often in a row, and how far apart, the Hub has to say that it knows no such job: it may be late to know it."""
 TERMINAL = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 WAITING = "SCHEDULING"
 
@@ -89,7 +91,7 @@ class Listening:
         except (HfHubHTTPError, HTTPError):
             return ""
 
-    def look(self) -> Ended | None:
+    def look(self, times: int = GONE_TIMES) -> Ended | None:
         """How the job ended; None while it has not, or the Hub does not say."""
         from httpx2 import HTTPError
         from huggingface_hub.errors import HfHubHTTPError
@@ -97,7 +99,12 @@ class Listening:
         try:
             info = self._api.inspect_job(job_id=self._id, namespace=self._namespace)
         except HfHubHTTPError as error:
-            return Ended("DELETED", "") if error.response.status_code == 404 else None
+            if error.response.status_code != 404:
+                return None
+            if times == 1:
+                return Ended("DELETED", "")
+            time.sleep(GONE_SECONDS)
+            return self.look(times - 1)
         except HTTPError:
             return None
         if info.status.stage not in TERMINAL:

@@ -78,7 +78,7 @@ def program() -> bytes:
                 content = path.read_bytes()
                 member.size, member.mode = len(content), 0o644
                 archive.addfile(member, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), mtime=0)
+    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)
 
 
 def _walk(place: Path) -> Iterator[Path]:

@@ -40,8 +40,8 @@ _ENV = {
 }
 
 
-def plan(api: "HfApi", run: Run, attempt: int, warn: Callable[[Warned], object]) -> HubJob:
-    """A job that is not submitted yet. Raises FtspaceError where it could not be: no token, no such flavor."""
+def plan(api: "HfApi", run: Run, before: HubJob | None, warn: Callable[[Warned], object]) -> HubJob:
+    """A job that is not submitted yet, after the one `before`. Raises FtspaceError where it could not be."""
     from huggingface_hub import get_token
 
     if run.config.hub.offline:
@@ -50,6 +50,9 @@ def plan(api: "HfApi", run: Run, attempt: int, warn: Callable[[Warned], object])
         raise HubError("there is no token to run a Hub job with; set HF_TOKEN, or run: hf auth login", "token")
     name = patiently(lambda: api.whoami()["name"], "it cannot be learnt whose the token is")
     flavor = flavor_named(run.config.launch.flavor, offered())
+    if before is not None and before.flavor == flavor.name:  # its rows may be gone, and its estimate stands
+        return HubJob(attempt=before.attempt + 1, namespace=name, flavor=flavor.name, minutes=before.minutes)
+    attempt = 1 if before is None else before.attempt + 1
     return HubJob(attempt=attempt, namespace=name, flavor=flavor.name, minutes=_minutes(run, flavor, warn))
 
 
