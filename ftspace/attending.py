@@ -17,6 +17,7 @@ from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.events import Finished, JobName, Started, Warned, read_events
 from ftspace.launchers.local import (
+    HUB_JOB,
     TOGETHER,
     WAITING,
     WORKERS,
@@ -57,8 +58,14 @@ class Means:
 def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> None:
     """Runs the jobs of a run that are not finished, one after the other, until one does not finish.
 
-    It may be at work for so many `minutes`, those included that its ticket says are spent.
+    It may be at work for so many `minutes`, those included that its ticket says are spent; not so a job of the Hub.
     """
+    if run.elsewhere:
+        _, before = read_events(run.events)
+        jobs = fold(read_events(run.events)[0]).unfinished(run.jobs)
+        if jobs:
+            _watch(run, jobs, launch(run.path, HUB_JOB, locks=means.locks, env=means.env), before, None)
+        return
     until = _until(run, ticket, minutes)
     several = together(run.config)
     worker = means.worker if means.worker and not several and means.worker.suits(means.env) else None
@@ -85,7 +92,7 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
                 tell(run, Finished(job=job, status="failed", reason="config", message=str(error)))
                 return
         process = process or launch(run.path, WORKERS[job], locks=means.locks, env=means.env)
-        if not _watch(run, job, process, before, until):
+        if not _watch(run, [job], process, before, until):
             return
 
 
@@ -94,7 +101,7 @@ def adopt(run: Run, ticket: Ticket, minutes: float | None) -> None:
 
     Nothing is said of a run that had not begun, for it waits on, nor of one that goes on by itself.
     """
-    until = _until(run, ticket, minutes)
+    until = None if run.elsewhere else _until(run, ticket, minutes)
     terminated_at: float | None = None
     killed = False
     looked_at = 0.0
@@ -125,7 +132,7 @@ def adopt(run: Run, ticket: Ticket, minutes: float | None) -> None:
     if not begun or state.job is None or state.job in state.ended:
         return
     stopped = run.stop_flag.exists()
-    if stopped or not run.config.train.auto_resume:
+    if stopped or not (run.config.train.auto_resume or run.elsewhere):
         tell(run, _last_words(run, state.job, None, killed=killed, stopped=stopped))
 
 
@@ -141,10 +148,10 @@ def give_up(run: Run, error: Exception, log_file: Path) -> None:
         log.exception("run %s cannot be told so", run.id)
 
 
-def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int, until: float | None) -> bool:
-    """Sees a job to its end; whether it finished. A job that died without a word gets its last event here.
+def _watch(run: Run, jobs: list[JobName], process: subprocess.Popen[bytes], before: int, until: float | None) -> bool:
+    """Sees the jobs of a process to their end; whether they finished. One that died without a word gets its last event.
 
-    `before` is where in the events its own begin. No process outlives the watch, also when that cannot go on.
+    `before` is where in the events their own begin. No process outlives the watch, also when that cannot go on.
     """
     terminated_at: float | None = None
     killed = False
@@ -153,7 +160,8 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int
             _end_in_time(run, until)
             now = time.monotonic()
             if run.stop_flag.exists() and terminated_at is None:
-                process.send_signal(signal.SIGTERM)
+                if not run.elsewhere:  # who follows a job of the Hub looks at the flag, and must not end before that
+                    process.send_signal(signal.SIGTERM)
                 terminated_at = now
             if terminated_at is not None and now - terminated_at > _grace(run):
                 killed = True
@@ -162,7 +170,9 @@ def _watch(run: Run, job: JobName, process: subprocess.Popen[bytes], before: int
                 process.wait(POLL_SECONDS)
     finally:
         end_group(process)  # and what a job that was killed left running
-    end = fold(read_events(run.events, before)[0]).ended.get(job)
+    state = fold(read_events(run.events, before)[0])
+    end = state.end(jobs)
+    job = end.job if end else state.unfinished(jobs)[0]
     if end is None:
         tell(run, _last_words(run, job, process.returncode, killed=killed, stopped=terminated_at is not None))
         return False
@@ -188,7 +198,7 @@ def _end_in_time(run: Run, until: float | None) -> None:
 
 
 def _grace(run: Run) -> float:
-    return DISCARD_GRACE_SECONDS if is_discarded(run) else STOP_GRACE_SECONDS
+    return DISCARD_GRACE_SECONDS if is_discarded(run) and not run.elsewhere else STOP_GRACE_SECONDS
 
 
 def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool, stopped: bool) -> Finished:
@@ -213,7 +223,7 @@ def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool,
 def _workers(run: Run) -> set[int]:
     """The processes that have the run's lock open and are a job's: who only looks at the lock is none."""
     lock = str(run.lock.resolve())
-    modules = {name.encode() for name in (*WORKERS.values(), WAITING, TOGETHER)}
+    modules = {name.encode() for name in (*WORKERS.values(), WAITING, TOGETHER, HUB_JOB)}
     found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -33,6 +33,7 @@ from ftspace.errors import ConfigError, FtspaceError
 from ftspace.flags import add_flags, overrides, spell_out, unknown_flags
 from ftspace.gc import add_gc, gc
 from ftspace.hub.imports import command as import_command
+from ftspace.hub.jobs import command as jobs_command
 from ftspace.hub.push import command as push_command
 from ftspace.outcome import print_failure, print_results, resume, see_through, summary
 from ftspace.preflight.command import add_preflight, preflight
@@ -130,6 +131,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     push_command.add_push(parsers, where)
     import_command.add_import(parsers, where)
     finding.add_find(parsers, where)
+    jobs_command.add_flavors(parsers)
     deploying.add_deploy(parsers, where)
     serving.add_serve(parsers, where)
     serving.add_chat(parsers, where)
@@ -177,6 +179,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "push": push_command.push,
         "import": import_command.import_adapter,
         "find": finding.find,
+        "flavors": jobs_command.flavors,
         "deploy": deploying.deploy,
         "serve": serving.serve,
         "chat": serving.chat,

@@ -19,6 +19,7 @@ from ftspace.events import (
     Resumed,
     Started,
     Step,
+    Submitted,
     Validation,
     Warned,
 )
@@ -65,6 +66,8 @@ class _View:
                 say("[bold]train[/]: loading libraries, data and model …")
             case Started():
                 say("[bold]evaluate[/]: loading base and tuned …")
+            case Submitted():
+                say(f"  a job of the Hub on {event.flavor}, for {event.minutes:,.0f} minutes at most: {event.url}")
             case Preparing():
                 self._bar("data", f"{event.rows:,} rows looked at", event.rows, None)
             case Prepared():

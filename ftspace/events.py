@@ -48,6 +48,18 @@ class Started(_Event):
     """Versions of the libraries in use, by name."""
 
 
+class Submitted(_Event):
+    """The run was given to the Hub as a job, which may have to wait there for its machine."""
+
+    type: Literal["submitted"] = "submitted"
+    flavor: str
+    """Its hardware, as the Hub calls it."""
+    url: str
+    """Where a person sees it."""
+    minutes: float
+    """After which the Hub ends it."""
+
+
 class Preparing(_Event):
     """How far the look at the dataset's rows is."""
 
@@ -221,6 +233,7 @@ class Finished(_Event):
 
 Event = Annotated[
     Started
+    | Submitted
     | Preparing
     | Prepared
     | Step
@@ -262,12 +275,13 @@ class EventLog:
         """Keeps room aside for the last events, until the job's very last. Raises OSError where there is none."""
         keep_aside(self._reserve, RESERVED)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, at: float | None = None) -> Event:
         """Writes one event with its number and time, secrets taken out; returns it as written.
 
+        `at` is when it was told, where that was on another machine.
         Raises OSError, when the disk is full only for one that the reserve is not for, or when that is used up.
         """
-        stamped = event.model_copy(update={"seq": self._seq, "time": time.time()})
+        stamped = event.model_copy(update={"seq": self._seq, "time": time.time() if at is None else at})
         clean = {name: redact(text) for name in _FREE_TEXT if isinstance(text := getattr(stamped, name, None), str)}
         line = (stamped.model_copy(update=clean).model_dump_json() + "\n").encode()
         while True:

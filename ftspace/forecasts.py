@@ -112,7 +112,8 @@ def _look(run: Run) -> Past | None:
     try:
         config = json.loads((run.path / "config.json").read_bytes())
         jobs = ["train", "evaluate"] if config["eval"]["tasks"] else ["train"]
-        found = Past(config["model"]["id"], config["data"]["id"], _took(run, jobs))
+        here = config.get("launch", {}).get("launcher") != "hf-jobs"  # else the time is another machine's
+        found = Past(config["model"]["id"], config["data"]["id"], _took(run, jobs) if here else None)
     except (OSError, ValueError, KeyError, TypeError):
         found = None
     _keep(_past, run.path, (known, found))

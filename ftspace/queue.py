@@ -218,13 +218,14 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
         return ticket
     events, _ = read_events(run.events)
     state = fold(events)
+    goes_on = run.config.train.auto_resume or run.elsewhere  # a job of the Hub did not end with who followed it
     begun = next((event.time for event in turn if isinstance(event, Started)), None)
     spent = ticket.spent + (max(0.0, turn[-1].time - begun) if begun is not None else 0.0)
     end = state.end(run.jobs)
     if end is not None:
         if end.status == "cancelled" and begun is not None and not run.stop_flag.exists():
             said = "nobody asked for this stop: the run's processes were told to end, as when the machine shuts down"
-            if run.config.train.auto_resume:
+            if goes_on:
                 tell(run, Warned(message=f"{said}; the run goes on by itself"))
                 tell(run, Started(job=end.job, pid=os.getpid()))
                 again = ticket.model_copy(update={"since": written(run), "spent": spent})
@@ -235,20 +236,23 @@ def mend(run: Run, ticket: Ticket) -> Ticket | None:
         return None
     if begun is None or state.job in state.ended:
         return ticket
-    if run.stop_flag.exists():
+    if run.stop_flag.exists() and not run.elsewhere:  # whose job has still to be stopped
         job = state.unfinished(run.jobs)[0]
         if said := run.time_is_up():
             tell(run, Finished(job=job, status="failed", reason="time_limit", message=said))
         elif not stopping.is_discarded(run):
             tell(run, Finished(job=job, status="cancelled", message=f"stopped, and cut off; {run.go_on()}"))
-    elif run.config.train.auto_resume:
+    elif goes_on:
         highest = max((event.step for event in events if isinstance(event, Step)), default=0)
-        tries = 1 + (ticket.tries if highest <= ticket.step else 0)
+        tries = 1 + (ticket.tries if highest <= ticket.step and not run.elsewhere else 0)
         if tries <= TRIES:
             new = {"since": written(run), "tries": tries, "step": highest, "spent": spent}
             again = ticket.model_copy(update=new)
             write_ticket(run, again)  # first: on a full disk it fails, and what is said would be said at each look
-            tell(run, Warned(message=f"the {state.job} job was cut off; the run goes on by itself"))
+            what = f"the {state.job} job was cut off; the run goes on by itself"
+            if run.elsewhere:
+                what = "the process that followed the job of the Hub was cut off; the run goes on by itself"
+            tell(run, Warned(message=what))
             return again
         said = f"the run was cut off {tries} times in a row without a new step, and is not set going again by itself"
         tell(run, Warned(message=f"{said}; see worker.log in its folder, then {run.go_on()}"))
@@ -289,10 +293,10 @@ def _waiting(store: RunStore) -> list[Waiting]:
     line: list[tuple[Run, Ticket]] = []
     working: list[Run] = []
     for run, ticket in tickets(store.runs_dir):
-        if run.is_alive():
-            working.append(run)
-        else:
+        if not run.is_alive():
             line.append((run, ticket))
+        elif not _is_elsewhere(run):
+            working.append(run)
     if not line:
         return []
     past = history(store)
@@ -314,8 +318,15 @@ def at_work(store: RunStore) -> str | None:
 
     A run that has said its last word does not count, though its process may take some seconds to go.
     """
-    line = [run for run, _ in tickets(store.runs_dir)]
+    line = [run for run, _ in tickets(store.runs_dir) if not _is_elsewhere(run)]
     return next((run.id for run in line if RunReader(run).status() not in TERMINAL), None)
+
+
+def _is_elsewhere(run: Run) -> bool:
+    """As `Run.elsewhere`; a run whose config cannot be read is here."""
+    with suppress(FtspaceError):
+        return run.elsewhere
+    return False
 
 
 def written(run: Run) -> int:

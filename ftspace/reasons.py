@@ -61,7 +61,8 @@ EXPLAINED: dict[Reason, Explained] = {
     "time_limit": Explained(
         "the time limit was reached",
         "Go on with the run from its newest checkpoint, or raise FTSPACE_MAX_MINUTES, which is whoever runs this app's "
-        "to do. With train.max_minutes below that limit a run ends in time by itself, saved and compared.",
+        "to do; for a job of the Hub it is launch.timeout_minutes of a new run. With train.max_minutes below that "
+        "limit a run ends in time by itself, saved and compared.",
     ),
     "hub": Explained(
         "the Hub could not be asked",

@@ -88,6 +88,11 @@ class Run:
         return ["train", "evaluate"] if self.config.eval.tasks else ["train"]
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether its jobs run on other machines, so that it needs nothing of this one's slots."""
+        return self.config.launch.launcher == "hf-jobs"
+
+    @property
     def events(self) -> Path:
         """The jobs' events, one JSON line each."""
         return self.path / "events.jsonl"

@@ -18,6 +18,7 @@ FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (def
 SYSTEM, SPACE_ID, SPACE_HOST, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES,
 OPENID_PROVIDER_URL
                   set by a Hugging Face Space; the last four where its README says hf_oauth
+FTSPACE_INPUTS    folder that holds, under their own paths, files of the machine that a run was started on; a Hub job's
 FTSPACE_MAX_DATASET_GB
                   largest local dataset that is read, in GB, compressed ones unpacked (default: 50)
 REFERENCE_TOKEN   what the endpoint of eval.reference asks for (default: nothing is sent)
@@ -383,10 +384,16 @@ def _token_in(path: Path, changed: int) -> str | None:
     return path.read_text(encoding="utf-8").strip() or None
 
 
-def resolve_local(name: str) -> Path | None:
-    """The file or folder that `name` means: as given, else inside the project; None when it can only be a Hub id."""
+def resolve_local(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file or folder that `name` means: as given, else inside the project; None when it can only be a Hub id.
+
+    What FTSPACE_INPUTS holds of another machine comes last.
+    """
     try:
-        return next((path.resolve() for path in (Path(name).expanduser(), ROOT / name) if path.exists()), None)
+        places = [Path(name).expanduser(), ROOT / name]
+        if inputs := environ.get("FTSPACE_INPUTS"):
+            places.append(Path(inputs) / name.lstrip("/"))
+        return next((path.resolve() for path in places if path.exists()), None)
     except (OSError, RuntimeError, ValueError):  # too long for a path, an unknown ~user, a NUL: no file's name
         return None
 

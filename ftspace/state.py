@@ -19,6 +19,7 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Submitted,
     Uploading,
     Validation,
     Verifying,
@@ -37,6 +38,8 @@ class RunState:
 
     job: JobName | None = None
     """The job that began last."""
+    submitted: Submitted | None = None
+    """The job of the Hub that the run was given to last."""
     looked_at: int | None = None
     """Rows of the dataset looked at, while it is prepared."""
     prepared: Prepared | None = None
@@ -85,6 +88,8 @@ class RunState:
                 self.job = event.job
                 self.versions = event.versions or self.versions
                 self.ended.pop(event.job, None)
+            case Submitted():
+                self.submitted = event
             case Preparing():
                 self.looked_at = event.rows
             case Prepared():

@@ -34,6 +34,8 @@ from ftspace.webhook import report
 
 LOOK_SECONDS = 3.0
 """How often the queue is looked at when nobody calls."""
+ELSEWHERE_AT_ONCE = 8
+"""Runs whose jobs run on other machines that are followed at a time: each has a process here."""
 BLOCKED_SECONDS = 0.5
 """How often while a run waits for a slot that no run has."""
 AGAIN_SECONDS = 0.1
@@ -57,6 +59,8 @@ class Supervisor:
         self._slots = slots_of(runs_dir)
         self._envs: dict[str, dict[str, str]] = {}
         self._attended: set[str] = set()
+        self._elsewhere: set[str] = set()
+        """Those of them that need no slot."""
         self._given_up: set[str] = set()
         self._threads: set[threading.Thread] = set()
         self._worker: WaitingWorker | None = None
@@ -127,10 +131,14 @@ class Supervisor:
             for run, ticket in ready:
                 with self._at_its_cost(run):
                     self._env_of(run)  # what it needs can be read
-                    slots, locks = self._locks_for(run, free)
-                    if not slots:
-                        self._blocked = True
-                        break
+                    if run.elsewhere:
+                        slots, locks = [], self._lock_of(run)
+                        self._elsewhere |= {run.id} if locks else set()
+                    elif self._blocked:
+                        continue
+                    else:
+                        slots, locks = self._locks_for(run, free)
+                        self._blocked = not slots
                     if locks:
                         starting.append((run, ticket, slots, locks))
                         self._attended.add(run.id)
@@ -186,7 +194,16 @@ class Supervisor:
             return [], []
         return [slot for slot, _ in taken], [] if lock is None else [lock, *(held for _, held in taken)]
 
+    def _lock_of(self, run: Run) -> list[int]:
+        """The lock of a run that needs no slot; none when it is not free, or enough of them are at work."""
+        self._elsewhere &= self._attended
+        lock = take_lock(run.lock, tries=10) if len(self._elsewhere) < ELSEWHERE_AT_ONCE else None
+        return [] if lock is None else [lock]
+
     def _begin(self, run: Run, ticket: Ticket, slots: list[Slot], locks: list[int]) -> None:
+        if not slots:
+            self._go(self._attend, run, ticket, Means(self._env_of(run), locks, None), self._lost(run, ticket))
+            return
         worker, self._worker = self._worker, None
         if worker:
             self._callers.remove(worker.socket)

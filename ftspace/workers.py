@@ -60,10 +60,10 @@ class Job:
         """Whether this process is the one that writes the run."""
         return True
 
-    def tell(self, event: Event) -> None:
-        """Appends an event to the run's file. Raises DiskError where that cannot be written."""
+    def tell(self, event: Event, at: float | None = None) -> None:
+        """Appends an event to the run's file, told `at` where that was elsewhere. Raises DiskError."""
         try:
-            self.events.append(event)
+            self.events.append(event, at)
         except OSError as error:
             raise no_room(self.run, f"events cannot be written ({error.strerror})") from error
 
@@ -126,7 +126,7 @@ class SilentJob(Job):
     def writes(self) -> bool:
         return False
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Event, at: float | None = None) -> None:
         if isinstance(event, Finished) and event.status == "failed":
             self._failed(event.message)
 
@@ -153,8 +153,7 @@ def run_job(
     `job_of` makes the job that the work is given; `pid` is the process that all others of the job end with.
     """
     guard()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+    prepare_logging()
     began = time.monotonic()
     status: EndStatus = "failed"
     reason: Reason = ""
@@ -178,11 +177,11 @@ def run_job(
         log.error("%s", error)
         return LOST
     except FtspaceError as error:
-        reason, message = _reason_of(error, run)
+        reason, message = reason_of(error, run)
         code = 2
     except Exception as error:  # the outer edge: whatever happens, the run says how it ended
         log.exception("the %s job failed", name)
-        reason, message = _reason_of(error, run)
+        reason, message = reason_of(error, run)
     if status == "cancelled" and (said := run.time_is_up()):
         status, reason, message = "failed", "time_limit", said
     if status == "cancelled" and job.discards() and job.writes:
@@ -198,6 +197,13 @@ def run_job(
     return code
 
 
+def prepare_logging() -> None:
+    """From now on what this process tells goes to stderr, its secrets taken out."""
+    guard()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the device or of the machine; torch is known by its words, not imported."""
     if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
@@ -210,7 +216,7 @@ def no_room(run: Run, said: str) -> DiskError:
     return DiskError(f"{said} at {run.path}; make room there (ftspace runs gc), then {run.go_on()}")
 
 
-def _reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
+def reason_of(error: Exception, run: Run) -> tuple[Reason, str]:
     """Why a job failed, and what to say of it; by what lies behind an error too, whoever has put it in other words."""
     known = isinstance(error, FtspaceError)
     text = str(error) if known else one_line(error)

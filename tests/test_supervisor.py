@@ -19,7 +19,7 @@ from ftspace import bell, jobs, webhook
 from ftspace.errors import ConfigError
 from ftspace.events import Finished, Resumed, Started, Step, Warned, read_events
 from ftspace.launchers.local import WAITING
-from ftspace.queue import TRIES, Ticket, locked, mend, read_ticket, write_ticket, written
+from ftspace.queue import TRIES, Ticket, locked, mend, read_ticket, waiting, write_ticket, written
 from ftspace.runs import Run, RunReader, RunStore, take_lock
 from ftspace.settings import ROOT, read_settings
 from ftspace.slots import Slot
@@ -103,6 +103,24 @@ def test_the_queue_outlives_its_supervisor(store: RunStore) -> None:
     assert [finish(run)[0] for run in runs] == ["failed", "failed"]
     for thread in threads:
         thread.join()
+
+
+def test_a_job_of_the_hub_waits_for_no_slot(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", os.devnull)
+    there: dict[str, Any] = {"launch": {"launcher": "hf-jobs", "flavor": "t4-small"}}
+    with held(store):
+        here, first = make(store, **TINY), make(store, **there)
+        for run in (here, first):
+            jobs.start(run)
+        status, end = finish(first)
+        assert status == "failed" and end is not None and "there is no token to run a Hub job with" in end.message
+        assert RunReader(here).status() == "queued" and queue_waits(store) == [here.id]
+        jobs.stop(here)
+
+
+def queue_waits(store: RunStore) -> list[str]:
+    return [one.run.id for one in waiting(store)]
 
 
 def supervisors(store: RunStore) -> list[int]:
@@ -191,7 +209,7 @@ class Looking(Supervisor):
         self._ear, listener = socket.socketpair()
         super().__init__(runs_dir, -1, listener)
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+    def _begin(self, run: Run, ticket: Ticket, slot: Slot | None, locks: list[int]) -> None:
         self.begun.append(run.id)
         for fd in locks:
             os.close(fd)

@@ -106,6 +106,17 @@ class TokenRecord:
                 return f"the sign-in did not give the right to {'write' if there else 'make'} repositories"
         return ""
 
+    def why_not_jobs(self) -> str:
+        """Why it cannot run jobs of the Hub; "" when it can, as far as said."""
+        if self.role == "read":
+            return "the token can only read, and a job is run with one of the role write"
+        if self.role == "fineGrained":
+            able = any(name.startswith("job") for one in self.grants for name in one.permissions)
+            return "" if able else "the fine-grained token has no permission to run jobs"
+        if self.role == "oauth" and self.scopes is not None and "jobs" not in self.scopes:
+            return "the sign-in did not give the right to run jobs"
+        return ""
+
     def why_not_gated(self, repo_id: str, kind: str = "model") -> str:
         """Why it opens no gated repository, though its owner may have access; "" when it can."""
         if self.gated or any(_same(one.name, repo_id) and one.kind == kind for one in self.grants):

@@ -21,6 +21,8 @@ WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "
 WAITING = "ftspace.training.waiting"
 TOGETHER = "ftspace.training.together"
 """Starts several train workers by torchrun, and ends with them."""
+HUB_JOB = "ftspace.launchers.hf_jobs"
+"""In place of all workers, for a run whose jobs run on the Hub."""
 IMPORT_SECONDS = 300.0
 """How long a waiting worker may still be at its imports when a run comes; then another is started without it."""
 _LOOK_SECONDS = 0.1

@@ -12,6 +12,7 @@ from ftspace.checks import Check
 from ftspace.config import RunConfig
 from ftspace.errors import HubError
 from ftspace.hub.finding.find import Kind, Repository
+from ftspace.hub.jobs.record import REPOSITORY
 from ftspace.hub.push.target import Target
 from ftspace.hub.token import Asked, TokenRecord
 
@@ -43,6 +44,8 @@ def needs(config: RunConfig, sources: Sequence[Source]) -> list[str]:
             found.append(f"to read the {one.kind} {one.name}, if it is private or gated")
     if config.hub.push:
         found.append(f"to push to {config.hub.push}")
+    if config.launch.launcher == "hf-jobs":
+        found.append("to run a job of the Hub")
     return found
 
 
@@ -53,7 +56,7 @@ def token_line(config: RunConfig, sources: Sequence[Source], asked: Asked | None
         return Check("ok", "token", "not needed: nothing here is gated, private or pushed")
     why = " and ".join(wanted)
     where = f"{_endpoint()}/settings/tokens"
-    role = "write" if config.hub.push else "read"
+    role = "write" if config.hub.push or config.launch.launcher == "hf-jobs" else "read"
     again = f"make one with the role {role} at {where}, then set HF_TOKEN or run hf auth login (in the app: sign in)"
     if asked.trouble == "offline":
         return Check("ok", "token", "not asked: the Hub is offline by choice")
@@ -75,6 +78,9 @@ def _lacks(config: RunConfig, record: TokenRecord, sources: Sequence[Source], ta
     found = [record.why_not_gated(one.name, one.kind) for one in sources if one.state == "gated"]
     if config.hub.push:
         found.append(record.why_not_write(config.hub.push, there=target is None or target.there))
+    if config.launch.launcher == "hf-jobs":
+        found.append(record.why_not_jobs())
+        found.append(record.why_not_write(f"{record.name}/{REPOSITORY}", there=False, kind="dataset"))
     return [one for one in found if one]
 
 

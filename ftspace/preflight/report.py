@@ -25,6 +25,7 @@ from ftspace.preflight import asking, sizes
 from ftspace.preflight.at_once import Look, Patience
 from ftspace.preflight.base import ACCESS, SeenBase, check_precision, look_at_base
 from ftspace.preflight.hub import Source, judge_lines, needs, push_line, token_line
+from ftspace.preflight.hub_job import look_at_flavor, priced_there
 from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, find_dataset, look_at_rows, tried
 from ftspace.redact import redact
 from ftspace.runs import RunStore
@@ -92,7 +93,7 @@ def examine(
     base_here, data_here = _local(config.model.id), _local(config.data.id)
     asks, never = Patience(seconds), Patience(None)
     base_look, data_look = Look(lambda: look_at_base(config)), Look(lambda: find_dataset(config))
-    target_look = Look(lambda: _target(config))
+    target_look, job_look = Look(lambda: _target(config)), Look(lambda: look_at_flavor(config))
     token_look = Look(ask_token) if needs(config, []) else None
     judges_look = Look(lambda: {name: ask_token(one) for name, one in asking.tokens_of_judges(config).items()})
     data = data_look.within(never if data_here else asks) or SeenRows([_late("dataset")], late=True)
@@ -115,10 +116,12 @@ def examine(
     judges = judges_look.within(asks)
     token = token_line(config, sources, asked, target if isinstance(target, Target) else None)
     refused = asked is not None and asked.trouble == "refused"
+    jobs = job_look.within(asks)
     sized = sized_look.within(never if base_here else asks)
     lines = [
         *([token] if refused else []),  # else every refusal is blamed on what was asked for
         *base.checks,
+        *([_late("Hub job")] if jobs is None else jobs),
         *asked_of,
         *([_late("judge's token")] if judges is None else judge_lines(judges)),
         *rows.checks,
@@ -179,7 +182,7 @@ def _processes(config: RunConfig) -> list[Check]:
 
 
 def _budget(config: RunConfig) -> list[Check]:
-    budget = budget_of(config.train)
+    budget = budget_of(priced_there(config).train)
     return [Check("ok", "budget", f"the training is stopped after {budget.said}")] if budget else []
 
 
@@ -232,6 +235,11 @@ def _disk_first(lines: Sequence[Check]) -> list[Check]:
 
 
 def _error(one: Check) -> FtspaceError:
-    kinds: dict[str, type[FtspaceError]] = {"push": HubError, "token": HubError, "judges": EvalError}
+    kinds: dict[str, type[FtspaceError]] = {
+        "push": HubError,
+        "token": HubError,
+        "Hub job": HubError,
+        "judges": EvalError,
+    }
     kinds |= dict.fromkeys(_OF_THE_ROWS, DatasetError)
     return kinds.get(one.what, ModelError)(str(one))

@@ -38,6 +38,7 @@ ACTS = (
     Act("look at what stands in the way", "preflight", "look-ahead"),
     Act("choose how thoroughly, by three presets", "run", shown="the three cards", why="--preset quick, and so on"),
     Act("know memory, time and money beforehand", "estimate", shown="what the paces say"),
+    Act("see what the Hub's machines have and cost", "flavors", shown="what the paces say, for the one that is chosen"),
     Act("fine-tune, compare, learn the verdict", "run", "start"),
     Act("read and write a config as YAML", "run", "yaml-apply / yaml-again / Upload a YAML", why="ftspace run FILE"),
     Act("see what is chosen where a config leaves it open", "recipe", shown="the form"),

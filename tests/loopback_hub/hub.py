@@ -14,6 +14,7 @@ from tests.loopback_hub.answers import Refused, error
 from tests.loopback_hub.desk import Desk
 from tests.loopback_hub.faults import Asked, Fault, befall, first_due
 from tests.loopback_hub.finding import Finding
+from tests.loopback_hub.jobs import Jobs
 from tests.loopback_hub.owning import Owning
 from tests.loopback_hub.pages import Pages
 from tests.loopback_hub.reading import Reading
@@ -35,7 +36,9 @@ class LoopbackHub(Desk):
         self._times: dict[str, int] = {}
         spaces = Spaces(self)
         rooms = [Accounts(self), spaces, Buckets(self), Owning(self, spaces)]
-        rooms += [Finding(self), Reading(self), Writing(self), SignIn(self), Pages(self)]
+        self.jobs = Jobs(self)
+        """What runs, and what shall become of it."""
+        rooms += [self.jobs, Finding(self), Reading(self), Writing(self), SignIn(self), Pages(self)]
         self.routes = [route for room in rooms for route in room.routes()]
         """All that it answers."""
         handlers: dict[Any, Any] = {Refused: _refused, HTTPException: _nowhere, ClientDisconnect: _gone}

@@ -222,3 +222,31 @@ def test_the_command_prints_the_same_list_and_ends_with_2_for_a_stop(
     said = capsys.readouterr().out
     assert "stop" in said and "config.json is missing" in said and "rows" in said
     assert not (tmp_path / "data").exists()
+
+
+def hub_job(flavor: str | None, **launch: Any) -> dict[str, Any]:
+    return {"launch": {"launcher": "hf-jobs", "flavor": flavor, **launch}}
+
+
+@pytest.mark.parametrize(
+    ("config", "token", "what", "level", "said"),
+    [
+        (hub_job("a10g-small"), WRITER_TOKEN, "Hub job", "ok", "costs $1.00 an hour (the Hub's price now); it has"),
+        (hub_job("a10g-small"), WRITER_TOKEN, "token", "ok", "it is enough to run a job of the Hub"),
+        (hub_job("a10g-small"), WRITER_TOKEN, "memory", "ok", "and a10g-small has 23.0 GB"),
+        (hub_job("a10g-small"), None, "token", "stop", "there is none, and one is needed to run a job of the Hub"),
+        (hub_job("a10g-small"), READER_TOKEN, "token", "stop", "the token can only read, and a job is run with one"),
+        (hub_job("a10g-small"), FINE, "token", "stop", "the fine-grained token has no permission to run jobs"),
+        (hub_job("a10gsmall"), WRITER_TOKEN, "Hub job", "stop", "the Hub has no a10gsmall; did you mean a10g-small"),
+        (hub_job(None), WRITER_TOKEN, "Hub job", "stop", "a Hub job needs one, such as a10g-small"),
+        (hub_job("t4-small", timeout_minutes=1), WRITER_TOKEN, "time and money", "warning", "raise launch.timeout"),
+        (hub_job("t4-small"), WRITER_TOKEN, "time and money", "ok", "ends it after 30 minutes, which cost $0.20"),
+        (hub_job("t4-small") | {"train": {"max_cost": 0.1}}, WRITER_TOKEN, "budget", "ok", "at 0.4 an hour"),
+    ],
+)  # fmt: skip
+def test_a_job_of_the_hub_is_looked_at_before_it_costs(
+    hub: LoopbackHub, tmp_path: Path, config: dict[str, Any], token: str | None, what: str, level: str, said: str
+) -> None:
+    found = look(tmp_path, config, token)
+    assert found[what].level == level and said in str(found[what])
+    assert "device" not in found, "this machine is not reckoned with"

@@ -20,6 +20,7 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Submitted,
     Uploading,
     Validation,
     Verifying,
@@ -54,3 +55,5 @@ def _told(events: Iterable[Event], *, texts: bool) -> Iterator[Event]:
                 yield event
             case Sample() | Warned() | Checkpoint() | Preparing() | Asking() | Progress() | Uploading() | Verifying():
                 pass  # texts of rows or of this machine, and what is of use only while the run is at work
+            case Submitted():
+                pass  # whose account it was

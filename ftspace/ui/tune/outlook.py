@@ -17,7 +17,9 @@ from ftspace import forecasts
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig
 from ftspace.devices import PRICED, Device, price_here, processor_name, this_machine
-from ftspace.errors import FtspaceError
+from ftspace.errors import ConfigError, FtspaceError
+from ftspace.hub.jobs.flavors import flavor_named, offered
+from ftspace.hub.jobs.reckoning import reckon
 from ftspace.runs import RunStore
 from ftspace.sections import EvalConfig
 from ftspace.training.facts import Facts, find_facts, questions_of
@@ -60,7 +62,9 @@ class Outlook:
     like: int = 0
     """So many runs like it corrected the time."""
     rough: bool = False
-    """Whether this machine was not measured yet, so that the time is a guess."""
+    """Whether the machine was not measured yet, so that the time is a guess."""
+    flavor: str = ""
+    """The Hub's machine that it is reckoned for, its setting up included; "" for this one."""
 
     @property
     def fits(self) -> bool:
@@ -129,6 +133,8 @@ class Outlooks:
     def of(self, config: RunConfig, who: str) -> Outlook:
         """What a config will take here. Raises FtspaceError where that cannot be told."""
         facts = self._of(config, who)
+        if config.launch.launcher == "hf-jobs":
+            return self._there(config, facts)
         device = self.here(config.train.device)
         found = estimated(config, facts, device)
         off = self._off(config, facts, device, who)
@@ -151,6 +157,35 @@ class Outlooks:
             like=off.runs,
             rough=not device.measured and not off.runs,
         )
+
+    def _there(self, config: RunConfig, facts: Facts) -> Outlook:
+        """What a config will take as a job of the Hub. Raises ConfigError for a flavor that there is not."""
+        taken = reckon(config, facts, flavor_named(config.launch.flavor, offered()), self._data_dir)
+        asking = taken.found.time.get("comparison", 0.0)
+        return Outlook(
+            seconds=taken.seconds,
+            training=taken.seconds - asking,
+            asking=asking,
+            needs=taken.found.peak,
+            has=taken.memory,
+            steps=taken.found.steps,
+            questions=facts.questions,
+            sides=config.eval.sides,
+            cost=taken.dollars(taken.seconds),
+            rough=True,
+            flavor=taken.flavor.name,
+        )
+
+    def where(self, config: RunConfig) -> str:
+        """What is reckoned for, in a sentence."""
+        if config.launch.launcher != "hf-jobs":
+            return where(self.here(config.train.device))
+        try:
+            flavor = flavor_named(config.launch.flavor, offered())
+        except ConfigError:
+            return ""
+        price = f" An hour of it costs ${flavor.dollars_an_hour:.2f}." if flavor.dollars_an_hour else ""
+        return f"Reckoned for a job of the Hub on {flavor.name}: {flavor.has}.{price}"
 
     def guesses(self, config: RunConfig, who: str) -> dict[str, Guess]:
         """What the run will choose where the config leaves it open, by dotted field name. Raises FtspaceError."""

@@ -89,10 +89,15 @@ def _facts(seen: Outlook) -> list[tuple[str, str]]:
     time = f"{about(seen.seconds, rough=seen.rough)}<small>{_why(seen, parts)}</small>"
     asked = f"{seen.questions:,}<small>asked of {seen.sides} sides</small>" if seen.questions else "none"
     rows = [("Time", time), ("Memory", memory), ("Questions", asked)]
-    return [*rows, ("Cost", f"${seen.cost:.2f}")] if seen.cost is not None else rows
+    if seen.cost is None:
+        return rows
+    spread = f"${seen.cost / ROUGH:.2f} to ${seen.cost * ROUGH:.2f}" if seen.flavor else f"${seen.cost:.2f}"
+    return [*rows, ("Cost", spread)]
 
 
 def _why(seen: Outlook, parts: str) -> str:
+    if seen.flavor:
+        return escape(f"a guess, for {seen.flavor}; setting it up is included")
     if seen.rough:
         return "a guess: this machine is not measured yet"
     runs = f"; as {'a run' if seen.like == 1 else f'{seen.like} runs'} like it took" if seen.like else ""

@@ -26,7 +26,7 @@ from ftspace.ui.part import Updates
 from ftspace.ui.tune import form, preset_cards
 from ftspace.ui.tune.complaints import labelled
 from ftspace.ui.tune.measuring import Measuring
-from ftspace.ui.tune.outlook import Outlooks, where
+from ftspace.ui.tune.outlook import Outlooks
 from ftspace.ui.tune.preflight import Before
 from ftspace.ui.tune.preset_cards import Seen
 from ftspace.ui.tune.settings_panel import SettingsPanel
@@ -180,7 +180,7 @@ class Tune:
                 yield {self._faces: preset_cards.faces({one.name: str(error) for one in PRESETS}, str(pace))}
                 return
         seen = {name: self._seen(config, visitor) for name, config in configs.items()}
-        legend = where(self._outlooks.here(first.train.device)) if first else ""
+        legend = self._outlooks.where(first) if first else ""
         now = configs.get(str(pace))
         yield {
             self._faces: preset_cards.faces(seen, str(pace), legend),

@@ -6,6 +6,7 @@ from ftspace.config import RunConfig, anchor, default_config, merge, parse_confi
 from ftspace.devices import Speed, keep_speed
 from ftspace.errors import ConfigError, ModelError
 from ftspace.events import EventLog, Finished
+from ftspace.hub.jobs.flavors import TABLE
 from ftspace.runs import RunStore
 from ftspace.training.facts import Facts, find_facts
 from ftspace.ui.tune import outlook
@@ -109,3 +110,17 @@ def test_where_it_runs_is_said(store: RunStore) -> None:
     here = Outlooks(store).here("cpu")
     assert where(replace(here, cores=1, memory=2 * 10**9)).endswith("with 2.0 GB of memory free now.")
     assert "1 core" in where(replace(here, cores=1))
+
+
+def test_a_job_of_the_hub_is_reckoned_for_its_own_machine(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlook, "offered", lambda: TABLE)
+    outlooks = Outlooks(store)
+    there = outlooks.of(changed(launch={"launcher": "hf-jobs", "flavor": "a10g-small"}), "")
+    here = outlooks.of(CONFIG, "")
+    assert (there.steps, there.questions) == (here.steps, here.questions)
+    assert there.flavor == "a10g-small" and there.rough and there.has != here.has
+    assert there.cost == pytest.approx(there.seconds / 3600)
+    said = outlooks.where(changed(launch={"launcher": "hf-jobs", "flavor": "a10g-small"}))
+    assert said == "Reckoned for a job of the Hub on a10g-small: A10G with 24 GB. An hour of it costs $1.00."
+    with pytest.raises(ConfigError, match="did you mean a10g-small"):
+        outlooks.of(changed(launch={"launcher": "hf-jobs", "flavor": "a10g-smal"}), "")

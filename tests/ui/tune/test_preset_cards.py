@@ -55,3 +55,9 @@ def test_what_differs_is_named_shortly() -> None:
     assert "One setting differs from Balanced</strong>: Epochs." in changes({"train.epochs": 1}, BALANCED)
     many = {f"lora.{name}": 1 for name in ("r", "alpha", "dora", "rslora", "init")}
     assert "5 settings differ" in changes(many, BALANCED) and "rsLoRA and 1 more." in changes(many, BALANCED)
+
+
+def test_a_hub_job_is_told_as_a_range_with_its_machine() -> None:
+    html = faces({"Balanced": replace(SEEN, cost=1.0, rough=True, flavor="a10g-small")}, "Balanced")
+    assert "5 min to 20 min<small>a guess, for a10g-small; setting it up is included" in html
+    assert "$0.50 to $2.00" in html
