@@ -20,6 +20,7 @@ from evals.plan import BASE, TUNED, Again, Earlier, Other, Plan, Prompted, Refer
 from evals.reference import answers, spec_of, unanswered
 from evals.results import Finding
 from evals.scorers.scoring import Embeds, score_log
+from evals.shared import SharedLogs
 from evals.tasks import Task
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Asker:
     should_stop: Callable[[], bool] | None = None
     embedder: Embeds | None = None
     """For semantic similarity."""
+    shared: SharedLogs | None = None
+    """Where what the base answers is kept for other evaluations, and looked up before it is asked."""
     findings: list[Finding] = field(default_factory=list[Finding])
     """What was seen while asking."""
     _versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
@@ -174,6 +177,10 @@ class Asker:
             return self._kept(path, log, task)
         if self.should_stop is not None and self.should_stop():
             raise Stopped("stopped")
+        lender = self.shared if adapter is None else None
+        if lender and (log := lender.take(spec, side, asked_with, self.executor.max_length)):
+            self._tell(task.name, side, spec.n, spec.n)
+            return self._written(path, log, task)
         if self.executor.cache is not None and self.base_revision is not None:
             computed = (
                 self.base_revision,
@@ -191,7 +198,10 @@ class Asker:
                 "asked_with": asked_with,
             }
         )
-        return self._written(path, log, task)
+        log = self._written(path, log, task)
+        if lender:
+            lender.keep(log, self.executor.max_length)
+        return log
 
     def _kept(self, path: Path, log: EvalLog, task: Task) -> EvalLog:
         """A log that lies there, with the task's role, marks and metrics of now: no answer depends on them."""

@@ -15,6 +15,7 @@ from evals.errors import EvalError, Stopped
 from evals.log import EvalLog
 from evals.plan import BASE, TUNED, Other, Plan
 from evals.results import Asked, Change, Finding, Results, Tone, write_asked, write_results
+from evals.shared import SharedLogs
 from evals.table import write_tables
 from evals.tasks import Task
 
@@ -38,6 +39,7 @@ def ask_all(
     *,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    shared: Path | None = None,
 ) -> tuple[dict[str, dict[str, EvalLog]], Asked]:
     """Ask all sides all tasks, from one copy of the weights: the logs by task and side, and what was seen.
 
@@ -52,6 +54,7 @@ def ask_all(
         out_dir: where logs go.
         progress: called with (task, side, samples done, samples).
         should_stop: asked before each token; True ends with `Stopped`, and finished logs stay.
+        shared: a folder in which evaluations keep for each other what the base without an adapter answered.
 
     Raises:
         EvalError: in one line, for whatever a person can put right.
@@ -63,6 +66,7 @@ def ask_all(
     with suppress(OSError):  # a place that can't be written is told when the first log is
         (out_dir / ASKED_FILE).unlink()  # it tells of logs that may be of another adapter
     asker = _loaded(plan, out_dir, progress, should_stop)
+    asker.shared = SharedLogs(shared) if shared is not None else None
     sides: dict[str, Other | None] = {BASE: None, **({} if plan.adapter is None else {TUNED: None})}
     sides |= {other.name: other for other in plan.others}
     logs: dict[str, dict[str, EvalLog]] = {}

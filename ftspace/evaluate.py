@@ -61,6 +61,7 @@ def _evaluate(job: Job, scratch: Path) -> EndStatus:
         run.evals,
         progress=lambda task, which, done, total: job.tell(Progress(task=task, which=which, done=done, total=total)),
         should_stop=job.should_stop,
+        shared=run.cache / "base",
     )
     report = judged(
         run,

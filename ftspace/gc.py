@@ -31,7 +31,8 @@ KINDS: dict[Kind, str] = {
     "leftovers": "what was cut off while it was written or removed",
     "deleted": "deleted runs, which could be restored until now",
     "checkpoints": "checkpoints of finished runs; their adapters stay",
-    "caches": "tokens, measurements, merged models and files of pushes, which are made again when needed",
+    "caches": "tokens, answers of bases, measurements, merged models and files of pushes, which are made again when "
+    "needed",
     "uploads": "uploaded files that no run names",
 }
 DAYS = 30.0
@@ -134,8 +135,10 @@ class Sweep:
         youngest = self._now - (self._days * 86400 if not self._all else BEGUN_SECONDS)
         tokens = [path for path in cache.glob("tokens/*") if not path.name.startswith(".")]
         self._take("caches", [path for path in tokens if _used(path) < youngest])
-        self._take("caches", [path for path in cache.glob("merged/[!.]*") if _used(path) < youngest])
-        self._take("leftovers", filter(self._is_old, (*cache.glob("tokens/.*"), *cache.glob("merged/.[0-9]*"))))
+        kept = (*cache.glob("merged/[!.]*"), *cache.glob("base/[!.]*"))
+        self._take("caches", [path for path in kept if _used(path) < youngest])
+        begun = (*cache.glob("tokens/.*"), *cache.glob("merged/.[0-9]*"), *cache.glob("base/.*"))
+        self._take("leftovers", filter(self._is_old, begun))
         if self._all:
             self._take("caches", cache.glob("machine.json"))
 

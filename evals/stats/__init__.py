@@ -6,7 +6,8 @@ and what they keep is in docs/design/0024-statistics.md; `python -m benchmarks.s
 
 from evals.stats.paired import Paired, paired, paired_sums
 from evals.stats.proportions import mcnemar_mid_p, newcombe, wilson
-from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS, POWER, Floats, mean_stderr
+from evals.stats.shared import ALPHA, FEWEST, FEWEST_CHANGED, FEWEST_GROUPS, POWER, Floats, mean_stderr, z_of
+from evals.stats.single import interval
 from evals.stats.verdicts import holm, verdict
 from evals.stats.votes import Agreement, Strength, bradley_terry, kappa, length_controlled, win_rate
 
@@ -22,6 +23,7 @@ __all__ = [
     "Strength",
     "bradley_terry",
     "holm",
+    "interval",
     "kappa",
     "length_controlled",
     "mcnemar_mid_p",
@@ -32,4 +34,5 @@ __all__ = [
     "verdict",
     "wilson",
     "win_rate",
+    "z_of",
 ]

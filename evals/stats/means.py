@@ -48,6 +48,7 @@ def mean_of(
     labels: NDArray[np.intp] | None = None,
     changed: NDArray[np.bool_] | None = None,
     corrected: bool = True,
+    alpha: float = ALPHA,
 ) -> Mean:
     """Return interval and test of the mean of differences.
 
@@ -56,6 +57,7 @@ def mean_of(
         labels: the group of each, 0 to G - 1, all used; None: each stands for itself.
         changed: which pairs differ; None: those whose difference isn't 0.
         corrected: correct for skewness and heavy tails.
+        alpha: in how many cases the interval may miss.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -89,7 +91,7 @@ def mean_of(
         sixth = (cubes * cubes).sum(-1) + idle * (imagined[0] ** 6 + imagined[1] ** 6)
         skew = np.sqrt(count) * third / stderr**3
         skew = skew**3 / (skew**2 + count * sixth / stderr**6 + TINY)
-    quantile = np.asarray(stdtrit(freedom, 1 - ALPHA / 2))
+    quantile = np.asarray(stdtrit(freedom, 1 - alpha / 2))
     low = mean - stderr * _unbent(quantile, skew, count)
     high = mean - stderr * _unbent(-quantile, skew, count)
     p = 2 * np.asarray(stdtr(freedom, -abs(_bent(mean / stderr, skew, count))))

@@ -45,7 +45,12 @@ class Paired:
     for 0/1 scores, which are counted unless many are in groups, and where all pairs are alike."""
 
 
-def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, groups: Groups | None = None) -> Paired:
+def paired(
+    first: Sequence[float] | Floats,
+    second: Sequence[float] | Floats,
+    groups: Groups | None = None,
+    alpha: float = ALPHA,
+) -> Paired:
     """Compare two scores of each sample.
 
     0/1 scores get Newcombe's interval for paired proportions and mid-p McNemar, others a t interval and test corrected
@@ -56,6 +61,7 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
         first: scores of n samples, none of them NaN.
         second: scores of the same samples, in the same order.
         groups: the group of each; those of one group are not independent. None stands for itself.
+        alpha: in how many cases the interval may miss, where one of many is looked at; p is that of this test alone.
 
     Raises:
         ValueError: the lists differ in length or hold a NaN.
@@ -64,15 +70,15 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
     if a.shape != b.shape or np.isnan(a).any() or np.isnan(b).any():
         raise ValueError("paired scores must be as many as each other, and none of them missing")
     n, difference = int(a.size), b - a
-    labels = _labels(groups, n)
+    labels = labels_of(groups, n)
     if n < 2:
         return Paired(float(difference.mean()) if n else math.nan, math.nan, math.nan, 1.0, n, math.nan)
     delta = float(difference.mean())
     if np.ptp(difference) < TINY * max(1.0, abs(delta)) and not (labels is None and _binary(a, b)):
-        return _constant(a, b, delta, labels)
+        return _constant(a, b, delta, labels, alpha)
     if labels is None and _binary(a, b):
         gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
-        low, high = newcombe(int((a * b).sum()), gained, lost, n)
+        low, high = newcombe(int((a * b).sum()), gained, lost, n, alpha)
         needed = needed_pairs((gained + lost) / n, delta) if delta else math.inf
         return Paired(
             delta=delta,
@@ -85,7 +91,7 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
             needed=_whole(needed),
         )
     difference = np.where(abs(difference) > TINY, difference, 0.0)
-    found = mean_of(difference, labels)
+    found = mean_of(difference, labels, alpha=alpha)
     test = (
         "t test and interval"
         if labels is not None
@@ -96,7 +102,11 @@ def paired(first: Sequence[float] | Floats, second: Sequence[float] | Floats, gr
 
 
 def paired_sums(
-    first: Floats, second: Floats, of_sums: Callable[[Floats], Floats], groups: Groups | None = None
+    first: Floats,
+    second: Floats,
+    of_sums: Callable[[Floats], Floats],
+    groups: Groups | None = None,
+    alpha: float = ALPHA,
 ) -> Paired:
     """Compare two scores of the whole set, such as BLEU or perplexity, that are computed from sums over its samples.
 
@@ -108,6 +118,7 @@ def paired_sums(
         second: the same of the second side, in the same order.
         of_sums: from sums, shape (..., k), to scores, shape (...).
         groups: the group of each; those of one group are not independent. None stands for itself.
+        alpha: in how many cases the interval may miss.
 
     Raises:
         ValueError: the shapes differ, are not (n, k), or there is a NaN.
@@ -116,7 +127,7 @@ def paired_sums(
     if a.shape != b.shape or a.ndim != 2 or np.isnan(a).any() or np.isnan(b).any():
         raise ValueError("paired sums must be two tables of one shape, a row for each sample and nothing missing")
     n = int(a.shape[0])
-    labels = _labels(groups, n)
+    labels = labels_of(groups, n)
     if n == 0:
         return Paired(math.nan, math.nan, math.nan, 1.0, 0, math.nan)
     all_a, all_b = a.sum(0), b.sum(0)
@@ -124,7 +135,7 @@ def paired_sums(
     if n < 2:
         return Paired(delta, math.nan, math.nan, 1.0, n, math.nan)
     parts = jackknife(a, b, of_sums)
-    found = mean_of(parts, labels, changed=(a != b).any(-1))
+    found = mean_of(parts, labels, changed=(a != b).any(-1), alpha=alpha)
     return _of_mean(delta, found, parts, labels, "jackknife t test and interval")
 
 
@@ -150,7 +161,7 @@ def _binary(a: Floats, b: Floats) -> bool:
     return bool(np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all())
 
 
-def _labels(groups: Groups | None, n: int) -> NDArray[np.intp] | None:
+def labels_of(groups: Groups | None, n: int) -> NDArray[np.intp] | None:
     """The group of each pair as a number; None where no two pairs share one."""
     if not groups:
         return None
@@ -211,12 +222,12 @@ def _whole(needed: float) -> int | None:
     return None if math.isinf(needed) else max(FEWEST, math.ceil(needed))
 
 
-def _constant(a: Floats, b: Floats, delta: float, labels: NDArray[np.intp] | None) -> Paired:
+def _constant(a: Floats, b: Floats, delta: float, labels: NDArray[np.intp] | None, alpha: float) -> Paired:
     """All n pairs, or all groups of them, differ by the same amount, so the t interval would be a point.
 
-    For scores between 0 and 1: with 95 % confidence at most 1 - 0.025^(1/n) of all pairs are unlike these (the exact
-    form of the rule of three), and such a pair's difference can be anything from -1 to 1. Other scores have no bound,
-    so no interval. The p value is the sign test's.
+    For scores between 0 and 1: with 95 % confidence (`alpha` 0.05) at most 1 - 0.025^(1/n) of all pairs are unlike
+    these (the exact form of the rule of three), and such a pair's difference can be anything from -1 to 1. Other scores
+    have no bound, so no interval. The p value is the sign test's.
     """
     n = int(a.size)
     groups = None if labels is None else int(labels.max()) + 1
@@ -226,7 +237,7 @@ def _constant(a: Floats, b: Floats, delta: float, labels: NDArray[np.intp] | Non
     low = high = detectable = math.nan
     test = "sign test; no interval, as all pairs are alike"
     if min(a.min(), b.min()) >= 0 and max(a.max(), b.max()) <= 1:
-        unlike = 1 - (ALPHA / 2) ** (1 / independent)
+        unlike = 1 - (alpha / 2) ** (1 / independent)
         low, high = delta - unlike * (delta + 1), delta + unlike * (1 - delta)
         detectable = detectable_difference(unlike, independent)
         test = "sign test; rule of three"

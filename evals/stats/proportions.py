@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evals.stats.shared import Z_ALPHA, Z_POWER
+from evals.stats.shared import ALPHA, Z_ALPHA, Z_POWER, z_of
 
 
-def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
-    """Return Wilson's 95 % score interval of a proportion (J. Am. Stat. Assoc. 22 (1927) 209-212)."""
-    count, size, z = np.asarray(successes, dtype=float), np.asarray(n, dtype=float), Z_ALPHA
+def wilson(successes: ArrayLike, n: ArrayLike, alpha: float = ALPHA) -> tuple[Any, Any]:
+    """Return Wilson's score interval of a proportion (J. Am. Stat. Assoc. 22 (1927) 209-212), by itself of 95 %."""
+    count, size, z = np.asarray(successes, dtype=float), np.asarray(n, dtype=float), z_of(alpha)
     share = count / size
     middle = share + z * z / (2 * size)
     half = z * np.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
@@ -24,8 +24,10 @@ def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
     return low[()], high[()]
 
 
-def newcombe(both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike) -> tuple[Any, Any]:
-    """Return the 95 % interval of a difference of paired proportions.
+def newcombe(
+    both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike, alpha: float = ALPHA
+) -> tuple[Any, Any]:
+    """Return the interval of a difference of paired proportions, by itself that of 95 %.
 
     Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
     Statistics in Medicine 17 (1998) 2635-2650, method 10: Wilson's intervals of both proportions, squared and added,
@@ -36,12 +38,13 @@ def newcombe(both: ArrayLike, gained: ArrayLike, lost: ArrayLike, n: ArrayLike) 
         gained: pairs right in the second only.
         lost: pairs right in the first only.
         n: all pairs.
+        alpha: in how many cases the interval may miss.
     """
     a, b, c, size = (np.asarray(count, dtype=float) for count in (both, gained, lost, n))
     d = size - a - b - c
     first, second = (a + c) / size, (a + b) / size
-    l1, u1 = wilson(a + c, size)
-    l2, u2 = wilson(a + b, size)
+    l1, u1 = wilson(a + c, size, alpha)
+    l2, u2 = wilson(a + b, size, alpha)
     margins = np.sqrt((a + c) * (b + d) * (a + b) * (c + d))
     cross = a * d - b * c
     cross = np.where(cross > 0, np.maximum(cross - size / 2, 0), cross)

@@ -21,6 +21,11 @@ Z_ALPHA = NormalDist().inv_cdf(1 - ALPHA / 2)
 Z_POWER = NormalDist().inv_cdf(POWER)
 
 
+def z_of(alpha: float) -> float:
+    """Return how many standard errors an interval reaches to either side that misses in `alpha` of cases."""
+    return Z_ALPHA if alpha == ALPHA else NormalDist().inv_cdf(1 - alpha / 2)
+
+
 def mean_stderr(scores: Sequence[float] | Floats) -> tuple[float, float]:
     """Return the mean and its standard error (sample standard deviation over the root of n); NaN where undefined."""
     values = np.asarray(scores, dtype=float)

@@ -7,9 +7,10 @@ from transformers import LlamaForCausalLM
 
 from evals.compare import compare_folder
 from evals.errors import LogError, ModelError, Stopped, TaskError
+from evals.executor import Executor
 from evals.log import read_log, write_log
 from evals.plan import Again, Earlier, Other, Plan, Prompted, Reference
-from evals.run import evaluate
+from evals.run import ask_all, evaluate
 from evals.tasks import Message, Task, parse_task
 from evals.wording import headlines
 from tests.evals.conftest import make_adapter, make_tokenizer
@@ -195,3 +196,33 @@ def test_a_place_that_cannot_be_written_is_an_error(pair: tuple[Path, Path], tas
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LogError, match="can't be written"):
         evaluate(Plan(base=pair[0], adapter=pair[1], tasks=tasks[1:]), tmp_path / "file")
+
+
+def test_a_base_is_asked_once_by_all_who_ask_it_the_same(
+    pair: tuple[Path, Path], tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("generate", "loglikelihood"):
+        asks: Any = getattr(Executor, name)
+
+        def count(self: Executor, *given: Any, asks: Any = asks, **options: Any) -> Any:
+            asked.append(next(one for one in (*given, options.get("which")) if one in ("base", "tuned")))
+            return asks(self, *given, **options)
+
+        monkeypatch.setattr(Executor, name, count)
+
+    def run(out: str, **options: Any) -> int:
+        asked.clear()
+        plan = Plan(base=pair[0], adapter=pair[1], tasks=tasks, others=(Again(),), **options)
+        ask_all(plan, tmp_path / out, shared=tmp_path / "shared")
+        return sum(one == "base" for one in asked)
+
+    first = run("first", max_new_tokens=5)
+    alone = asked.count("tuned")
+    assert run("second", max_new_tokens=5) <= first - 4 and asked.count("tuned") == alone  # two tasks, two sides
+    for side in ("base", "base-again"):
+        for task in ("people", "facts"):
+            one, other = ((tmp_path / out / task / f"{side}.json").read_bytes() for out in ("first", "second"))
+            assert one == other
+    assert run("third", max_new_tokens=6) == first  # longer answers are other answers
+    assert len(list((tmp_path / "shared").glob("*.json"))) == 8
