@@ -39,9 +39,9 @@ def steps(*, run: bool, over: bool = False, adapter: bool = False, results: bool
     }
 
 
-def told(found: Mapping[str, tuple[State, str]], *, with_tour: bool) -> str:
-    """What the page's scripts read: the steps, and the tour's stops for those who can walk it."""
-    said = {"steps": found, "tour": tour.told() if with_tour else []}
+def told(found: Mapping[str, tuple[State, str]], *, with_tour: bool, known: str = "") -> str:
+    """What the page's scripts read: the steps, the tour's stops for those who can walk it, and what the page knows."""
+    said = {"steps": found, "tour": tour.told() if with_tour else [], "known": known}
     return f'<div data-way="{escape(json.dumps(said))}"></div>'
 
 
@@ -63,16 +63,16 @@ class Way:
 
     def news(self, run: Run, visitor: Visitor) -> Updates:
         """The same for a run, as it is now."""
-        status = self._desk.followers.of(run.id).look().status
+        made = self._desk.followers.of(run.id).look()
         found = steps(
             run=True,
-            over=status in TERMINAL,
+            over=made.status in TERMINAL,
             adapter=run.adapter.is_dir(),
             results=run.results.exists(),
             pushed=_is_pushed(run),
         )
-        head = markup.header(self._desk.line(run), (STATUS_WORDS[status], TONES[status]))
-        return {self._told: told(found, with_tour=visitor.may_start), self._head: head}
+        head = markup.header(self._desk.line(run), (STATUS_WORDS[made.status], TONES[made.status]))
+        return {self._told: told(found, with_tour=visitor.may_start, known=made.known), self._head: head}
 
 
 def _is_pushed(run: Run) -> bool:

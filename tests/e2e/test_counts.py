@@ -3,8 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
+from ftspace.runs import RunStore
 from tests.e2e.conftest import App, Visitor
 from tests.e2e.counting import Counter
+from tests.finished_run import finished_run
 
 pytestmark = pytest.mark.browser
 
@@ -28,4 +30,24 @@ def test_an_opened_page_and_a_click_do_little(app: App, visitor: Visitor) -> Non
     assert chosen.calls == 0, chosen
     # Without quiet.js these were some 29,000, 6,500 and 2,000: a change of Gradio's script could bring them back.
     assert [one.statuses <= 10 and one.checks == 0 for one in (opened, tune, chosen)] == [True] * 3, (opened, tune)
+    assert visitor.troubles == []
+
+
+def test_what_a_page_shows_is_not_asked_for_again(app: App, visitor: Visitor) -> None:
+    """The view of a run that is over is drawn when somebody opens its tab; what the page knows does not hang on it."""
+    run = finished_run(RunStore(app.data_dir / "runs"))
+    page = visitor.open()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or "") if "/queue/join" in request.url else None)
+    counter = Counter(page)
+    page.goto(f"{app.url}?run={run.id}")
+    expect(page.locator("#samples [data-sample]").first).to_be_visible()
+    counter.take()
+    news = page.evaluate(
+        """() => {
+          const id = window.gradio_config.components.find((one) => one.props.elem_id === "news").id;
+          return window.gradio_config.dependencies.find((one) => one.targets.some(([of]) => of === id)).id;
+        }"""
+    )
+    assert asked and not [one for one in asked if f'"fn_index":{news},' in one]
     assert visitor.troubles == []

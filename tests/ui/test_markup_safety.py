@@ -172,7 +172,7 @@ RENDERED: dict[str, Render] = {
     "chat_markup.progress": lambda t: chat_markup.progress(1, 2, t),
     "markup.preview": lambda t: markup.preview([(t, [(2, 9)])], t),
     "live_markup.live": lambda t: live_markup.live(_live(t)),
-    "live_markup.shown": lambda t: live_markup.shown(live_markup.live(_live(t)), t, t),
+    "live_markup.shown": lambda t: live_markup.shown(live_markup.live(_live(t)), t),
     "curves_markup.curves": lambda t: curves_markup.curves(_curves(t)),
     "results_markup.safe": results_markup.safe,
     "results_markup.results": lambda t: results_markup.results(_results(t)),

@@ -38,7 +38,11 @@ def test_the_scripts_read_the_steps_and_the_tour() -> None:
     said = json.loads(unescape(html.split('"')[1]))
     assert list(said["steps"]) == ["choose", "tune", "compare", "results", "publish"]
     assert {stop["step"] for stop in said["tour"]} == set(said["steps"])
-    assert json.loads(unescape(way.told({}, with_tour=False).split('"')[1])) == {"steps": {}, "tour": []}
+    assert json.loads(unescape(way.told({}, with_tour=False).split('"')[1])) == {
+        "steps": {},
+        "tour": [],
+        "known": "",
+    }
 
 
 def test_the_head_is_the_pages_one_heading_and_tells_the_runs_status() -> None:

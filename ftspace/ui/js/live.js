@@ -53,10 +53,15 @@ window.ftspace = (() => {
     document.title = told.title;
   }
 
+  // What Gradio's widgets show of the run, as the page that was opened says: the view itself may not be drawn yet.
+  function told() {
+    const way = document.querySelector("#way [data-way]");
+    return way ? JSON.parse(way.dataset.way).known : null;
+  }
+
   function show() {
     const view = document.getElementById("live-view");
     if (view && news && view.dataset.tag !== tag) {
-      known ??= view.dataset.known;
       view.dataset.tag = tag;
       const fresh = document.createElement("template");
       fresh.innerHTML = news.html;
@@ -68,6 +73,7 @@ window.ftspace = (() => {
       keep(view);
       window.ftspaceCurves?.settle();
     }
+    known ??= told();
     if (news && known !== news.known) {
       known = news.known;
       document.getElementById("news")?.click();

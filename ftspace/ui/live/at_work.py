@@ -83,7 +83,7 @@ class AtWork:
         stoppable = may_change and status in ("queued", "running")
         waits = may_change and status == "queued"
         return [
-            live_markup.shown(made.html, made.tag, made.known),
+            live_markup.shown(made.html, made.tag),
             gr.update(visible=waits),
             gr.update(visible=waits),
             gr.update(

@@ -39,9 +39,9 @@ def live(view: Live) -> str:
     )
 
 
-def shown(html: str, tag: str, known: str) -> str:
-    """The place that live.js keeps up to date: what is shown, its tag, and what the page's other widgets know."""
-    return f'<div id="live-view" data-tag="{escape(tag)}" data-known="{escape(known)}">{html}</div>'
+def shown(html: str, tag: str) -> str:
+    """The place that live.js keeps up to date: what is shown, and its tag."""
+    return f'<div id="live-view" data-tag="{escape(tag)}">{html}</div>'
 
 
 def _diagnosis(view: Live) -> str:
