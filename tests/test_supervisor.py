@@ -191,7 +191,7 @@ class Looking(Supervisor):
         self._ear, listener = socket.socketpair()
         super().__init__(runs_dir, -1, listener)
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot, locks: list[int]) -> None:
+    def _begin(self, run: Run, ticket: Ticket, slots: list[Slot], locks: list[int]) -> None:
         self.begun.append(run.id)
         for fd in locks:
             os.close(fd)

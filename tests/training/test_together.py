@@ -132,7 +132,7 @@ def test_two_processes_learn_what_one_does_and_take_turns_with_it(
     status, ended = finish(run)
     assert status == "cancelled" and run.adapter.is_dir(), (ended, run.log.read_text())
     stopped = max(losses(run))
-    assert SOME <= stopped == run.checkpoint < MIDDLE
+    assert SOME <= stopped < MIDDLE and run.checkpoint == stopped
 
     run.stop_flag.unlink()
     assert train(Job(run, "train"), callbacks=[StopAt(run, MIDDLE)]) == "cancelled"  # one process goes on
@@ -150,7 +150,7 @@ def test_two_processes_learn_what_one_does_and_take_turns_with_it(
 def test_two_machines_go_on_from_the_checkpoint_of_one_and_say_so_when_one_is_lost(
     tmp_path: Path, reference: Run
 ) -> None:
-    meet = {"nnodes": 2, "processes": 1, "rdzv_endpoint": f"127.0.0.1:{free_port()}"}
+    meet: dict[str, Any] = {"nnodes": 2, "processes": 1, "rdzv_endpoint": f"127.0.0.1:{free_port()}"}
     both = one, other = [make(RunStore(tmp_path / name / "runs"), **meet) for name in ("a", "b")]
     middle = Path("checkpoints") / checkpoints.name(MIDDLE)
     for run in both:
