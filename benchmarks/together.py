@@ -1,8 +1,8 @@
 """Two processes that train together, against one process and a bare script below torchrun: a part of scaling.py.
 
 Each way is a process group of its own and trains the same run: a model of SmolLM2's shape, cut to a few layers, in
-float32, on conversations of realistic lengths, in batches of 8. The ways take turns; times are wall seconds of the
-steps after the first two, and of several rounds the median.
+float32, on conversations of realistic lengths, in batches of 8. The ways take turns; a time is the sum of the wall
+seconds of the steps after the first two, each the best of all rounds.
 
     two_process_efficiency  seconds of one process with one thread, over twice those of two processes with one each
     against_two_threads     seconds of one process with two threads, over those of two processes with one each
@@ -13,11 +13,11 @@ steps after the first two, and of several rounds the median.
 
 import json
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,25 @@ def measure(rounds: int) -> dict[str, Any]:
         folder = Path(place)
         _make_base(folder / "base")
         _make_rows(folder / "rows.jsonl")
-        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+        seconds: dict[str, list[list[float]]] = {way: [] for way in WAYS}
         losses: dict[str, list[float]] = {}
         for number in range(rounds):
             for way in WAYS if number % 2 == 0 else reversed(WAYS):
-                took, losses[way] = _run(way, folder, number)
+                took, losses[way] = _run(way, folder)
                 seconds[way].append(took)
-    typical = {way: statistics.median(found) for way, found in seconds.items()}
-    two = typical["two_processes"]
+    least = {way: sum(map(min, zip(*found, strict=True))) for way, found in seconds.items()}
+    two = least["two_processes"]
     return {
-        "two_process_efficiency": round(typical["one_thread"] / (2 * two), 3),
-        "against_two_threads": round(typical["two_threads"] / two, 3),
+        "two_process_efficiency": round(least["one_thread"] / (2 * two), 3),
+        "against_two_threads": round(least["two_threads"] / two, 3),
         "loss_difference": max(abs(a - b) for a, b in zip(losses["one_thread"], losses["two_processes"], strict=True)),
-        "launcher_overhead": round(two / typical["bare"] - 1, 4),
-        "seconds": {way: [round(one, 2) for one in found] for way, found in seconds.items()},
+        "launcher_overhead": round(two / least["bare"] - 1, 4),
+        "seconds": {way: [round(sum(one), 2) for one in found] for way, found in seconds.items()},
     }
 
 
-def _run(way: str, folder: Path, number: int) -> tuple[float, list[float]]:
-    """Wall seconds of the settled steps, and the losses of all."""
+def _run(way: str, folder: Path) -> tuple[list[float], list[float]]:
+    """Wall seconds of each settled step, and the losses of all."""
     from ftspace.config import parse_config
     from ftspace.events import Step, read_events
     from ftspace.launchers.local import WORKERS, launch, launch_several
@@ -81,17 +81,21 @@ def _run(way: str, folder: Path, number: int) -> tuple[float, list[float]]:
     if process.wait():
         raise SystemExit(run.log.read_text())
     told = [event for event in read_events(run.events)[0] if isinstance(event, Step)]
-    return told[-1].seconds - told[UNSETTLED - 1].seconds, [event.loss for event in told]
+    return _settled([event.seconds for event in told]), [event.loss for event in told]
 
 
-def _bare(run: Path, env: dict[str, str]) -> tuple[float, list[float]]:
+def _settled(ends: list[float]) -> list[float]:
+    return [end - begin for begin, end in pairwise(ends[UNSETTLED - 1 :])]
+
+
+def _bare(run: Path, env: dict[str, str]) -> tuple[list[float], list[float]]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1"]
     command = [sys.executable, *torchrun, "-m", "benchmarks.together", str(run)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    return found["ends"][-1] - found["ends"][UNSETTLED - 1], found["losses"]
+    return _settled(found["ends"]), found["losses"]
 
 
 def _train_bare(folder: Path) -> None:

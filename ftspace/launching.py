@@ -15,7 +15,7 @@ class LaunchConfig(Section):
     launcher: Launcher = "local"
     """Where jobs run: here (local), as a job of the Hub (hf-jobs), or in leases of a Space's shared GPU (zerogpu)."""
     processes: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Processes that train together on each machine; by itself one for each device."""
+    """Processes that train together on each machine; by itself one for each GPU."""
     nnodes: int = Field(default=1, ge=1, le=1024)
     """Machines that train together; each starts this same run, with the same rdzv_endpoint."""
     rdzv_endpoint: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$")

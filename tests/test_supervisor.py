@@ -209,7 +209,7 @@ class Looking(Supervisor):
         self._ear, listener = socket.socketpair()
         super().__init__(runs_dir, -1, listener)
 
-    def _begin(self, run: Run, ticket: Ticket, slot: Slot | None, locks: list[int]) -> None:
+    def _begin(self, run: Run, ticket: Ticket, slots: list[Slot], locks: list[int]) -> None:
         self.begun.append(run.id)
         for fd in locks:
             os.close(fd)
@@ -338,7 +338,7 @@ def test_a_run_by_the_waiting_worker_is_that_of_a_fresh_start(store: RunStore, m
     jobs.warm(store, seconds=0)
     until(lambda: waiting_worker(looks_after(store)))
     worker = waiting_worker(looks_after(store))
-    warm, fresh = make(store, **TINY), make(store, **TINY)
+    warm, fresh = (make(store, **TINY, launch={"processes": 1}) for _ in range(2))
     jobs.start(warm, "hf_" + "Canary0" * 4)
     jobs.start(fresh)
     assert [finish(run)[0] for run in (warm, fresh)] == ["finished", "finished"]

@@ -12,7 +12,6 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
-from trl.trainer.sft_trainer import SFTTrainer
 
 from evals.errors import one_line
 from ftspace.budgets import lost_seconds
@@ -21,7 +20,7 @@ from ftspace.errors import DiskError, DivergedError, JobError, MemoryGoneError
 from ftspace.events import Checkpoint as CheckpointWritten
 from ftspace.events import Resumed, Warned, read_events
 from ftspace.training import checkpoints
-from ftspace.training.alone import Alone
+from ftspace.training.agreeing import AgreeingTrainer
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.carrying import carried
 from ftspace.training.checkpoints import TRAINED, Belongs, Checkpoint, Torn
@@ -54,12 +53,8 @@ class Ending:
     """Why it ended before its last step, where that was to be."""
 
 
-class LastingTrainer(SFTTrainer):
+class LastingTrainer(AgreeingTrainer):
     """SFTTrainer whose training can be cut off at any time, by `last` in place of `train`; `train` alone is TRL's."""
-
-    group = Alone()
-    """The processes that train together; all of them decide alike, and those that write do it each for its own run."""
-    _lasts = False
 
     def last(self, job: Job, course: Course, belongs: Belongs, found: Checkpoint | None) -> Ending:
         """Trains to the end, or until a stop is asked for.
@@ -84,7 +79,7 @@ class LastingTrainer(SFTTrainer):
         measures = self.args.eval_on_start
         self._drop_from(found.step + 1 if found else 0)  # what was passed over would count as newest
         course.lost(self.group.first(lost_seconds(read_events(job.run.events)[0], found.step if found else 0)))
-        self._begin_alike()
+        self.begin_alike()
         if found:
             job.tell(Resumed(step=found.step))
             measures = kept_in(found.path).course.unmeasured
@@ -101,20 +96,6 @@ class LastingTrainer(SFTTrainer):
                 return self._diverged(found)
             self._return_to(found)
             measures = False
-
-    def meet(self, gone: str = "") -> None:
-        """Where all processes come by at once they hear whether one was asked to stop, and the first one's clock.
-
-        Raises MemoryGoneError when one of them says why it cannot go on.
-        """
-        if self.group.alone or not self._lasts:
-            return
-        first = self.group.is_first
-        stop, clock, stuck = self.group.total([self._job.is_asked(), self._course.clock if first else 0.0, bool(gone)])
-        self._job.agree(stop=stop > 0)
-        self._course.agree(clock)
-        if stuck:
-            raise MemoryGoneError(next(filter(None, self.group.all(gone))))
 
     def undo_step(self) -> None:
         """Takes back a step that could not be done; to be overridden by who knows what a step has changed."""
@@ -156,13 +137,6 @@ class LastingTrainer(SFTTrainer):
         except DiskError as error:
             return error
         return None
-
-    def _begin_alike(self) -> None:
-        """The weights that the first process begins with, everywhere."""
-        if not self.group.alone:
-            weights = trained(self.model)
-            self.group.like_first(list(weights.values()))
-            put_back(self.model, weights, ranks_of(self.model))
 
     def _drop_from(self, step: int) -> None:
         if self._job.writes:

@@ -13,9 +13,10 @@ from typing import Any
 
 from ftspace.data.pool import end_with
 from ftspace.errors import LostProcessError
-from ftspace.events import EndStatus, JobName
+from ftspace.events import EndStatus, JobName, read_events
 from ftspace.runs import Run
 from ftspace.settings import Rank
+from ftspace.state import fold
 from ftspace.streams import guard
 from ftspace.training.group import Group, leave_word
 from ftspace.workers import LOST, Job, SilentJob, Stopped, run_job
@@ -53,4 +54,6 @@ def take_part(run: Run, rank: Rank, work: Callable[..., EndStatus]) -> int:
             status = "finished"
         return status if writes else "finished"
 
-    return run_job(run, "train", train, job_of=job_of, pid=agent)
+    code = run_job(run, "train", train, job_of=job_of, pid=agent)
+    ended = fold(read_events(run.events)[0]).ended.get("train") if writes else None
+    return 0 if ended and ended.status == "cancelled" else code  # torchrun would end the others for a failure

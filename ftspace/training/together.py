@@ -17,7 +17,7 @@ from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import parse_args
 from torch.distributed.run import run as torchrun
 
-from ftspace.events import EndStatus, Finished, Warned, read_events
+from ftspace.events import EndStatus, Finished, Started, Warned, read_events
 from ftspace.queue import tell, written
 from ftspace.runs import Run
 from ftspace.state import fold
@@ -45,18 +45,21 @@ def main(run: Run, processes: int) -> int:
     with tempfile.TemporaryDirectory(prefix="ftspace-words-") as words:
         try:
             torchrun(parse_args([*_options(run, processes, words), "-m", WORKER, str(run.path)]))
-            return 0
+            said, code = "", 0
         except ChildFailedError as error:
             said, code = _said(error, launch.nnodes * processes)
         except RendezvousError as error:
-            said, code = f"the machines that train together did not meet at {launch.rdzv_endpoint}: {error}", 2
+            log.warning("%s", error)
+            begun = any(isinstance(event, Started) for event in read_events(run.events, before)[0])
+            what = "lost process: the connection to the machine at" if begun else "the machines did not all come to"
+            said, code = f"{what} {launch.rdzv_endpoint}{' broke' if begun else ', where they meet'}", 2
         except _Ended:
             status, said, code = "cancelled", "stopped; nothing was saved yet", 1
     told = fold(read_events(run.events, before)[0]).ended.get("train")
-    if told is None and not run.stop_flag.exists():  # else who watches this process says it
+    if told is None and said and not run.stop_flag.exists():  # else who watches this process says it
         reason = "lost_process" if status == "failed" else ""
         tell(run, Finished(job="train", status=status, reason=reason, message=f"{said}; {run.go_on()}"))
-    return code
+    return code or int(told is None or told.status != "finished")
 
 
 class _Ended(Exception):
