@@ -59,8 +59,6 @@ class Follower:
         """Gives the run to the Hub, or follows the job that it has there already, until all of it is here."""
         job = read_job(self._run)
         if job is None or job.over:
-            if job is not None:
-                self._fetch_newest(job)
             self._halt()
             job = plan(self._api, self._run, job, self._here.tell)
         if job.id is None:
@@ -76,8 +74,7 @@ class Follower:
             while True:
                 self._stop(job, log_of_it)
                 if self._cancelled and self._here.discards():
-                    self._here.tell(Finished(job=self._unfinished(), status="cancelled", message=DISCARDED))
-                    write_job(self._run, job.model_copy(update={"over": True}))
+                    self._forget(job)
                     return
                 match log_of_it.next(POLL_SECONDS):
                     case Line(text):
@@ -205,6 +202,15 @@ class Follower:
         except HubError as error:
             if error.cause != "missing":
                 self._here.tell(Warned(message=f"{error}; it goes on, and costs, until it is cancelled at {job.url}"))
+
+    def _forget(self, job: HubJob) -> None:
+        """Keeps nothing of the run, there and here; what lies here its supervisor removes."""
+        try:
+            storage.remove(self._api, job.repository, self._run)
+        except HubError as error:
+            self._here.tell(Warned(message=f"{error}; delete the folder {self._run.id} there by hand"))
+        self._here.tell(Finished(job=self._unfinished(), status="cancelled", message=DISCARDED))
+        write_job(self._run, job.model_copy(update={"over": True}))
 
     def _bear(self, job: HubJob, said: str, since: float | None) -> float:
         """Waits for a Hub that does not answer; since when. Raises HubError when that has gone on for too long."""

@@ -298,3 +298,4 @@ def test_who_follows_leaves_at_a_shutdown_and_the_job_goes_on(ground: Ground) ->
     end = ground.ends(again)
     assert end.status == "cancelled" and "discarded" in end.message
     assert job.stage == "CANCELED" and submits(ground.hub) == 1
+    assert list((ground.hub.root / "datasets" / "me" / "ftspace-runs").glob("2*")) == []
