@@ -84,7 +84,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """A run that has it all, and finishes.
 
     While its job waits at the Hub all that looks after it here is killed. Its log is cut off, twice, as it comes. It is
-    stopped in mid-training, and resumed.
+    stopped in mid-training, and resumed by a job of which the Hub gives no log at all.
     """
     folder = tmp_path_factory.mktemp("hub-jobs")
     hub, rows, store = LoopbackHub(folder / "hub"), folder / "rows.jsonl", RunStore(folder / "data" / "runs")
@@ -111,6 +111,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
             _, first = process.communicate(timeout=240)
             assert process.returncode == 130, first + printed(hub)
             stopped_at = run.checkpoint
+            hub.faults = [*hub.faults, Fault("status", "GET", r"/logs$", status=503, times=None)]
             process = command(env, "runs", "resume", run.id, "--json")
             document, said = process.communicate(timeout=240)
             assert process.returncode == 0, said + printed(hub)
