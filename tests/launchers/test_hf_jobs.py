@@ -17,10 +17,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from huggingface_hub import HfApi
 
 from ftspace.config import merge, parse_config
-from ftspace.events import Event, Finished, Prepared, Resumed, Started, Step, Submitted, Warned, read_events
+from ftspace.events import (
+    AdapterSaved,
+    Event,
+    Finished,
+    Prepared,
+    Resumed,
+    Started,
+    Step,
+    Submitted,
+    Warned,
+    read_events,
+)
+from ftspace.hub.jobs import storage
 from ftspace.hub.jobs.record import HubJob, read_job
+from ftspace.hub.jobs.words import said
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, ROOT
 from ftspace.state import fold
@@ -284,6 +298,38 @@ def test_a_job_that_is_cancelled_or_lost_leaves_a_run_that_goes_on_with_another(
     assert end.status == "cancelled" and waiting.stage == "CANCELED" and waiting.process is None
     record = read_job(ground.run)
     assert isinstance(record, HubJob) and record.over and submits(ground.hub) == 3
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_lost_job_had_sent_comes_home_if_it_is_what_was_sent(
+    ground: Ground, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    process = ground.follow()
+    job = ground.submitted()
+    there = Run(ground.folder / "there" / ground.run.id)
+    weights = there.adapter / "adapter_model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"w" * 2000)
+    steps = [
+        Step(step=n, epoch=0.1, loss=2.0, learning_rate=1e-4, tokens=n, seconds=n, time=n + 0.5) for n in range(1, 6)
+    ]
+    ends = [AdapterSaved(step=5, bytes=2000, time=6.5), Finished(job="train", status="finished", time=7.5)]
+    there.events.write_text("".join(event.model_dump_json() + "\n" for event in (*steps, *ends)))
+    storage.send_state(HfApi(ground.address, token=WRITER_TOKEN), "me/ftspace-runs", there)
+    if not whole:
+        (ground.hub.root / "lfs" / sha256(weights)).write_bytes(b"x" * 2000)
+    for event in (steps[0], steps[3]):  # the log lost two of them, and all that follows
+        job.lines += [("2026-01-01T00:00:00.000Z", line) for line in said(event)]
+    ground.hub.jobs.end(job, "ERROR", "the node is gone")
+    end = ground.ends(process)
+    assert [event.step for event in told(ground.run, Step)] == ([1, 4, 5] if whole else [1, 4])
+    if whole:
+        assert (end.job, end.reason) == ("evaluate", "lost_process") and "(the node is gone)" in end.message
+        assert (ground.run.adapter / weights.name).read_bytes() == weights.read_bytes()
+    else:
+        assert end.reason == "hub" and "adapter_model.safetensors is not what the job made" in end.message
+        assert not ground.run.adapter.exists()
 
 
 def test_who_follows_leaves_at_a_shutdown_and_the_job_goes_on(ground: Ground) -> None:
