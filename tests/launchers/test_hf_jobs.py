@@ -209,12 +209,14 @@ class Ground:
     address: str
     folder: Path
     run: Run
+    begun: "list[subprocess.Popen[bytes]]"
 
     def follow(self, token: str | None = WRITER_TOKEN) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "ftspace.launchers.hf_jobs", str(self.run.path)]
         with self.run.log.open("ab") as log:
             env = environment(self.address, self.folder, token)
-            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            self.begun.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
+        return self.begun[-1]
 
     def submitted(self, attempt: int = 1) -> Job:
         """The job, once this run's follower knows that it is submitted."""
@@ -236,7 +238,11 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     config = parse_config(merge({"model": {"id": "assets/base"}, "data": {"id": "assets/datasets/people.jsonl"}}, JOB))
     run = RunStore(tmp_path / "data" / "runs").create(config)
     with serve(hub) as address:
-        yield Ground(hub, address, tmp_path, run)
+        found = Ground(hub, address, tmp_path, run, [])
+        yield found
+        for process in found.begun:
+            process.kill()
+            process.wait()
         hub.jobs.close()
 
 
