@@ -67,7 +67,7 @@ class _View:
             case Started():
                 say("[bold]evaluate[/]: loading base and tuned …")
             case Submitted():
-                say(f"  a job of the Hub on {event.flavor}, for {event.minutes:,.0f} minutes at most: {event.url}")
+                say(f"  a job of the Hub on {event.flavor}, for {event.minutes:g} minutes at most: {event.url}")
             case Preparing():
                 self._bar("data", f"{event.rows:,} rows looked at", event.rows, None)
             case Prepared():

@@ -295,7 +295,7 @@ def _waiting(store: RunStore) -> list[Waiting]:
     for run, ticket in tickets(store.runs_dir):
         if not run.is_alive():
             line.append((run, ticket))
-        elif not _is_elsewhere(run):
+        elif not is_elsewhere(run):
             working.append(run)
     if not line:
         return []
@@ -318,11 +318,11 @@ def at_work(store: RunStore) -> str | None:
 
     A run that has said its last word does not count, though its process may take some seconds to go.
     """
-    line = [run for run, _ in tickets(store.runs_dir) if not _is_elsewhere(run)]
+    line = [run for run, _ in tickets(store.runs_dir) if not is_elsewhere(run)]
     return next((run.id for run in line if RunReader(run).status() not in TERMINAL), None)
 
 
-def _is_elsewhere(run: Run) -> bool:
+def is_elsewhere(run: Run) -> bool:
     """As `Run.elsewhere`; a run whose config cannot be read is here."""
     with suppress(FtspaceError):
         return run.elsewhere

@@ -39,7 +39,7 @@ class RunState:
     job: JobName | None = None
     """The job that began last."""
     submitted: Submitted | None = None
-    """The job of the Hub that the run was given to last."""
+    """The job of the Hub that the run was given to, until it has begun there."""
     looked_at: int | None = None
     """Rows of the dataset looked at, while it is prepared."""
     prepared: Prepared | None = None
@@ -87,6 +87,7 @@ class RunState:
             case Started():
                 self.job = event.job
                 self.versions = event.versions or self.versions
+                self.submitted = None if event.versions else self.submitted  # only a worker tells them
                 self.ended.pop(event.job, None)
             case Submitted():
                 self.submitted = event

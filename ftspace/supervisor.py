@@ -162,6 +162,7 @@ class Supervisor:
         """What becomes of a run that this process does not attend: its ticket if it is to be worked on now."""
         if run.is_alive():
             self._attended.add(run.id)
+            self._elsewhere |= {run.id} if queue.is_elsewhere(run) else set()
             self._go(self._adopt, run, ticket)
             return None
         note_push(run)
@@ -281,7 +282,7 @@ class Supervisor:
             self._drop_worker()
             self._warm_at = None
             return
-        if self._attended or self._worker:
+        if self._attended - self._elsewhere or self._worker:
             return
         if self._warm_at is None:
             self._warm_at = time.monotonic() + REST_SECONDS

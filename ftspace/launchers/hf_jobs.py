@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 SAVE_SECONDS = 240.0
 """How long a job that was told to stop may take to save and send; then it is cancelled."""
+WORD_SECONDS = 60.0
+"""After so long without a log that is told."""
 PATIENCE_SECONDS = 3600.0
 """For how long beyond the job's own time a Hub is asked that does not answer."""
 
@@ -52,6 +54,7 @@ class Follower:
         self._api, self._run, self._here = api, run, here
         self._known = {key(event) for event in read_events(run.events)[0]}
         self._files: Files | None = None
+        self._complained = False
         self._asked_at: float | None = None
         self._cancelled = False
 
@@ -59,8 +62,6 @@ class Follower:
         """Gives the run to the Hub, or follows the job that it has there already, until all of it is here."""
         job = read_job(self._run)
         if job is None or job.over:
-            if job is not None:
-                self._fetch_newest(job)
             self._halt()
             job = plan(self._api, self._run, job, self._here.tell)
         if job.id is None:
@@ -76,8 +77,7 @@ class Follower:
             while True:
                 self._stop(job, log_of_it)
                 if self._cancelled and self._here.discards():
-                    self._here.tell(Finished(job=self._unfinished(), status="cancelled", message=DISCARDED))
-                    write_job(self._run, job.model_copy(update={"over": True}))
+                    self._forget(job)
                     return
                 match log_of_it.next(POLL_SECONDS):
                     case Line(text):
@@ -102,8 +102,12 @@ class Follower:
         """Appends an event of the job's to the run's, once what it promises lies here; one that is here is let be."""
         if key(event) in self._known:
             return
-        if isinstance(event, AdapterSaved | Evaluated | Finished) and self._files:
-            self._fetch(job, self._files, whole=isinstance(event, Finished))
+        if isinstance(event, AdapterSaved | Evaluated | Finished):
+            if self._files:
+                self._fetch(job, self._files, whole=isinstance(event, Finished))
+            else:  # the line that names them was lost
+                self._fetch_newest(job)
+            self._files = None
         if isinstance(event, Started):
             event = event.model_copy(update={"pid": os.getpid()})
         if isinstance(event, Finished) and event.reason == "time_limit":
@@ -123,14 +127,23 @@ class Follower:
             self._fetch(job, files, whole=True)
         return files
 
+    def _catch_up(self, job: HubJob) -> None:
+        """Tells what the log did not bring, as the files that were sent last say it.
+
+        Of what lies between events that are here only what a job came to: a step that comes late would undo later ones.
+        """
+        files = self._fetch_newest(job)
+        there = storage.told(self._api, job.repository, self._run, files) if files else []
+        newest = max((number for number, event in enumerate(there) if key(event) in self._known), default=-1)
+        for number, event in enumerate(there):
+            if number > newest or isinstance(event, AdapterSaved | Evaluated | Finished | Warned):
+                self._files = files
+                self._tell(job, event)
+
     def _settle(self, job: HubJob, ended: Ended) -> None:
         """Says how a job ended that could not say it itself, with all that it has sent home."""
         if self._end() is None:
-            files = self._fetch_newest(job)
-            if files is not None:
-                self._files = files
-                for event in storage.told(self._api, job.repository, self._run, files):
-                    self._tell(job, event)
+            self._catch_up(job)
         if self._end() is None:
             self._print_end()
             self._here.tell(self._last_words(job, ended))
@@ -206,12 +219,27 @@ class Follower:
             if error.cause != "missing":
                 self._here.tell(Warned(message=f"{error}; it goes on, and costs, until it is cancelled at {job.url}"))
 
+    def _forget(self, job: HubJob) -> None:
+        """Keeps nothing of the run, there and here; what lies here its supervisor removes."""
+        try:
+            storage.remove(self._api, job.repository, self._run)
+        except HubError as error:
+            self._here.tell(Warned(message=f"{error}; delete the folder {self._run.id} there by hand"))
+        self._here.tell(Finished(job=self._unfinished(), status="cancelled", message=DISCARDED))
+        write_job(self._run, job.model_copy(update={"over": True}))
+
     def _bear(self, job: HubJob, said: str, since: float | None) -> float:
         """Waits for a Hub that does not answer; since when. Raises HubError when that has gone on for too long."""
         now = time.monotonic()
         if since is None:
             log.warning("the job's log was cut off (%s); it is asked for again", said)
             return now
+        if now - since > WORD_SECONDS and not self._complained:
+            self._complained = True
+            told = (
+                f"the Hub does not give the job's log ({said}); the job goes on, and what it does is told when it comes"
+            )
+            self._here.tell(Warned(message=told))
         if now - since > 60 * job.minutes + PATIENCE_SECONDS:
             raise HubError(
                 f"the Hub has not answered for hours ({said}); resume the run when it does: the job may go on"

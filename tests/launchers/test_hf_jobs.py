@@ -17,10 +17,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from huggingface_hub import HfApi
 
 from ftspace.config import merge, parse_config
-from ftspace.events import Event, Finished, Prepared, Resumed, Started, Step, Submitted, Warned, read_events
+from ftspace.events import (
+    AdapterSaved,
+    Event,
+    Finished,
+    Prepared,
+    Resumed,
+    Started,
+    Step,
+    Submitted,
+    Warned,
+    read_events,
+)
+from ftspace.hub.jobs import storage
 from ftspace.hub.jobs.record import HubJob, read_job
+from ftspace.hub.jobs.words import said
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, ROOT
 from ftspace.state import fold
@@ -84,7 +98,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """A run that has it all, and finishes.
 
     While its job waits at the Hub all that looks after it here is killed. Its log is cut off, twice, as it comes. It is
-    stopped in mid-training, and resumed.
+    stopped in mid-training, and resumed by a job of which the Hub gives no log at all.
     """
     folder = tmp_path_factory.mktemp("hub-jobs")
     hub, rows, store = LoopbackHub(folder / "hub"), folder / "rows.jsonl", RunStore(folder / "data" / "runs")
@@ -111,6 +125,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
             _, first = process.communicate(timeout=240)
             assert process.returncode == 130, first + printed(hub)
             stopped_at = run.checkpoint
+            hub.faults = [*hub.faults, Fault("status", "GET", r"/logs$", status=503, times=None)]
             process = command(env, "runs", "resume", run.id, "--json")
             document, said = process.communicate(timeout=240)
             assert process.returncode == 0, said + printed(hub)
@@ -194,12 +209,14 @@ class Ground:
     address: str
     folder: Path
     run: Run
+    begun: "list[subprocess.Popen[bytes]]"
 
     def follow(self, token: str | None = WRITER_TOKEN) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "ftspace.launchers.hf_jobs", str(self.run.path)]
         with self.run.log.open("ab") as log:
             env = environment(self.address, self.folder, token)
-            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            self.begun.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
+        return self.begun[-1]
 
     def submitted(self, attempt: int = 1) -> Job:
         """The job, once this run's follower knows that it is submitted."""
@@ -221,7 +238,11 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     config = parse_config(merge({"model": {"id": "assets/base"}, "data": {"id": "assets/datasets/people.jsonl"}}, JOB))
     run = RunStore(tmp_path / "data" / "runs").create(config)
     with serve(hub) as address:
-        yield Ground(hub, address, tmp_path, run)
+        found = Ground(hub, address, tmp_path, run, [])
+        yield found
+        for process in found.begun:
+            process.kill()
+            process.wait()
         hub.jobs.close()
 
 
@@ -285,6 +306,38 @@ def test_a_job_that_is_cancelled_or_lost_leaves_a_run_that_goes_on_with_another(
     assert isinstance(record, HubJob) and record.over and submits(ground.hub) == 3
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_lost_job_had_sent_comes_home_if_it_is_what_was_sent(
+    ground: Ground, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    process = ground.follow()
+    job = ground.submitted()
+    there = Run(ground.folder / "there" / ground.run.id)
+    weights = there.adapter / "adapter_model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"w" * 2000)
+    steps = [
+        Step(step=n, epoch=0.1, loss=2.0, learning_rate=1e-4, tokens=n, seconds=n, time=n + 0.5) for n in range(1, 6)
+    ]
+    ends = [AdapterSaved(step=5, bytes=2000, time=6.5), Finished(job="train", status="finished", time=7.5)]
+    there.events.write_text("".join(event.model_dump_json() + "\n" for event in (*steps, *ends)))
+    storage.send_state(HfApi(ground.address, token=WRITER_TOKEN), "me/ftspace-runs", there)
+    if not whole:
+        (ground.hub.root / "lfs" / sha256(weights)).write_bytes(b"x" * 2000)
+    for event in (steps[0], steps[3]):  # the log lost two of them, and all that follows
+        job.lines += [("2026-01-01T00:00:00.000Z", line) for line in said(event)]
+    ground.hub.jobs.end(job, "ERROR", "the node is gone")
+    end = ground.ends(process)
+    assert [event.step for event in told(ground.run, Step)] == ([1, 4, 5] if whole else [1, 4])
+    if whole:
+        assert (end.job, end.reason) == ("evaluate", "lost_process") and "(the node is gone)" in end.message
+        assert (ground.run.adapter / weights.name).read_bytes() == weights.read_bytes()
+    else:
+        assert end.reason == "hub" and "adapter_model.safetensors is not what the job made" in end.message
+        assert not ground.run.adapter.exists()
+
+
 def test_who_follows_leaves_at_a_shutdown_and_the_job_goes_on(ground: Ground) -> None:
     process = ground.follow()
     job = ground.submitted()
@@ -298,3 +351,4 @@ def test_who_follows_leaves_at_a_shutdown_and_the_job_goes_on(ground: Ground) ->
     end = ground.ends(again)
     assert end.status == "cancelled" and "discarded" in end.message
     assert job.stage == "CANCELED" and submits(ground.hub) == 1
+    assert list((ground.hub.root / "datasets" / "me" / "ftspace-runs").glob("2*")) == []

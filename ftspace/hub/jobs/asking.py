@@ -50,6 +50,12 @@ def patiently(ask: Callable[[], _T], failed: str, tries: int = TRIES) -> _T:
             trouble = HubError(f"{failed}: the Hub cannot be reached ({why}); check the network", "network")
             if number == tries:
                 raise trouble from error
+        except (OSError, RuntimeError) as error:  # as the client says that some bytes lack, or Xet is in trouble
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            trouble = HubError(f"{failed}: {one_line(error)}", "content")
+            if number == tries:
+                raise trouble from error
         log.warning("%s; trying again", trouble)
         time.sleep(PAUSE_SECONDS * 2 ** (number - 1))
     raise AssertionError

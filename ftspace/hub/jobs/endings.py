@@ -14,7 +14,7 @@ def ending(run: Run, job: HubJob, how: str, message: str = "") -> str:
     """The sentence for a stage in which a job ended, for its `time` being up, or for a stop that cut it off."""
     if how == "time":
         kept = "its adapter is saved" if run.adapter.exists() else "no adapter was saved yet"
-        minutes = f"{job.minutes:,.0f} minutes (launch.timeout_minutes)"
+        minutes = f"{job.minutes:g} minutes (launch.timeout_minutes)"
         return f"the job used up its {minutes}; {kept}; {run.go_on()}"
     if how == "stopped":
         begun = "" if run.checkpoint is not None or run.adapter.exists() else " before it had saved anything"

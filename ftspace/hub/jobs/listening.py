@@ -15,7 +15,7 @@ from ftspace.hub.jobs.record import HubJob
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-AGAIN_SECONDS, LONGEST_SECONDS = 1.0, 30.0
+AGAIN_SECONDS, LONGEST_SECONDS = 1.0, 10.0
 """Before the log is asked for again: the first, and at most."""
 LOOK_SECONDS = 20.0
 """How often it is asked how the job is, whatever its log says."""

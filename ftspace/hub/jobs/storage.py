@@ -130,6 +130,21 @@ def newest(api: "HfApi", repository: str, run: Run) -> Files | None:
     return patiently(look, f"it cannot be learnt what {repository} holds of run {run.id}")
 
 
+def remove(api: "HfApi", repository: str, run: Run) -> None:
+    """Takes a run's folder out of the repository, whose history keeps it. Raises HubError."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    def away() -> None:
+        try:
+            api.delete_folder(
+                run.id, repository, repo_type="dataset", commit_message=f"Nothing of run {run.id} is kept"
+            )
+        except EntryNotFoundError:
+            return
+
+    patiently(away, f"what {repository} holds of run {run.id} is not removed", tries=2)
+
+
 def told(api: "HfApi", repository: str, run: Run, files: Files) -> list[Event]:
     """The run's events as a commit holds them; none where it was made before there were any. Raises HubError."""
     from huggingface_hub.errors import EntryNotFoundError

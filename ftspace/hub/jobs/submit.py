@@ -101,12 +101,12 @@ def _submit(api: "HfApi", run: Run, job: HubJob) -> "JobInfo":
         raise HubError(f"{failed}: everybody can read {job.repository}; make it private on the Hub", "taken")
     config = config_there(priced(run.config, flavor_named(job.flavor, offered())))
     commit = send(api, job.repository, run.id, payload(run, config), f"What run {run.id} begins with")
-    image, lines = _image()
+    taken, lines = image()
     words = [job.repository, commit, run.id, f"{job.minutes:g}", job.stop_flag(run)]
     for _ in range(2):
         try:
             return api.run_job(
-                image=image,
+                image=taken,
                 command=["bash", "-ec", "\n".join(lines), "ftspace", *words],
                 env=_ENV,
                 secrets={"HF_TOKEN": get_token()},
@@ -124,8 +124,8 @@ def _submit(api: "HfApi", run: Run, job: HubJob) -> "JobInfo":
     raise HubError(f"{failed}: the Hub cannot be reached; check the network and resume the run", "network")
 
 
-def _image() -> tuple[str, list[str]]:
-    """The image of the job and the lines of its script: a Space's own has the libraries already."""
+def image() -> tuple[str, list[str]]:
+    """The image that a job takes and the lines of its script: a Space's own has the libraries already."""
     from huggingface_hub import __version__
 
     if space := read_settings().space_id:

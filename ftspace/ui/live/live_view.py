@@ -185,6 +185,8 @@ def _words(
 
 
 def _at_work(state: RunState, config: RunConfig, after: float | None) -> tuple[str, str, float | None]:
+    if state.submitted is not None:
+        return "At the Hub", f"Its job waits for {state.submitted.flavor}, or sets it up.", None
     if state.job == "evaluate":
         if not state.progress:
             return "Comparing base and tuned", "Loading the model and the tasks.", None
@@ -194,8 +196,6 @@ def _at_work(state: RunState, config: RunConfig, after: float | None) -> tuple[s
         what = asked_what(newest.task, newest.which)
         asked = f"Asking {asked_of(newest.which)}: {what}, {newest.done} of {newest.total}."
         return "Comparing base and tuned", asked + soon, state.asked
-    if state.prepared is None and state.submitted is not None and not state.looked_at and not state.versions:
-        return "At the Hub", f"Its job waits for {state.submitted.flavor}, or sets it up.", None
     if state.prepared is None:
         looked_at = f"{state.looked_at:,} rows looked at." if state.looked_at else "Loading the dataset and the model."
         return "Getting ready", looked_at, None

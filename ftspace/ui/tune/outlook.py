@@ -18,7 +18,7 @@ from ftspace.budgets import budget_of
 from ftspace.config import RunConfig
 from ftspace.devices import PRICED, Device, price_here, processor_name, this_machine
 from ftspace.errors import ConfigError, FtspaceError
-from ftspace.hub.jobs.flavors import flavor_named, offered
+from ftspace.hub.jobs.flavors import flavor_named, machine_of, offered
 from ftspace.hub.jobs.reckoning import reckon
 from ftspace.runs import RunStore
 from ftspace.sections import EvalConfig
@@ -190,7 +190,7 @@ class Outlooks:
     def guesses(self, config: RunConfig, who: str) -> dict[str, Guess]:
         """What the run will choose where the config leaves it open, by dotted field name. Raises FtspaceError."""
         facts = self._of(config, who)
-        device = self.here(config.train.device)
+        device = self._device_of(config)
         found = estimated(config, facts, device)
         mean = sum(length for length, _ in facts.lengths) / len(facts.lengths)
         asks = config.train.gradient_checkpointing is None and found.recipe.gradient_checkpointing
@@ -198,6 +198,12 @@ class Outlooks:
         reasons = vars(explain(config, work))
         said = {f"train.{name}": Guess(_value(one.value), one.why) for name, one in reasons.items() if not one.given}
         return said | _others(config, found, device)
+
+    def _device_of(self, config: RunConfig) -> Device:
+        """What a run would use: of this machine, or of the Hub's. Raises ConfigError for a flavor that there is not."""
+        if config.launch.launcher != "hf-jobs":
+            return self.here(config.train.device)
+        return machine_of(flavor_named(config.launch.flavor, offered()), self._data_dir).device
 
     def here(self, device: str = "auto") -> Device:
         """This machine as a run would use it, looked at once a minute."""
@@ -306,7 +312,10 @@ def _others(config: RunConfig, found: Estimated, device: Device) -> dict[str, Gu
         said["train.device"] = Guess(device.kind, "what this machine has")
     if train.checkpoint_steps is None:
         said["train.checkpoint_steps"] = Guess("every ten minutes", "and always at a stop")
-    price = price_of(train.device)
+    there = config.launch.launcher == "hf-jobs"
+    if there and train.price_per_hour is None and device.dollars_an_hour:
+        said["train.price_per_hour"] = Guess(f"{device.dollars_an_hour:g}", "by the price of its flavor, in dollars")
+    price = None if there else price_of(train.device)
     if train.price_per_hour is None and price:
         said["train.price_per_hour"] = Guess(f"{price:g}", f"by the list of {PRICED}, in dollars")
     return said

@@ -20,6 +20,7 @@ from ftspace.events import (
     Sample,
     Started,
     Step,
+    Submitted,
     Validation,
     Warned,
 )
@@ -93,6 +94,14 @@ def test_before_the_first_step_it_gets_ready() -> None:
     view = live([STARTED], "running")
     assert view.headline == "Getting ready"
     assert phases(view) == {"Get ready": "now", "Train": "next", "Compare": "next", "Done": "next"}
+
+
+def test_a_job_of_the_hub_says_where_it_is_until_it_begins_there() -> None:
+    given = Submitted(flavor="a10g-small", url="http://hub/jobs/me/1", minutes=30)
+    view = live([STARTED, PREPARED, step(3), given, STARTED], "running")
+    assert view.headline == "At the Hub" and view.detail == "Its job waits for a10g-small, or sets it up."
+    began = Started(job="train", pid=1, versions={"torch": "2"})
+    assert live([STARTED, given, began], "running").headline == "Getting ready"
 
 
 def test_training_tells_step_share_and_time_left() -> None:

@@ -122,5 +122,7 @@ def test_a_job_of_the_hub_is_reckoned_for_its_own_machine(store: RunStore, monke
     assert there.cost == pytest.approx(there.seconds / 3600)
     said = outlooks.where(changed(launch={"launcher": "hf-jobs", "flavor": "a10g-small"}))
     assert said == "Reckoned for a job of the Hub on a10g-small: A10G with 24 GB. An hour of it costs $1.00."
+    guessed = outlooks.guesses(changed(launch={"launcher": "hf-jobs", "flavor": "t4-small"}), "")
+    assert (guessed["train.device"].value, guessed["train.price_per_hour"].value) == ("cuda", "0.4")
     with pytest.raises(ConfigError, match="did you mean a10g-small"):
         outlooks.of(changed(launch={"launcher": "hf-jobs", "flavor": "a10g-smal"}), "")
