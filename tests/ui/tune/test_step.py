@@ -54,10 +54,15 @@ class Form:
     def by_id(self, elem_id: str) -> Any:
         return next(one for one in self.page.blocks.blocks.values() if getattr(one, "elem_id", None) == elem_id)
 
+    def calls(self, widget: Any, event: str) -> list[Any]:
+        """The handlers of a widget's event, and those that follow one of it."""
+        handlers = self.page.blocks.fns.values()
+        hung = {one._id for one in handlers if (widget._id, event) in one.targets}
+        return [one for one in handlers if one.fn and (one._id in hung or one.trigger_after in hung)]
+
     def fire(self, widget: Any, event: str, which: int = 0) -> Any:
         """Calls a handler of a widget's event; gives what it answered last."""
-        calls = [one for one in self.page.blocks.fns.values() if (widget._id, event) in one.targets and one.fn]
-        call = calls[which]
+        call = self.calls(widget, event)[which]
         sent = [self.values.get(one._id) for one in call.inputs]
         answer = call.fn(REQUEST, *sent) if _asks(call.fn) else call.fn(*sent)  # pyright: ignore
         for told in answer if isinstance(answer, Iterator) else [answer]:
@@ -208,5 +213,4 @@ def test_nothing_is_measured_where_no_worker_may_wait(page: Page) -> None:
 
 
 def _place(form: Form, widget: Any, name: str) -> int:
-    calls = [one for one in form.page.blocks.fns.values() if (widget._id, "change") in one.targets and one.fn]
-    return next(place for place, one in enumerate(calls) if getattr(one.fn, "__name__", "") == name)
+    return next(place for place, one in enumerate(form.calls(widget, "change")) if one.fn.__name__ == name)
