@@ -29,7 +29,7 @@ def document(sweep: Sweep, store: RunStore) -> tuple[dict[str, Any], int]:
     if sweep.search:
         best = _chosen(sweep)
         verdict, why_not = _tested(sweep, store)
-        found = searched(outcomes(sweep, store), best, verdict, why_not)
+        found = searched(outcomes(sweep, store), best, verdict, why_not, by_score=sweep.base.train.best_by == "score")
         cells: Sequence[Outcome | Place] = found.trials
         told = {"best": found.best, "winner": sweep.winner, "words": list(found.words)}
         listed = [

@@ -18,7 +18,9 @@ class Searched:
     words: tuple[str, ...]
 
 
-def searched(outcomes: Sequence[Outcome], best: str | None, verdict: str = "", why_not: str = "") -> Searched:
+def searched(
+    outcomes: Sequence[Outcome], best: str | None, verdict: str = "", why_not: str = "", *, by_score: bool = False
+) -> Searched:
     """Order the trials.
 
     Args:
@@ -26,6 +28,7 @@ def searched(outcomes: Sequence[Outcome], best: str | None, verdict: str = "", w
         best: the name of the one that was chosen by its validations.
         verdict: what its comparison with the base came to, in a sentence.
         why_not: why there is none.
+        by_score: whether it was chosen by its answers to the sample questions, and not by its loss.
     """
     done = [one for one in outcomes if one.status == "finished" and math.isfinite(one.loss)]
     done.sort(key=lambda one: (one.loss, one.name))
@@ -36,8 +39,9 @@ def searched(outcomes: Sequence[Outcome], best: str | None, verdict: str = "", w
         said.append("No trial was finished with a validation loss, so none is chosen.")
     else:
         following = next((one for one in done if one is not chosen), None)
-        said.append(f"{chosen.name} is chosen by the validation rows: its loss there is {chosen.loss:.4f}.")
-        if following is not None:
+        how = "its answers to questions of the validation rows" if by_score else "the validation rows"
+        said.append(f"{chosen.name} is chosen by {how}: its loss there is {chosen.loss:.4f}.")
+        if following is not None and not by_score:
             said.append(
                 f"The next, {following.name}, has {following.loss:.4f}; whether it is really worse is not known, and "
                 f"the best of {len(done)} is best by luck in part."

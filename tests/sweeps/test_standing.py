@@ -144,4 +144,5 @@ def test_a_search_is_told_by_its_validations_and_only_reports_the_test() -> None
     assert "On the test, by which nothing was chosen: better on heldout (+20 points)" in said
     assert "1 of 4 trials were ended early" in said and "lr=4 (failed: out of memory)" in said
     assert searched(made[2:], None).words[0].startswith("No trial was finished")
+    assert "chosen by its answers to questions" in searched(made, "lr=1", by_score=True).words[0]
     assert "It is not tested: eval.tasks is empty." in searched(made, "lr=1", why_not="eval.tasks is empty").words
