@@ -5,7 +5,7 @@ import pytest
 
 from ftspace import cli
 from ftspace.config import default_config, merge, parse_config
-from ftspace.errors import JobError
+from ftspace.errors import JobError, Reason
 from ftspace.events import EventLog, Finished, Prepared, Started, Step, Validation
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.sweeps.search import Searcher
@@ -82,6 +82,39 @@ def trained(store: RunStore, losses: list[float], *, over: bool = True) -> RunRe
     reader = RunReader(Run(run.path))
     reader.refresh()
     return reader
+
+
+def test_what_failed_again_or_would_fail_again_is_named_and_the_others_go_on(
+    store: RunStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failed(reason: Reason, said: str) -> str:
+        run = store.create(default_config())
+        log = EventLog(run.events)
+        log.append(Started(job="train", pid=1))
+        log.append(Finished(job="train", status="failed", reason=reason, message=said))
+        log.close()
+        return run.id
+
+    lost, full = failed("lost_process", "the process was lost"), failed("memory", "out of memory")
+    cells = (
+        Entry(name="r=8", values={"lora.r": "8"}, run=lost, retried=True),
+        Entry(name="r=16", values={"lora.r": "16"}, run=full),
+        Entry(name="r=32", values={"lora.r": "32"}, run="20260101-000000-abcdefabcdef"),
+        Entry(name="fraction=1e-9", values={"data.fraction": 1e-9}),
+    )
+    axes = (AxisOf(field="lora.r", values=("8", "16", "32")),)
+    found = Sweep(id="20261123-090000-abcd", base=default_config(), axes=axes, cells=cells)
+    data_dir = store.runs_dir.parent
+    SweepStore(data_dir).save(found)
+    assert cli.main(["sweep", "--resume", found.id, "--json", "--data-dir", str(data_dir)]) == 1
+    out, err = capsys.readouterr()
+    assert {one["name"]: one["problem"] for one in json.loads(out)["cells"][:3]} == {
+        "r=8": "the process was lost",
+        "r=16": "out of memory",
+        "r=32": "its run was deleted",
+    }
+    assert "takes none of" in json.loads(out)["cells"][3]["problem"] and "no run can be made" in err
+    assert "tried once more" not in err and not store.ticketed() and len(store.list()) == 2
 
 
 def test_a_search_ends_a_bad_trial_early_and_chooses_by_what_was_kept(store: RunStore, tmp_path: Path) -> None:
