@@ -51,6 +51,11 @@ def sweep_ratios(cells: int = CELLS, *, apart: bool = False) -> dict[str, float]
     return {name: round(value, 3) for name, value in found.items()}
 
 
+def measure(rounds: int) -> dict[str, float]:
+    """For `benchmarks.scaling`: the ratio of one round, which takes minutes, however many are asked for."""
+    return {"sweep_ratio": sweep_ratios()["sweep_ratio"]}
+
+
 def _one_by_one(folders: Sequence[Path], rates: Sequence[str]) -> float:
     pairs = zip(folders, rates, strict=True)
     return sum(_seconds(folder, "run", f"--train.learning_rate={rate}", "--json") for folder, rate in pairs)
