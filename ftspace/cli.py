@@ -42,6 +42,7 @@ from ftspace.report.answers_command import add_answers, answers
 from ftspace.report.command import add_report, report
 from ftspace.runs import RunReader, RunStore
 from ftspace.settings import Settings, go_offline, read_settings
+from ftspace.sweeps import command as sweeping
 from ftspace.voting import add_vote_command, vote_command
 
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ["prepare"],
         ["curve"],
         ["estimate"],
+        ["sweep"],
         ["recipe"],
         ["lr-find"],
     ):
@@ -122,6 +124,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
     looked = add_flags(look, "inspect")
     prepared = commands.add_prepare(parsers)
     curve = commands.add_curve(parsers, where)
+    swept = sweeping.add_sweep(parsers, where)
     estimated = estimation.add_estimate(parsers, where)
     looked_ahead = add_preflight(parsers, where)
     merging.add_merge(parsers, where)
@@ -170,6 +173,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argpars
         "inspect": lambda parsed, _: _inspect(parsed, overrides(looked, parsed)),
         "prepare": lambda parsed, _: commands.prepare(parsed, overrides(prepared, parsed)),
         "curve": lambda parsed, settings: commands.curve(parsed, overrides(curve, parsed), settings),
+        "sweep": lambda parsed, settings: sweeping.sweep(parsed, overrides(swept, parsed), settings),
         "estimate": lambda parsed, settings: estimation.estimate(parsed, overrides(estimated, parsed), settings),
         "preflight": lambda parsed, settings: preflight(parsed, overrides(looked_ahead, parsed), settings),
         "merge": merging.merge,

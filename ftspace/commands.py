@@ -232,7 +232,7 @@ def curve(parsed: argparse.Namespace, given: dict[str, Any], settings: Settings)
 
     fractions = parse_fractions(parsed.fractions)
     check(config, settings)
-    config = _pinned(config)
+    config = pinned(config)
     store = RunStore(settings.runs_dir)
     points: list[Point] = []
     stopped = False
@@ -265,8 +265,8 @@ def _warn(warnings: Iterable[str]) -> None:
         stderr.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def _pinned(config: RunConfig) -> RunConfig:
-    """The config at the commits that model and dataset have now, so that all runs of a curve read the same."""
+def pinned(config: RunConfig) -> RunConfig:
+    """The config at the commits that model and dataset have now, for all runs of a curve or a sweep."""
     from ftspace.hub.finding.find import commit_of
 
     data, model = config.data, config.model

@@ -19,7 +19,7 @@ def compare(parsed: argparse.Namespace, store: RunStore) -> int:
     """`ftspace runs compare`."""
     found = compare_runs([store.get(one) for one in dict.fromkeys(parsed.runs)], parsed.metric)
     if parsed.json:
-        stdout.file.write(json.dumps(_plain(asdict(found)), indent=2) + "\n")
+        stdout.file.write(json.dumps(plain(asdict(found)), indent=2) + "\n")
         return 0
     for one in found.unfair:
         stderr.print(f"note: {one}", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -67,14 +67,14 @@ def _settings(found: Several) -> Table:
     return table
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """With nothing in it that JSON has no word for."""
     match value:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {name: _plain(one) for name, one in value.items()}
+            return {name: plain(one) for name, one in value.items()}
         case list() | tuple():
-            return [_plain(one) for one in value]
+            return [plain(one) for one in value]
         case _:
             return value

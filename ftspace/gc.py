@@ -135,7 +135,7 @@ class Sweep:
         youngest = self._now - (self._days * 86400 if not self._all else BEGUN_SECONDS)
         tokens = [path for path in cache.glob("tokens/*") if not path.name.startswith(".")]
         self._take("caches", [path for path in tokens if _used(path) < youngest])
-        kept = (*cache.glob("merged/[!.]*"), *cache.glob("base/[!.]*"))
+        kept = (*cache.glob("merged/[!.]*"), *cache.glob("base/[!.]*"), *self._data_dir.glob("sweeps/*.rows"))
         self._take("caches", [path for path in kept if _used(path) < youngest])
         begun = (*cache.glob("tokens/.*"), *cache.glob("merged/.[0-9]*"), *cache.glob("base/.*"))
         self._take("leftovers", filter(self._is_old, begun))

@@ -83,6 +83,9 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
     some(data_dir / "cache" / "tokens" / "used")
     some(data_dir / "cache" / "tokens" / "unused", age=OLD)
     some(data_dir / "cache" / "tokens" / ".new-x", age=OLD)
+    some(data_dir / "cache" / "base" / "used")
+    some(data_dir / "cache" / "base" / "unused", age=OLD)
+    some(data_dir / "sweeps" / "20260101-000000-abcd.rows", age=OLD)
     before = {path for path in data_dir.rglob("*") if path.name != "lock"}
     with working.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -91,7 +94,7 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
         freed = Sweep(data_dir).go()
         assert Sweep(data_dir).go().total == 0
     assert freed.counts == dry.counts == {
-        "leftovers": 2 + 1 + 5 + 6 + 5, "deleted": 1, "checkpoints": 2, "caches": 2, "uploads": 0
+        "leftovers": 2 + 1 + 5 + 6 + 5, "deleted": 1, "checkpoints": 2, "caches": 4, "uploads": 0
     }  # fmt: skip
     assert freed.bytes == dry.bytes and 100_000 < freed.bytes["checkpoints"] < 200_000
     assert freed.total == sum(freed.bytes.values())
@@ -103,6 +106,7 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(store: RunStore) -
     assert {path.name for path in store.runs_dir.glob(".*")} == {".new-now", ".trash"}
     assert Trash(store).list() == []
     assert [path.name for path in (data_dir / "cache" / "tokens").iterdir()] == ["used"]
+    assert [path.name for path in (data_dir / "cache" / "base").iterdir()] == ["used"]
 
 
 def test_with_all_go_caches_of_any_age_and_uploads_that_no_run_names(store: RunStore) -> None:

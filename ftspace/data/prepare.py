@@ -136,6 +136,8 @@ def prepare(
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "manifest.json").unlink(missing_ok=True)  # until all is written again
+    for split in SPLITS:  # the files may be another run's too, by another name
+        (out_dir / f"{split}.jsonl").unlink(missing_ok=True)
     for left in out_dir.glob(".gathering-*"):  # by a preparation that was killed
         shutil.rmtree(left, ignore_errors=True)
     review = _take_review(config, out_dir)

@@ -80,7 +80,7 @@ def slurm(job: Job) -> str:
         lines.append(f'RDZV_ENDPOINT="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):{PORT}"')
     before = 'flock --nonblock "$RUN/lock" srun --kill-on-bad-exit=1 '
     lines += [*_laid(job), *_trained(job, meet, before=before)]
-    return "\n".join([*lines, *_compared("srun --nodes=1 --ntasks=1 "), ""])
+    return "\n".join([*lines, *_compared(before="srun --nodes=1 --ntasks=1 "), ""])
 
 
 def sky(job: Job) -> str:
@@ -100,7 +100,7 @@ def sky(job: Job) -> str:
         *_exports(job),
         *_laid(away),
         *_trained(away, meet if job.nodes > 1 else ["--standalone"], before=before),
-        *_compared(),
+        *_compared('[ "${SKYPILOT_NODE_RANK:-0}" != 0 ] || '),
     ]
     setup = [
         "set -euo pipefail",
@@ -193,12 +193,12 @@ def _trained(job: Job, meet: list[str], before: str) -> list[str]:
     ]
 
 
-def _compared(before: str = "") -> list[str]:
-    """Where the adapter is, and by one machine only."""
+def _compared(unless: str = "", before: str = "") -> list[str]:
+    """Where the adapter is, and on a shared disk by one machine only."""
     lock = 'flock --nonblock --conflict-exit-code 0 "$RUN/lock" '
     return [
         'case "$("$PYTHON" -m ftspace.schedulers.lay --todo "$RUN")" in',
-        f'  evaluate) [ ! -d "$RUN/adapter" ] || {lock}{before}"$PYTHON" -m ftspace.evaluate "$RUN" ;;',
+        f'  evaluate) {unless}[ ! -d "$RUN/adapter" ] || {lock}{before}"$PYTHON" -m ftspace.evaluate "$RUN" ;;',
         "esac",
         'echo "the run is in $RUN"',
     ]

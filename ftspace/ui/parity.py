@@ -85,6 +85,11 @@ ACTS = (
     # of the command line alone
     Act("save the split of a dataset", "prepare", why="a run does it; alone it is of use to scripts"),
     Act("ask whether more data would help", "curve", why="a night of several runs, for a script"),
+    Act(
+        "try many settings, and learn which is best",
+        "sweep",
+        why="a night of runs, which the gallery finds by a tag",
+    ),
     Act("look for a learning rate", "lr-find", why="the form's rate is found so already"),
     Act("merge an adapter into its base", "merge", shown="Take it along", why="the page packs it as a file"),
     Act("free the disk", "runs gc", why="for whoever runs the machine; a Space does it by itself"),
