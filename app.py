@@ -28,6 +28,8 @@ def main() -> None:
     if settings.sign_in:
         give_up_hub_token()
     own_gradio_folder()
+    if settings.zero_gpu:
+        import ftspace.ui.leases  # noqa: F401  (its package must come before all that imports torch)
     if settings.keep:
         keeper = Keeper(RunStore(settings.runs_dir), settings.keep)
         keeper.bring_back()

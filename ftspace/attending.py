@@ -16,7 +16,7 @@ from pathlib import Path
 from ftspace.disk import is_disk_full
 from ftspace.errors import FtspaceError
 from ftspace.events import Finished, JobName, Started, Warned, read_events
-from ftspace.launchers.local import WAITING, WORKERS, Unwanted, WaitingWorker, end_group, launch
+from ftspace.launchers.local import ELSEWHERE, WAITING, WORKERS, Unwanted, WaitingWorker, end_group, launch
 from ftspace.queue import Ticket, tell
 from ftspace.runs import TIME_LIMIT, Run
 from ftspace.state import fold
@@ -50,7 +50,8 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
     It may be at work for so many `minutes`, those included that its ticket says are spent.
     """
     until = _until(run, ticket, minutes)
-    worker = means.worker if means.worker and means.worker.suits(means.env) else None
+    elsewhere = ELSEWHERE.get(run.config.launch.launcher)
+    worker = means.worker if means.worker and not elsewhere and means.worker.suits(means.env) else None
     if means.worker and not worker:
         means.worker.end()
     for job in fold(read_events(run.events)[0]).unfinished(run.jobs):
@@ -67,7 +68,7 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
         elif worker:
             worker.end()
             worker = None
-        process = process or launch(run.path, WORKERS[job], locks=means.locks, env=means.env)
+        process = process or launch(run.path, elsewhere or WORKERS[job], locks=means.locks, env=means.env)
         if not _watch(run, job, process, before, until):
             return
 
@@ -196,7 +197,7 @@ def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool,
 def _workers(run: Run) -> set[int]:
     """The processes that have the run's lock open and are a job's: who only looks at the lock is none."""
     lock = str(run.lock.resolve())
-    modules = {name.encode() for name in (*WORKERS.values(), WAITING)}
+    modules = {name.encode() for name in (*WORKERS.values(), *ELSEWHERE.values(), WAITING)}
     found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -13,9 +13,12 @@ from pathlib import Path
 from ftspace.events import JobName
 from ftspace.launchers import apart
 from ftspace.launchers.handover import Work, offer, taken
+from ftspace.launching import Launcher
 from ftspace.settings import ROOT
 
 WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "ftspace.evaluate"}
+ELSEWHERE: dict[Launcher, str] = {"zerogpu": "ftspace.launchers.zerogpu"}
+"""What sees a job through that runs elsewhere: started in place of the worker, it finds itself which job is due."""
 WAITING = "ftspace.training.waiting"
 IMPORT_SECONDS = 300.0
 """How long a waiting worker may still be at its imports when a run comes; then another is started without it."""

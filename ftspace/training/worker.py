@@ -34,7 +34,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
     run, config = job.run, job.run.config
     folders.restore(run.adapter)
     budget = budget_of(config.train)
-    manifest = checkpoints.prepared(job, _looker(job))
+    manifest = checkpoints.prepared(job, looker(job))
     belongs, found = checkpoints.take_up(job)
     visitor = Visitor(run.access.owner, may_start=False)
     start = None if found else weights_of(config, RunStore(run.path.parent), visitor)
@@ -151,7 +151,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = ()) -> EndStatus:
         trainer.add_callback(callback)
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
-    if job.discards():
+    if job.discards() or (ending.stopped and job.leaves()):
         raise Stopped
     if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
         job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
@@ -173,7 +173,7 @@ def _rows_a_pass(batch: int, most: int) -> int:
     return max(size for size in range(1, batch + 1) if batch % size == 0 and size <= max(most, 1))
 
 
-def _looker(job: Job) -> Callable[[int], None]:
+def looker(job: Job) -> Callable[[int], None]:
     """Tells now and then how many rows have been looked at, and ends the look when a stop is asked for."""
     told = time.monotonic()
 

@@ -16,12 +16,13 @@ from threading import Lock
 from ftspace import forecasts
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig
-from ftspace.devices import PRICED, Device, price_here, processor_name, this_machine
+from ftspace.devices import HERE, PRICED, ZERO_GPU, Device, price_here, processor_name, this_machine
 from ftspace.errors import FtspaceError
 from ftspace.runs import RunStore
 from ftspace.sections import EvalConfig
 from ftspace.training.facts import Facts, find_facts, questions_of
 from ftspace.training.forecast import Estimated, estimated, gigabytes
+from ftspace.training.leases import Leases, leases_of
 from ftspace.training.recipe import Work, explain
 
 ROUGH = 2.0
@@ -59,6 +60,8 @@ class Outlook:
     """In the money of the price; None where there is no price."""
     like: int = 0
     """So many runs like it corrected the time."""
+    leases: Leases | None = None
+    """Of a GPU that is lent, where the run has one."""
     rough: bool = False
     """Whether this machine was not measured yet, so that the time is a guess."""
 
@@ -129,7 +132,7 @@ class Outlooks:
     def of(self, config: RunConfig, who: str) -> Outlook:
         """What a config will take here. Raises FtspaceError where that cannot be told."""
         facts = self._of(config, who)
-        device = self.here(config.train.device)
+        device = self.device(config)
         found = estimated(config, facts, device)
         off = self._off(config, facts, device, who)
         training = off.training * (found.time["start"] + found.time["training"] + found.time.get("validation", 0.0))
@@ -137,7 +140,8 @@ class Outlooks:
         if budget is not None:
             training = min(training, off.training * found.time["start"] + budget.seconds)
         asking = off.asking * found.time.get("comparison", 0.0)
-        price = config.train.price_per_hour or price_of(config.train.device)
+        lent = config.launch.launcher == "zerogpu"
+        price = config.train.price_per_hour or (None if lent else price_of(config.train.device))
         return Outlook(
             seconds=training + asking,
             training=training,
@@ -149,13 +153,14 @@ class Outlooks:
             sides=config.eval.sides,
             cost=price * (training + asking) / 3600 if price else None,
             like=off.runs,
+            leases=leases_of(found, config.launch.lease_seconds) if lent else None,
             rough=not device.measured and not off.runs,
         )
 
     def guesses(self, config: RunConfig, who: str) -> dict[str, Guess]:
         """What the run will choose where the config leaves it open, by dotted field name. Raises FtspaceError."""
         facts = self._of(config, who)
-        device = self.here(config.train.device)
+        device = self.device(config)
         found = estimated(config, facts, device)
         mean = sum(length for length, _ in facts.lengths) / len(facts.lengths)
         asks = config.train.gradient_checkpointing is None and found.recipe.gradient_checkpointing
@@ -163,6 +168,10 @@ class Outlooks:
         reasons = vars(explain(config, work))
         said = {f"train.{name}": Guess(_value(one.value), one.why) for name, one in reasons.items() if not one.given}
         return said | _others(config, found, device)
+
+    def device(self, config: RunConfig) -> Device:
+        """What a run will have."""
+        return ZERO_GPU if config.launch.launcher == "zerogpu" else self.here(config.train.device)
 
     def here(self, device: str = "auto") -> Device:
         """This machine as a run would use it, looked at once a minute."""
@@ -207,6 +216,8 @@ class Outlooks:
 
 def where(device: Device) -> str:
     """What is reckoned for, in a sentence."""
+    if device.name != HERE:
+        return f"Reckoned for {device.name}, which lends {gigabytes(device.memory)} of GPU memory."
     name = "the GPU of this machine" if device.kind == "cuda" else f"this machine, {_cores(device)}"
     what = f" ({processor_name()})" if device.kind == "cpu" else ""
     price = price_of("auto" if device.kind == "cuda" else device.kind)
@@ -227,6 +238,7 @@ def _alike(past: RunConfig, config: RunConfig) -> bool:
     data = {"review": None, "filters": []}
     return (
         rows
+        and past.launch.launcher == config.launch.launcher
         and past.model.quantization == config.model.quantization
         and past.data.model_copy(update=data) == config.data.model_copy(update=data)
         and past.train.max_minutes is None

@@ -179,7 +179,7 @@ class Tune:
                 yield {self._faces: preset_cards.faces({one.name: str(error) for one in PRESETS}, str(pace))}
                 return
         seen = {name: self._seen(config, visitor) for name, config in configs.items()}
-        legend = where(self._outlooks.here(first.train.device)) if first else ""
+        legend = where(self._outlooks.device(first)) if first else ""
         now = configs.get(str(pace))
         yield {
             self._faces: preset_cards.faces(seen, str(pace), legend),
