@@ -7,6 +7,7 @@ import gc
 import os
 import time
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -31,13 +32,16 @@ def margin(seconds: float) -> float:
     return min(LEAVE_SECONDS, LEAVE_SHARE * seconds)
 
 
-def make_ready() -> None:
-    """Imports what jobs import, once and in the process that leases are forked from: GPU time is too dear for it."""
+@cache
+def make_ready(job: JobName) -> None:
+    """Imports what a job imports, in the process that leases are forked from: GPU time is too dear for it."""
+    if job == "evaluate":
+        import_module("evals.lighteval.pipeline")
+        return
     from ftspace.training.ready import import_for
     from ftspace.training.worker import train
 
     import_for(train)
-    import_module("evals.lighteval.pipeline")
 
 
 def work(run_dir: str, job: JobName, seconds: float, pid: int, token: str | None) -> int:

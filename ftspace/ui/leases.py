@@ -44,6 +44,7 @@ def lend_to(runs_dir: Path) -> Lender:
 def lend(demand: Demand) -> Answer:
     """One lease, from the wait for a GPU until it is over."""
     with _one_at_a_time:
+        lease.make_ready(demand.job)
         LocalContext.request.set(_request_of(demand.owner))
         try:
             status = _lent(demand.run_dir, demand.job, demand.seconds, demand.pid, demand.token)
@@ -64,7 +65,7 @@ _lent = spaces.GPU(duration=_seconds)(lease.work)
 
 
 def _serve(lender: Lender) -> None:
-    lease.make_ready()
+    lease.make_ready("train")
     lender.serve()
 
 

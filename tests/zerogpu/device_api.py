@@ -53,7 +53,7 @@ class DeviceApi:
 
     def __init__(self) -> None:
         self.leases: list[Lent] = []
-        self.refused = 0
+        self.refused = self.reported = 0
         self._plan: list[Refused | None] = []
         self._closed = threading.Event()
         self._pid: int | None = None
@@ -115,6 +115,9 @@ class DeviceApi:
                 case "/allow":
                     self._pid = int(asked["pid"])
                     self._begin(next(one for one in self.leases if one.token == asked["allowToken"]))
+                    return 200, None
+                case "/startup-report":
+                    self.reported += 1
                     return 200, None
                 case "/release":
                     return self._release(asked["allowToken"])
