@@ -118,9 +118,8 @@ is the weights, which grow with the parameters, and the activations, which grow 
 
 **No line of this table was measured**: no graphics card was at hand. It is the estimator's arithmetic over the data
 sheets, of which {products} of the tensor cores' throughput and {moved} of the memory's are taken to be reached
-(docs/design/0013-estimate.md says whose figures that rests on). Until a run on the card says more
-(`ftspace estimate --probe`) take a time for right within a factor of two, and memory within a fifth. What unpacking
-4 bits takes is not counted: QLoRA will be slower than it says.
+([0013](design/0013-estimate.md)). Until a run on the card says more (`ftspace estimate --probe`) take a time for right
+within a factor of two, and memory within a fifth. What unpacking 4 bits takes is not counted: QLoRA will be slower.
 
 A million tokens trained: {rows} rows of {row} tokens, half of them an answer's, once, with r 16 on all linear layers;
 without loading the model and without comparing. In a cell: the time, the peak memory and, where Spaces list one, the

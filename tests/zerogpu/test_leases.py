@@ -25,7 +25,7 @@ from ftspace.settings import ROOT
 from ftspace.state import fold
 from tests.zerogpu.device_api import VISITOR, DeviceApi, Refused
 
-STEPS = 48
+STEPS = 40
 CUT = 7
 """The step at which a lease is taken away; the newest checkpoint is some steps old then."""
 
