@@ -83,6 +83,9 @@ class Lender:
         self._listener.listen(16)
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, os.fsencode(self._folder / "lender"), 0)
+        self._peers: set[socket.socket] = set()
+        self._open = True
+        os.register_at_fork(after_in_child=self._let_go)
 
     def serve(self) -> None:
         """Answers until it is closed."""
@@ -99,9 +102,19 @@ class Lender:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._open = False
         os.close(self._lock)
 
+    def _let_go(self) -> None:
+        """In a process forked from this one, such as a lease's, which may outlive it: it is no lender."""
+        if self._open:
+            for one in (*self._peers, self._listener):
+                one.close()
+            os.close(self._lock)
+            self._open = False
+
     def _answer(self, peer: socket.socket) -> None:
+        self._peers.add(peer)
         with peer:
             try:
                 said = _line(peer)
@@ -111,6 +124,7 @@ class Lender:
                 answer = Answer("broken", said=f"{type(error).__name__}: {error}")
             with suppress(OSError):  # who asked may be gone
                 peer.sendall(json.dumps(asdict(answer)).encode() + b"\n")
+        self._peers.discard(peer)
 
 
 def borrow(runs_dir: Path, demand: Demand, unwanted: Callable[[], bool]) -> Answer:

@@ -1,6 +1,9 @@
 """What a run makes of each answer to its demand for a GPU; a lender that answers by a plan plays the app."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -22,6 +25,7 @@ from ftspace.preflight.report import check_launcher
 from ftspace.queue import tell
 from ftspace.reasons import EXPLAINED
 from ftspace.runs import Run, RunStore, take_lock
+from ftspace.settings import ROOT
 from ftspace.state import fold
 from ftspace.workers import AWAY
 
@@ -185,6 +189,22 @@ def test_an_app_that_is_not_there_and_one_whose_visitors_time_is_unknown(
         with pytest.raises(JobError, match="another app lends"):
             Lender(run.path.parent, gives(Answer("left")))
     assert "signed in" in last(run).message
+
+
+def test_a_lease_that_outlives_its_lender_is_in_nobodys_way(run: Run) -> None:
+    folder = run.path.parent
+    code = (
+        "import os, sys, time; from pathlib import Path; from ftspace.launchers.lending import Answer, Lender; "
+        f"lender = Lender(Path({str(folder)!r}), lambda demand: Answer('left')); child = os.fork(); "
+        "child or (os.close(1), time.sleep(30)); print(child, flush=True); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=20)
+    child = int(done.stdout)
+    os.kill(child, 0)  # it is there
+    try:
+        Lender(folder, gives(Answer("left"))).close()
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_two_leases_are_never_at_work_on_one_run(run: Run) -> None:
