@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from importlib import import_module
 
 from ftspace.errors import ConfigError
 from ftspace.keeping import Keeper
@@ -28,6 +29,8 @@ def main() -> None:
     if settings.sign_in:
         give_up_hub_token()
     own_gradio_folder()
+    if settings.zero_gpu:
+        import_module("ftspace.ui.leases")  # its package must come before all that imports torch
     if settings.keep:
         keeper = Keeper(RunStore(settings.runs_dir), settings.keep)
         keeper.bring_back()

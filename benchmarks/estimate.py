@@ -85,9 +85,9 @@ def main() -> int:
         return 0
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        rows = _write_rows(Path(folder) / "rows.jsonl")
+        rows = write_rows(Path(folder) / "rows.jsonl")
         for name in given.only or CASES:
-            rounds = [_measure(CASES[name], Path(folder), rows) for _ in range(given.rounds)]
+            rounds = [measure(CASES[name], Path(folder), rows) for _ in range(given.rounds)]
             best = min(rounds, key=lambda one: one["seconds"])
             found[name] = best | {
                 "memory": statistics.median(one["memory"] for one in rounds),
@@ -113,7 +113,7 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return said | {"configurations": found}
 
 
-def _write_rows(path: Path) -> Path:
+def write_rows(path: Path) -> Path:
     """Chat rows: short questions, answers of a long-tailed length."""
     chance = random.Random(0)
     bundled = (ROOT / "assets" / "datasets" / "people.jsonl").read_text(encoding="utf-8").splitlines()
@@ -154,7 +154,7 @@ def _config(case: Case, model: str, rows: Path) -> Any:
     return load_config(None if case.shape else DEFAULT_CONFIG, sections)
 
 
-def _measure(case: Case, folder: Path, rows: Path) -> dict[str, Any]:
+def measure(case: Case, folder: Path, rows: Path) -> dict[str, Any]:
     """What the train job of a run takes."""
     from ftspace.devices import this_machine
     from ftspace.events import read_events
@@ -199,6 +199,8 @@ def _measure(case: Case, folder: Path, rows: Path) -> dict[str, Any]:
         "estimated_seconds": round(_training(by_all), 2),
         "parts": {name: round(value) for name, value in asdict(by_all.memory).items()},
         "load": os.getloadavg()[0],
+        "tokens": state.steps[-1].tokens,
+        "parameters": facts.shape.parameters,
     }
 
 

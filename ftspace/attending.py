@@ -17,6 +17,7 @@ from ftspace.disk import is_disk_full
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.events import Finished, JobName, Started, Warned, read_events
 from ftspace.launchers.local import (
+    ELSEWHERE,
     HUB_JOB,
     TOGETHER,
     WAITING,
@@ -68,7 +69,8 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
         return
     until = _until(run, ticket, minutes)
     several = together(run.config)
-    worker = means.worker if means.worker and not several and means.worker.suits(means.env) else None
+    elsewhere = ELSEWHERE.get(run.config.launch.launcher)
+    worker = means.worker if means.worker and not (several or elsewhere) and means.worker.suits(means.env) else None
     if means.worker and not worker:
         means.worker.end()
     for job in fold(read_events(run.events)[0]).unfinished(run.jobs):
@@ -91,7 +93,7 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
             except ConfigError as error:
                 tell(run, Finished(job=job, status="failed", reason="config", message=str(error)))
                 return
-        process = process or launch(run.path, WORKERS[job], locks=means.locks, env=means.env)
+        process = process or launch(run.path, elsewhere or WORKERS[job], locks=means.locks, env=means.env)
         if not _watch(run, [job], process, before, until):
             return
 
@@ -223,7 +225,7 @@ def _last_words(run: Run, job: JobName, returncode: int | None, *, killed: bool,
 def _workers(run: Run) -> set[int]:
     """The processes that have the run's lock open and are a job's: who only looks at the lock is none."""
     lock = str(run.lock.resolve())
-    modules = {name.encode() for name in (*WORKERS.values(), WAITING, TOGETHER, HUB_JOB)}
+    modules = {name.encode() for name in (*WORKERS.values(), *ELSEWHERE.values(), WAITING, TOGETHER, HUB_JOB)}
     found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from ftspace.events import (
     AdapterSaved,
+    Awaiting,
     Event,
     Finished,
     Prepared,
@@ -101,6 +102,9 @@ class _View:
                 self._bar(name, name, event.done, event.total)
             case Warned():
                 say(f"  [yellow]warning[/]: {_plain(event.message)}")
+            case Awaiting():
+                why = f": {_plain(event.message)}" if event.message else ""
+                say(f"  waiting for GPU time{why}")
             case AdapterSaved():
                 say(f"  adapter saved, {event.bytes / 1e6:.1f} MB")
             case Finished():

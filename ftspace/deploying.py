@@ -123,7 +123,7 @@ def planned(api: "HfApi", wanted: Wanted, store: RunStore, demo: str | None, har
     """What has to be done for a Space, once the Hub was asked what is there; changes nothing. Raises FtspaceError."""
     known = offered(api)
     if hardware:
-        wanted = wanted.on(hardware_named(hardware, known))
+        wanted = wanted.on(hardware_named(hardware, known, demo=demo is not None))
     run = store.get(demo) if demo else None
     files = demo_files(run) if run else app_files(wanted.hardware)
     there = look(api, wanted.repo_id)

@@ -117,6 +117,11 @@ TABLE: tuple[Device, ...] = (
     _gpu("H200", 141 / 1.0737, 989, 67, 4800, None, 700),
 )
 """Cards, smallest first; memory in GiB as the driver reports it."""
+ZERO_GPU = replace(
+    _gpu("ZeroGPU", 74_625_056_768 / 2**30, 989 * 60 / 132, 67 * 60 / 132, 4800 / 2, None, 700), dollars_an_hour=0.0
+)
+"""What ZeroGPU lends: by its `spaces` package (0.51.3) a slice of an H200 with 60 of its 132 multiprocessors, and so
+half of its memory's paths. It may lend other cards, too."""
 HERE = "this machine"
 
 
@@ -150,6 +155,11 @@ def this_machine(data_dir: Path, *, device: str = "auto") -> Device:
         cores=cores,
         measured=speed is not None,
     )
+
+
+def device_of_run(launcher: str, data_dir: Path, *, device: str = "auto") -> Device:
+    """What a run will have: what its launcher lends it, else this machine."""
+    return ZERO_GPU if launcher == "zerogpu" else this_machine(data_dir, device=device)
 
 
 def price_here(*, device: str = "auto") -> float | None:

@@ -27,6 +27,7 @@ Reason = Literal[
     "nan_loss",
     "lost_process",
     "time_limit",
+    "gpu_time",
     "hub",
     "evaluation",
     "job",

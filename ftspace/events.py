@@ -185,6 +185,17 @@ class Warned(_Event):
     message: str
 
 
+class Awaiting(_Event):
+    """The run waits for GPU time: what the job has done is kept, and is gone on with in the next lease."""
+
+    type: Literal["awaiting"] = "awaiting"
+    job: JobName
+    message: str = ""
+    """Why it waits, where more is to be said than that a lease is over."""
+    until: float | None = None
+    """Unix time at which it is asked again, where that is known."""
+
+
 class AdapterSaved(_Event):
     """The adapter lies whole in the run's folder."""
 
@@ -244,6 +255,7 @@ Event = Annotated[
     | Asking
     | Progress
     | Warned
+    | Awaiting
     | AdapterSaved
     | Evaluated
     | Uploading

@@ -87,7 +87,7 @@ GROUPS = (
     Group(
         "Place",
         "Where it runs, and in how many processes.",
-        _fields("launch", "launcher processes flavor timeout_minutes"),
+        _fields("launch", "launcher processes flavor timeout_minutes lease_seconds"),
     ),
 )
 NAMES = tuple(name for group in GROUPS for name in group.fields)
@@ -170,6 +170,7 @@ LABELS = {
     "launch.processes": "Processes a machine",
     "launch.flavor": "Hardware of a Hub job",
     "launch.timeout_minutes": "Longest Hub job",
+    "launch.lease_seconds": "Seconds a GPU lease",
 }
 
 

@@ -25,6 +25,9 @@ class LaunchConfig(Section):
     timeout_minutes: float | None = Field(default=None, gt=0)
     """A Hub job is ended after so many minutes; by itself three times the estimate, and never under half an hour."""
 
+    lease_seconds: int = Field(default=120, ge=5, le=3600)
+    """With zerogpu, for how many seconds the GPU is asked for at once; longer ones wait longer and waste less."""
+
     @model_validator(mode="after")
     def _they_agree(self) -> Self:
         if self.nnodes > 1 and self.rdzv_endpoint is None:
@@ -33,4 +36,6 @@ class LaunchConfig(Section):
             raise ValueError(f"nnodes and rdzv_endpoint are for launcher local, not for {self.launcher}")
         if self.launcher != "hf-jobs" and (self.flavor or self.timeout_minutes):
             raise ValueError("flavor and timeout_minutes are for launcher hf-jobs; set launch.launcher to hf-jobs")
+        if self.launcher == "zerogpu" and (self.processes or 1) > 1:
+            raise ValueError("processes above 1 are not for zerogpu: a lease is one process, which may start no other")
         return self

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from ftspace.errors import FtspaceError
-from ftspace.events import Evaluated, Event, Finished, JobName, Prepared, Progress, Started, Step, parse_event
+from ftspace.events import Awaiting, Evaluated, Event, Finished, JobName, Prepared, Progress, Started, Step, parse_event
 from ftspace.runs import Run, RunReader, RunStore
 from ftspace.state import RunState, Status
 from ftspace.words import asked_of, asked_what
@@ -17,9 +17,9 @@ WINDOW = 1 << 13
 """Bytes that are read of the end of a file first; more when they do not tell."""
 _BEGIN = 1 << 16
 """Bytes of the beginning, in which a training tells how long it is."""
-_MOVING = re.compile(rb'"type":"(?:started|prepared|step|progress)"')
+_MOVING = re.compile(rb'"type":"(?:started|prepared|step|progress|awaiting)"')
 _PREPARED = re.compile(rb'"type":"prepared"')
-_TELLING = re.compile(rb'"type":"(?:started|finished|evaluated)"')
+_TELLING = re.compile(rb'"type":"(?:started|finished|evaluated|awaiting)"')
 
 
 class Glance(RunReader):
@@ -78,6 +78,8 @@ def progress(run: Run) -> tuple[str, float | None]:
     if isinstance(newest, Progress):
         what = asked_what(newest.task, newest.which)
         return f"Comparing: asking {asked_of(newest.which)}, {what}, {newest.done:,} of {newest.total:,}", None
+    if isinstance(newest, Awaiting):
+        return "Waiting for GPU time", None
     if isinstance(newest, Step):
         prepared = _newest(begin, _PREPARED)
         if not isinstance(prepared, Prepared):
@@ -131,6 +133,8 @@ def _telling(chunk: bytes, jobs: list[JobName]) -> tuple[list[Event], bool]:
         event = parse_event(chunk[chunk.rfind(b"\n", 0, found.start()) + 1 : end]) if end >= 0 else None
         if isinstance(event, Evaluated) and not verdict:
             verdict = True
+            told.append(event)
+        if isinstance(event, Awaiting) and not told:
             told.append(event)
         if isinstance(event, Started | Finished) and event.job in left:
             told.append(event)

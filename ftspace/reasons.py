@@ -64,6 +64,11 @@ EXPLAINED: dict[Reason, Explained] = {
         "to do; for a job of the Hub it is launch.timeout_minutes of a new run. With train.max_minutes below that "
         "limit a run ends in time by itself, saved and compared.",
     ),
+    "gpu_time": Explained(
+        "GPU time ran out",
+        "Go on with the run when there is some again: it takes up its newest checkpoint, and answers that were given "
+        "are not asked for again.",
+    ),
     "hub": Explained(
         "the Hub could not be asked",
         "Check the network, HF_TOKEN and status.huggingface.co, then go on with the run. With hub.offline it uses only "

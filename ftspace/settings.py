@@ -15,6 +15,7 @@ FTSPACE_ORIGINS   hosts or addresses, between commas, that the app is reached un
 FTSPACE_KEEP      a folder that outlives this machine, such as a bucket's: the app keeps an archive of each run there,
                   and brings the runs back when it starts anew (default: none)
 FTSPACE_WEBHOOK   address that is told, in JSON by POST, how each run ended (default: none)
+SPACES_ZERO_GPU   set to true by a Space with ZeroGPU, whose GPU is lent for a few minutes at a time
 SYSTEM, SPACE_ID, SPACE_HOST, SPACE_AUTHOR_NAME, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPES,
 OPENID_PROVIDER_URL
                   set by a Hugging Face Space; the last four where its README says hf_oauth
@@ -113,6 +114,8 @@ class Settings:
     """Address that is told how each run ended."""
     keep: Path | None = None
     """Where archives of runs are kept."""
+    zero_gpu: bool = False
+    """Whether this is a Space whose GPU is lent in leases."""
 
     @property
     def runs_dir(self) -> Path:
@@ -164,6 +167,7 @@ def read_settings(data_dir: str | Path | None = None, environ: Mapping[str, str]
         max_minutes=_minutes(environ.get("FTSPACE_MAX_MINUTES")),
         webhook=_web_address("FTSPACE_WEBHOOK", environ.get("FTSPACE_WEBHOOK")),
         keep=Path(environ["FTSPACE_KEEP"]).absolute() if environ.get("FTSPACE_KEEP") else None,
+        zero_gpu=(environ.get("SPACES_ZERO_GPU") or "").lower() in ("1", "t", "true"),
     )
     try:
         return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
@@ -341,6 +345,11 @@ def hub_hosts(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The host of the Hub that is asked in place of huggingface.co, with its port; nothing where there is none."""
     host = (environ.get("HF_ENDPOINT") or "").partition("://")[2].partition("/")[0].lower()
     return (host,) if host else ()
+
+
+def token_of_process(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The Hub token that this process was started with."""
+    return environ.get("HF_TOKEN") or None
 
 
 def set_token(token: str | None) -> None:

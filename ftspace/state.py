@@ -7,6 +7,7 @@ from typing import Any, Literal, assert_never
 from ftspace.events import (
     AdapterSaved,
     Asking,
+    Awaiting,
     Checkpoint,
     Evaluated,
     Event,
@@ -26,7 +27,9 @@ from ftspace.events import (
     Warned,
 )
 
-Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled", "interrupted"]
+Status = Literal[
+    "queued", "running", "waiting for GPU time", "stopping", "finished", "failed", "cancelled", "interrupted"
+]
 TERMINAL: frozenset[Status] = frozenset({"finished", "failed", "cancelled", "interrupted"})
 _RECENT = 51
 _TELLING = 0.03
@@ -62,6 +65,8 @@ class RunState:
     """How far the evaluation is, by task and which, the newest last."""
     asking: Asking | None = None
     """All that the evaluation asks, and when it began to."""
+    awaiting: Awaiting | None = None
+    """Since when the run waits for GPU time, and why; None while a job is at work."""
     adapter: AdapterSaved | None = None
     verdict: str | None = None
     versions: dict[str, str] = field(default_factory=dict[str, str])
@@ -89,6 +94,7 @@ class RunState:
                 self.versions = event.versions or self.versions
                 self.submitted = None if event.versions else self.submitted  # only a worker tells them
                 self.ended.pop(event.job, None)
+                self.awaiting = None
             case Submitted():
                 self.submitted = event
             case Preparing():
@@ -123,6 +129,8 @@ class RunState:
             case Progress():
                 self.progress.pop((event.task, event.which), None)
                 self.progress[event.task, event.which] = event
+            case Awaiting():
+                self.awaiting = event
             case AdapterSaved():
                 self.adapter = event
             case Evaluated():
@@ -130,6 +138,7 @@ class RunState:
             case Uploading() | Verifying():
                 pass  # a push tells them, in a file of its own
             case Finished():
+                self.awaiting = None
                 self.ended[event.job] = event
             case _:
                 assert_never(event)
@@ -155,6 +164,8 @@ class RunState:
             return "queued" if ticket else "interrupted"
         if stop_requested:
             return "stopping"
+        if self.awaiting:
+            return "waiting for GPU time"
         return "running" if self.job else "queued"
 
     @property

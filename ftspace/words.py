@@ -23,6 +23,7 @@ SIDES = {
 STATUS_WORDS: dict[Status, str] = {
     "queued": "Waiting",
     "running": "Running",
+    "waiting for GPU time": "Waiting for GPU time",
     "stopping": "Stopping",
     "finished": "Finished",
     "failed": "Failed",
@@ -32,6 +33,7 @@ STATUS_WORDS: dict[Status, str] = {
 TONES: dict[Status, Tone] = {
     "queued": "idle",
     "running": "busy",
+    "waiting for GPU time": "idle",
     "stopping": "busy",
     "finished": "good",
     "failed": "bad",

@@ -8,16 +8,19 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import FrameType
 
 from evals.errors import one_line
 from ftspace.disk import causes, is_disk_full, keep_aside
 from ftspace.errors import DiskError, FtspaceError, LostProcessError, MemoryGoneError, Reason
-from ftspace.events import EndStatus, Event, EventLog, Finished, JobName, Started
+from ftspace.events import Awaiting, EndStatus, Event, EventLog, Finished, JobName, Started
 from ftspace.redact import redact
 from ftspace.runs import Run
 from ftspace.stopping import DISCARDED, is_discarded, remove
@@ -27,8 +30,10 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STA
 """What torch says where it has no error of its own for it."""
 ROOM, ROOM_FILES = ".room", 16
 """Folder that keeps room aside for what the work comes to, and how many files that may have."""
-LOST = 75
+LOST = 77
 """Exit status of a process that misses another of those that train with it: who started them all says what happened."""
+AWAY = 75
+"""The exit status of a job that left in time and is to be gone on with."""
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "lighteval")
 
 log = logging.getLogger(__name__)
@@ -38,22 +43,40 @@ class Stopped(Exception):
     """Raised by work that noticed a stop where nothing was there to save yet."""
 
 
+@dataclass(frozen=True)
+class Lease:
+    """For how long a job may be at work in this process, and for whom."""
+
+    deadline: float
+    """On the monotonic clock: the job saves what it has and leaves before."""
+    pid: int
+    """The process that sees the run through; the job leaves when that is gone."""
+    flag: Path
+    """A file in whose presence it leaves, too."""
+
+
 class Job:
     """What a worker sees of the job it is: where to tell events, and whether it should stop."""
 
-    def __init__(self, run: Run, name: JobName) -> None:
-        """Opens the run's events, and from now on takes SIGTERM for a wish to stop. Raises OSError."""
+    def __init__(self, run: Run, name: JobName, lease: Lease | None = None) -> None:
+        """Opens the run's events, and from now on takes SIGTERM for a wish to stop. Raises OSError.
+
+        In a thread beside the main one, which is sent no signals, the wish has to be in the run's folder.
+        """
         self.run = run
         self.name: JobName = name
         self.events = EventLog(run.events)
         self.said = ""
         """What is to be known of work that finished, in a sentence; it goes into the last event."""
-        self._listen()
+        self._listen(lease)
 
-    def _listen(self) -> None:
+    def _listen(self, lease: Lease | None = None) -> None:
         self._terminated = False
         self._agreed: bool | None = None
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._lease, self._leaving = lease, False
+        self._takes: dict[str, float] = {}
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
     @property
     def writes(self) -> bool:
@@ -89,8 +112,20 @@ class Job:
         shutil.rmtree(self.run.path / ROOM, ignore_errors=True)
 
     def is_asked(self) -> bool:
-        """Whether somebody asked this process for a stop: by the run's flag or by SIGTERM."""
-        return self._terminated or self.run.stop_flag.exists()
+        """Whether this process is to stop: by the run's flag or by SIGTERM, or as it is time to leave."""
+        return self._terminated or self.run.stop_flag.exists() or self._is_leaving()
+
+    def leaves(self) -> bool:
+        """Whether it stops only because its time in this process is over: it is gone on with in another."""
+        return self._is_leaving() and not (self._terminated or self.run.stop_flag.exists())
+
+    def leave(self) -> None:
+        """Says that what can be done in this process is done, though the job is not."""
+        self._leaving = True
+
+    def takes(self, what: str, seconds: float) -> None:
+        """Tells how long something took that may have to be done once more before the job leaves."""
+        self._takes[what] = max(seconds, self._takes.get(what, 0.0))
 
     def should_stop(self) -> bool:
         """Whether to stop: when asked, or when those that work on it together have agreed to."""
@@ -108,6 +143,13 @@ class Job:
         """Raises Stopped when a stop was asked for: called between the parts of the work that precede saving."""
         if self.should_stop():
             raise Stopped
+
+    def _is_leaving(self) -> bool:
+        if self._lease and not self._leaving:
+            late = time.monotonic() + sum(self._takes.values()) >= self._lease.deadline
+            alone = not Path(f"/proc/{self._lease.pid}").exists()
+            self._leaving = late or alone or self._lease.flag.exists()
+        return self._leaving
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         self._terminated = True
@@ -151,6 +193,7 @@ def run_job(
     """Does `work` between a `started` and a `finished` event; returns the exit status (2: the user can mend it).
 
     `job_of` makes the job that the work is given; `pid` is the process that all others of the job end with.
+    A job that has a lease may leave in time, which `awaiting` says in place of `finished`; the status is AWAY.
     """
     guard()
     prepare_logging()
@@ -170,6 +213,8 @@ def run_job(
         code = 0 if status == "finished" else 1
         message = "stopped; what was trained until then is saved" if status == "cancelled" else job.said
     except Stopped:
+        if job.leaves():
+            return _away(job)
         kept = run.go_on() if any(run.checkpoints.glob("step-*")) else "nothing was saved yet"
         saved = "the adapter is saved, the comparison is not" if run.adapter.exists() else kept
         status, message = "cancelled", f"stopped; {saved}"
@@ -202,6 +247,15 @@ def prepare_logging() -> None:
     guard()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells each request, with addresses that are signed
+
+
+def _away(job: Job) -> int:
+    job.give_room()
+    try:
+        job.tell(Awaiting(job=job.name))
+    except DiskError:
+        log.exception("the %s job left, which cannot be written", job.name)
+    return AWAY
 
 
 def is_out_of_memory(error: BaseException) -> bool:

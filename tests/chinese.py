@@ -15,7 +15,7 @@ _NAMES = _SAID | set(
         chrF chrF2 F1 KL Jaccard Bradley Terry Holm McNemar Newcombe kappa kB MB GB id Top top p n r t j k d u s A B f a
         English Apple Ann Gradio Python LIMA Alpaca Without Regret Lion SmolLM2 Enter LightEval's OpenAI's mid-p sqrt
         jsonl json csv parquet arrow txt zip sgd lora rslora adalora pissa olora eva loftq mps cuda cpu tensorboard hub
-        all all-linear main x safetensors eval left right heldout train test
+        all all-linear main x safetensors eval left right heldout train test ZeroGPU
         """,
     )
 )

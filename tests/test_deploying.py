@@ -197,7 +197,6 @@ def test_a_space_of_somebody_else_is_not_touched(
         ([SPACE], {"HF_TOKEN": ""}, "hf auth login"),
         ([SPACE], {"HF_TOKEN": "hf_unknown"}, "refuses the token"),
         ([SPACE, "--hardware", "h900"], {}, "known are cpu-basic, cpu-upgrade"),
-        ([SPACE, "--hardware", "zero-a10g"], {}, "cannot train"),
         ([SPACE, "--hardware", "t4-small"], {}, "$0.40 an hour, $292 a month if it never sleeps; the Hub's price now"),
         ([SPACE, "--hardware", "t4-small"], {}, "this costs money: t4-small"),
         ([SPACE, "--secret", "NOT_SET"], {}, "there is no variable NOT_SET"),

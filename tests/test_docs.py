@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks import costs
 from ftspace import reference
 from ftspace.settings import ROOT
 
@@ -61,3 +62,10 @@ def test_the_lock_holds_what_is_pinned_and_no_gradio_with_known_holes() -> None:
 def _pins(name: str) -> set[tuple[str, str]]:
     found = re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
     return {(package.lower().replace("_", "-"), version) for package, version in found}
+
+
+def test_what_training_costs_elsewhere_is_what_the_estimator_says() -> None:
+    page = (ROOT / "docs/costs.md").read_text(encoding="utf-8")
+    told = page.partition("<!-- predicted -->\n")[2].partition("\n<!-- /predicted -->")[0]
+    assert told == costs.predicted(), "run: python -m benchmarks.costs --write docs/costs.md"
+    assert page.count("\n") > told.count("\n") + 20

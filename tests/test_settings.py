@@ -35,6 +35,11 @@ def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
     assert read_settings(environ={"FTSPACE_DATA": "here"}).data_dir == Path("here").absolute()
 
 
+def test_a_space_whose_gpu_is_lent_is_known() -> None:
+    assert read_settings(environ={"SPACES_ZERO_GPU": "true"}).zero_gpu
+    assert not read_settings(environ={"SPACES_ZERO_GPU": "false"}).zero_gpu
+
+
 @pytest.mark.parametrize("name", ["owner/model", "x" * 300, "~nobody-here/x", "a\0b", ""])
 def test_what_is_no_path_is_none(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

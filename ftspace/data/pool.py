@@ -31,9 +31,10 @@ def spread(
     """What the function that `make` makes returns for each item; the first few items are done by this process.
 
     `make`, the items and the results travel between processes, so they must be picklable. Only some items are in
-    memory at a time. `workers` are the processes to use, all cores when not given.
+    memory at a time. `workers` are the processes to use, all cores when not given; a process that may have no children,
+    such as one that a GPU is lent to, does it all alone.
     """
-    count = workers or cores()
+    count = 1 if multiprocessing.current_process().daemon else workers or cores()
     waiting_items = iter(items)
     work = make()
     for item in islice(waiting_items, None if count == 1 else ALONE):

@@ -14,10 +14,13 @@ from ftspace.events import JobName
 from ftspace.launchers import apart
 from ftspace.launchers.handover import Work, offer, taken
 from ftspace.launchers.processes import check_processes, processes_of
+from ftspace.launching import Launcher
 from ftspace.runs import Run
 from ftspace.settings import ROOT, group_env
 
 WORKERS: dict[JobName, str] = {"train": "ftspace.training.worker", "evaluate": "ftspace.evaluate"}
+ELSEWHERE: dict[Launcher, str] = {"zerogpu": "ftspace.launchers.zerogpu"}
+"""What sees a job through that runs elsewhere: started in place of the worker, it finds itself which job is due."""
 WAITING = "ftspace.training.waiting"
 TOGETHER = "ftspace.training.together"
 """Starts several train workers by torchrun, and ends with them."""

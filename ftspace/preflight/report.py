@@ -29,7 +29,7 @@ from ftspace.preflight.hub_job import look_at_flavor, priced_there
 from ftspace.preflight.rows import ROWS, SeenRows, check_tokens, find_dataset, look_at_rows, tried
 from ftspace.redact import redact
 from ftspace.runs import RunStore
-from ftspace.settings import resolve_local
+from ftspace.settings import read_settings, resolve_local
 from ftspace.starting import check_start
 
 SECONDS = 10.0
@@ -132,6 +132,15 @@ def examine(
     return Checked(_disk_first(lines), rows.preview)
 
 
+def check_launcher(config: RunConfig) -> None:
+    """Raises ConfigError where what the config's launcher needs is not here."""
+    if config.launch.launcher == "zerogpu" and not read_settings().zero_gpu:
+        raise ConfigError(
+            "launch.launcher zerogpu needs a Space with ZeroGPU, and this is none; set launch.launcher to local, or "
+            "choose ZeroGPU as the hardware in the settings of your Space"
+        )
+
+
 def check_secrets(config: RunConfig) -> None:
     """Raises ConfigError for a config with a token in it, since configs are written down and shown."""
     for section, fields in config.model_dump(mode="json").items():
@@ -155,6 +164,7 @@ def _licenses(config: RunConfig, base: SeenBase, rows: SeenRows, sources: Sequen
 
 def _asked_of(config: RunConfig, store: RunStore, visitor: Visitor) -> Iterator[Check]:
     """Number format, the adapter to go on from, trackers, budget, and what the evaluation asks."""
+    yield from tried("launcher", lambda: check_launcher(config) or [])
     yield from tried("number format", lambda: check_precision(config) or [])
     if config.lora.start_from:
         said = Check("ok", "start", f"the training goes on from the adapter {config.lora.start_from}")

@@ -52,7 +52,7 @@ def look_at_sizes(
     doubts: Sequence[str] = (),
 ) -> list[Check]:
     """The lines of room, memory, device and what else the run takes; none where the model's shape cannot be known."""
-    from ftspace.devices import this_machine
+    from ftspace.devices import device_of_run
     from ftspace.training.facts import facts_of
     from ftspace.training.forecast import estimated
 
@@ -63,7 +63,7 @@ def look_at_sizes(
         return []
     if is_hub_job(config):
         return sizes_there(config, facts, runs_dir.parent, counted=splits is not None)
-    here = this_machine(runs_dir.parent, device=config.train.device)
+    here = device_of_run(config.launch.launcher, runs_dir.parent, device=config.train.device)
     sized = _Sized(config, facts, here, estimated(config, facts, here), splits is not None)
     return [_disk(sized, runs_dir), *_memory(sized), _device(sized), *_reference(sized)]
 
@@ -104,6 +104,8 @@ def _device(sized: _Sized) -> Check:
     from ftspace.estimation import minutes
 
     config, here, seconds = sized.config, sized.here, sized.found.seconds
+    if config.launch.launcher == "zerogpu":
+        return _leases(sized)
     name = "the GPU of this machine" if here.kind == "cuda" else f"the processor of this machine, {here.cores} cores"
     if config.train.device == "cuda" and here.kind == "cpu":
         said = "train.device is cuda, and no GPU is found on this machine"
@@ -119,6 +121,23 @@ def _device(sized: _Sized) -> Check:
         said += f"; its training, estimated at {minutes(training)}, is stopped after {budget.said}"
         return Check("warning", "device", said, "raise it, or train fewer steps, if all rows are to be learnt from")
     return Check("ok", "device", said)
+
+
+def _leases(sized: _Sized) -> Check:
+    """How many leases of ZeroGPU's GPU a run takes, before any is asked for."""
+    from ftspace.estimation import minutes
+    from ftspace.training.leases import leases_of
+
+    each = sized.config.launch.lease_seconds
+    if not sized.counted:
+        return Check("ok", "device", f"ZeroGPU, in leases of {each} s")
+    found = leases_of(sized.found, each)
+    if found is None:
+        said = f"a lease of {each} s of ZeroGPU is over before the model is loaded and a step is made"
+        return Check("warning", "device", said, "raise launch.lease_seconds, or take a smaller model")
+    many = "one lease" if found.count == 1 else f"about {found.count} leases"
+    said = f"ZeroGPU; the run takes {many} of {each} s, up to {minutes(found.total)} of GPU time"
+    return Check("ok", "device", f"{said}; where a day's are used up it goes on when there is more")
 
 
 def _disk(sized: _Sized, runs_dir: Path) -> Check:

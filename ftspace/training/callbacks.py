@@ -1,5 +1,6 @@
 """What the trainer tells while it trains, and when it stops. Knows the job, not the model."""
 
+import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -22,6 +23,8 @@ class EventCallback(TrainerCallback):
         self._job = job
         self._prepared: Prepared | None = prepared
         self._course = course
+        self._at = 0.0
+        """When the newest step began, on the monotonic clock."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -69,8 +72,15 @@ class EventCallback(TrainerCallback):
                 )
             )
 
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Looks at the clock."""
+        self._at = time.monotonic()
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Looks whether somebody asked for a stop, or the budget is used up, after which the last step is measured."""
+        self._job.takes("step", time.monotonic() - self._at)
         if self._job.should_stop():
             control.should_training_stop = True
         elif self._course.spend(state.global_step, state.max_steps):

@@ -225,7 +225,9 @@ class LastingTrainer(AgreeingTrainer):
                 self._job.run, f"the disk filled up while the checkpoint of step {step} was written"
             ) from error
         self._newest = step, self._course.seconds
-        self._job.tell(CheckpointWritten(step=step, bytes=written.bytes, seconds=time.monotonic() - began))
+        took = time.monotonic() - began
+        self._job.takes("checkpoint", took)
+        self._job.tell(CheckpointWritten(step=step, bytes=written.bytes, seconds=took))
 
     def _fill(self, folder: Path) -> None:
         """The files of a checkpoint."""

@@ -46,17 +46,10 @@ class Loaded:
 def load(config: RunConfig) -> Loaded:
     """Loads what `config.model` names, for training. Raises ModelError or ConfigError in one line."""
     check_precision(config)
-    base = str(resolve_local(config.model.id) or config.model.id)
+    tokenizer, untrained = tokenizer_of(config)
     try:
-        tokenizer = load_tokenizer(base, config.model.revision, config.model.trust_code)
-        untrained = install_template(tokenizer, config.model.chat_template)
-        if untrained and getattr(tokenizer, "_auto_class", None):
-            raise ModelError(
-                "model.chat_template brings tokens that the model lacks, and a tokenizer with code of its own is not "
-                "given any; choose a template whose tokens it has"
-            )
         model = load_base(
-            base,
+            str(resolve_local(config.model.id) or config.model.id),
             revision=config.model.revision,
             dtype=_dtype(config),
             device=config.train.device,
@@ -68,9 +61,28 @@ def load(config: RunConfig) -> Loaded:
         raise ModelError(str(error)) from error
     if model.dtype == torch.float16 and config.lora.method != "full":
         raise ModelError(f"{config.model.id} is stored in float16, which does not train; set model.dtype to bfloat16")
+    return Loaded(model, tokenizer, untrained)
+
+
+def tokenizer_of(config: RunConfig) -> tuple[Any, list[int]]:
+    """The base's tokenizer as training has it, with a pad token, and the ids that the base was never trained on.
+
+    Raises ModelError.
+    """
+    base = str(resolve_local(config.model.id) or config.model.id)
+    try:
+        tokenizer = load_tokenizer(base, config.model.revision, config.model.trust_code)
+    except EvalError as error:
+        raise ModelError(str(error)) from error
+    untrained = install_template(tokenizer, config.model.chat_template)
+    if untrained and getattr(tokenizer, "_auto_class", None):
+        raise ModelError(
+            "model.chat_template brings tokens that the model lacks, and a tokenizer with code of its own is not "
+            "given any; choose a template whose tokens it has"
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Loaded(model, tokenizer, untrained)
+    return tokenizer, untrained
 
 
 def _dtype(config: RunConfig) -> str:

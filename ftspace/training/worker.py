@@ -40,7 +40,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
     budget = budget_of(config.train)
     with group.one_a_machine():
         folders.restore(run.adapter)
-        manifest = checkpoints.prepared(job, _looker(job))
+        manifest = checkpoints.prepared(job, looker(job))
         belongs, found = checkpoints.take_up(job)
     group.same("the config or the prepared rows", belongs.model_dump_json())
     found = carried(group, run.checkpoints, found, writes=job.writes)
@@ -169,8 +169,10 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
         trainer.add_callback(callback)
     job.stop_here()
     ending = trainer.last(job, course, belongs, found)
-    if job.discards():
+    discards = job.discards()
+    if discards:
         group.leave()
+    if discards or (ending.stopped and job.leaves()):
         raise Stopped
     if config.train.keep == "best" and course.best is None and not (ending.problem or job.should_stop()):
         job.tell(Warned(message="no validation gave a number to go by: the adapter has the last weights, not the best"))
@@ -195,7 +197,7 @@ def _rows_a_pass(batch: int, most: int) -> int:
     return max(size for size in range(1, batch + 1) if batch % size == 0 and size <= max(most, 1))
 
 
-def _looker(job: Job) -> Callable[[int], None]:
+def looker(job: Job) -> Callable[[int], None]:
     """Tells now and then how many rows have been looked at, and ends the look when a stop is asked for."""
     told = time.monotonic()
 

@@ -66,6 +66,10 @@ def build_app(settings: Settings) -> "Page":
 
 def launch(page: "Page", settings: Settings, *, share: bool = False) -> None:
     """Serves the page until the process is ended. Asks for the password of the settings when they have one."""
+    if settings.zero_gpu:
+        from ftspace.ui.leases import lend_to
+
+        lend_to(settings.runs_dir)
     live = LiveView(page.desk.followers, settings)
     gate = Middleware(Gate, settings=settings, shared_at=lambda: page.blocks.share_url, downloads=page.desk.downloads)
     page.blocks.queue(default_concurrency_limit=8, max_size=200, api_open=False).launch(

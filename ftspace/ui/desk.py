@@ -27,6 +27,7 @@ from ftspace.errors import ConfigError, FtspaceError, JobError
 from ftspace.hub.asker import asking_with
 from ftspace.inference.client import InferenceClient
 from ftspace.labels import read_label
+from ftspace.launching import LaunchConfig
 from ftspace.listing import Damaged, look
 from ftspace.runs import Run, RunStore
 from ftspace.settings import ASSETS, Settings, resolve_local
@@ -74,14 +75,19 @@ class Desk:
         """
         threading.Thread(target=Trash(self.store).expire, name="trash", daemon=True).start()
         with suppress(FtspaceError):  # starting a run says it
-            if warm and self.settings.warm:
+            if warm and self.settings.warm and not self.settings.zero_gpu:
                 jobs.warm(self.store)
             else:
                 jobs.look_after(self.store)
 
     def visitor(self, request: gr.Request) -> Visitor:
-        """Who sent a request."""
-        return visitor_of(request, self.settings)
+        """Who sent a request. Where a GPU is lent, his page's newest one says whose GPU time his runs use."""
+        visitor = visitor_of(request, self.settings)
+        if self.settings.zero_gpu:
+            from ftspace.ui.leases import remember
+
+            remember(visitor.name, request)
+        return visitor
 
     def admit(self, request: gr.Request, act: Act) -> Visitor:
         """The visitor who sent a request for what costs something. Raises NotAllowedError, or TooOftenError."""
@@ -129,11 +135,14 @@ class Desk:
         return self.store.create(config, Access(owner=visitor.name))
 
     def draft(self, origin: str, visitor: Visitor) -> RunConfig:
-        """The config that a new run starts from: that of the run `origin`, else the embedded default.
+        """The config that a new run starts from: that of the run `origin`, else the embedded default, lent its GPU
+        where there is one to lend.
 
         A model or a dataset that is another's upload is none to start from.
         """
         run, default = self.find(origin, visitor), default_config()
+        if self.settings.zero_gpu:
+            default = default.model_copy(update={"launch": LaunchConfig(launcher="zerogpu")})
         if run is None:
             return default
         closed = {

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import math
+import os
 import pickle
 import random
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, TrainerCallback, set
 from transformers.trainer_callback import PrinterCallback
 
 from evals.models import load_tokenizer
-from ftspace import stopping
+from ftspace import stopping, workers
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig, merge, parse_config
 from ftspace.disk import is_disk_full
@@ -48,7 +49,7 @@ from ftspace.training.recipe import Recipe
 from ftspace.training.saving import save_adapter
 from ftspace.training.trained import trained, undisturbed
 from ftspace.training.trainer import DocumentTrainer
-from ftspace.workers import Job
+from ftspace.workers import Job, Lease
 from tests.test_disk import fill
 
 ROWS, BATCH = 18, 4
@@ -126,7 +127,12 @@ def rows(count: int, seed: int, vocabulary: int) -> Dataset:
 
 
 def go(
-    run: Run, tokenizer: Any, *callbacks: TrainerCallback, padded: bool = False, metrics: Any = None
+    run: Run,
+    tokenizer: Any,
+    *callbacks: TrainerCallback,
+    padded: bool = False,
+    metrics: Any = None,
+    lease: Lease | None = None,
 ) -> tuple[Ending, Weights]:
     """One process of a run: from its newest checkpoint to its end; the weights that it would save."""
     set_seed(run.config.train.seed)
@@ -158,7 +164,7 @@ def go(
     )
     if padded:
         complete_head(model)
-    job = Job(run, "train")
+    job = Job(run, "train", lease)
     course = Course(by_score=run.config.train.best_by == "score", patience=run.config.train.patience)
     course.budget = budget_of(run.config.train)
     prepared = Prepared(
@@ -245,6 +251,39 @@ def test_a_stop_writes_a_checkpoint_even_in_the_middle_of_a_validation(make, tok
     assert ending == Ending(STEPS) and same(found, expected)
     measured = [[(one.step, one.loss) for one in fold(read_events(r.events)[0]).validations] for r in (whole, run)]
     assert measured[0] == measured[1]
+
+
+def test_a_job_leaves_when_the_next_step_would_end_after_its_deadline(
+    make, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def late(model: Any) -> None:
+        nonlocal now
+        now = 100.0
+
+    whole, run = make(validation_steps=3), make(checkpoint_steps=1000, validation_steps=3)
+    _, expected = go(whole, tokenizer)
+    for step in (2, 6):
+        now = 0.0
+        ending, _ = go(run, tokenizer, At(step, late), lease=Lease(100.0, os.getpid(), run.path / "leave"))
+        assert (ending.stopped, ending.step) == (True, step)
+        assert events(run, Checkpoint)[-1].step == step
+    now, job = 0.0, Job(run, "train", Lease(100.0, os.getpid(), run.path / "leave"))
+    job.takes("step", 30.0)
+    job.takes("checkpoint", 5.0)
+    assert not job.should_stop()
+    now = 66.0
+    assert job.should_stop() and job.leaves()
+    run.stop_flag.touch()
+    assert not job.leaves()  # it is stopped for good
+    run.stop_flag.unlink()
+    job.events.close()
+    nobody = Lease(math.inf, 2**22 + 1, run.path / "leave")
+    assert go(run, tokenizer, lease=nobody)[0].stopped  # whoever it was lent for is gone
+    ending, found = go(run, tokenizer, lease=Lease(math.inf, os.getpid(), run.path / "leave"))
+    assert ending == Ending(STEPS) and same(found, expected)
 
 
 def test_a_stop_that_keeps_nothing_writes_no_checkpoint(make, tokenizer: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ftspace.events import (
     AdapterSaved,
     Asking,
+    Awaiting,
     Checkpoint,
     Evaluated,
     Event,
@@ -53,7 +54,9 @@ def _told(events: Iterable[Event], *, texts: bool) -> Iterator[Event]:
                 yield event.model_copy(update={"message": ""})
             case Prepared() | Step() | Validation() | Resumed() | AdapterSaved() | Evaluated():
                 yield event
-            case Sample() | Warned() | Checkpoint() | Preparing() | Asking() | Progress() | Uploading() | Verifying():
+            case Sample() | Warned() | Checkpoint() | Awaiting() | Preparing() | Asking() | Progress():
                 pass  # texts of rows or of this machine, and what is of use only while the run is at work
+            case Uploading() | Verifying():
+                pass  # the same, of a push
             case Submitted():
                 pass  # whose account it was

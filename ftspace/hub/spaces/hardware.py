@@ -109,13 +109,13 @@ def offered(api: "HfApi") -> tuple[Hardware, ...]:
         return TABLE
 
 
-def hardware_named(name: str, known: Sequence[Hardware] = TABLE) -> Hardware:
-    """A Space's hardware by its name. Raises ConfigError for one that there is not, and for ZeroGPU."""
+def hardware_named(name: str, known: Sequence[Hardware] = TABLE, *, demo: bool = True) -> Hardware:
+    """A Space's hardware by its name. Raises ConfigError for one that there is not, and for a demo on ZeroGPU."""
     found = next((one for one in known if one.name == name), None)
-    if (found or Hardware(name, "", 0.0)).lent:
+    if demo and (found or Hardware(name, "", 0.0)).lent:
         raise ConfigError(
-            f"--hardware {name}: a graphics card that is lent for single calls cannot train, and the demo keeps its "
-            "model loaded; take one that stays, such as t4-small"
+            f"--hardware {name}: a graphics card that is lent for minutes is none for a demo, which keeps its model "
+            "loaded; take one that stays, such as t4-small"
         )
     if found is None:
         names = ", ".join(one.name for one in known if not one.lent)

@@ -80,7 +80,7 @@ class AtWork:
         """Updates for `outputs`: what there is to say of a run, and what may be done with it."""
         status = made.status
         over = status in TERMINAL
-        stoppable = may_change and status in ("queued", "running")
+        stoppable = may_change and status in ("queued", "running", "waiting for GPU time")
         waits = may_change and status == "queued"
         return [
             live_markup.shown(made.html, made.tag),

@@ -180,8 +180,19 @@ def _words(
             return "Interrupted", f"The process ended without a word: perhaps the machine was restarted. {saved}", None
         case "stopping":
             return "Stopping", "It ends after this step, as it was told to.", _fraction(state)
+        case "waiting for GPU time":
+            return "Waiting for GPU time", _awaiting(state), _fraction(state)
         case "running":
             return _at_work(state, config, after)
+
+
+def _awaiting(state: RunState) -> str:
+    """Why a run waits for GPU time, and what is kept of it meanwhile."""
+    why = sentence(state.awaiting.message) if state.awaiting and state.awaiting.message else "Its lease is over."
+    if state.job == "evaluate":
+        return f"{why} It goes on by itself; answers that were given are kept."
+    kept = f"it goes on by itself from step {state.checkpoint.step}" if state.checkpoint else "it goes on by itself"
+    return f"{why} {sentence(kept)}"
 
 
 def _at_work(state: RunState, config: RunConfig, after: float | None) -> tuple[str, str, float | None]:

@@ -94,6 +94,9 @@ def why(status: Status, state: RunState, config: RunConfig, *, trained: bool) ->
             when = f"About {duration(eta)} of training left. " if eta is not None else ""
             then = "Then base and tuned are asked the same questions, and the verdict comes here."
             return "It is training", f"{when}{then}"
+        case "waiting for GPU time":
+            done = f" {100 * state.asked:.0f} % of the questions are asked." if state.asked is not None else ""
+            return "Waiting for GPU time", f"It goes on by itself, and the verdict comes here.{done}"
         case "failed":
             end = state.end(["train", "evaluate"])
             found = EXPLAINED[end.reason if end else ""]

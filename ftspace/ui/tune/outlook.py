@@ -16,7 +16,7 @@ from threading import Lock
 from ftspace import forecasts
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig
-from ftspace.devices import PRICED, Device, price_here, processor_name, this_machine
+from ftspace.devices import HERE, PRICED, ZERO_GPU, Device, price_here, processor_name, this_machine
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.hub.jobs.flavors import flavor_named, machine_of, offered
 from ftspace.hub.jobs.reckoning import reckon
@@ -24,6 +24,7 @@ from ftspace.runs import RunStore
 from ftspace.sections import EvalConfig
 from ftspace.training.facts import Facts, find_facts, questions_of
 from ftspace.training.forecast import Estimated, estimated, gigabytes
+from ftspace.training.leases import Leases, leases_of
 from ftspace.training.recipe import Work, explain
 
 ROUGH = 2.0
@@ -61,6 +62,8 @@ class Outlook:
     """In the money of the price; None where there is no price."""
     like: int = 0
     """So many runs like it corrected the time."""
+    leases: Leases | None = None
+    """Of a GPU that is lent, where the run has one."""
     rough: bool = False
     """Whether the machine was not measured yet, so that the time is a guess."""
     flavor: str = ""
@@ -135,7 +138,7 @@ class Outlooks:
         facts = self._of(config, who)
         if config.launch.launcher == "hf-jobs":
             return self._there(config, facts)
-        device = self.here(config.train.device)
+        device = self._device_of(config)
         found = estimated(config, facts, device)
         off = self._off(config, facts, device, who)
         training = off.training * (found.time["start"] + found.time["training"] + found.time.get("validation", 0.0))
@@ -143,7 +146,8 @@ class Outlooks:
         if budget is not None:
             training = min(training, off.training * found.time["start"] + budget.seconds)
         asking = off.asking * found.time.get("comparison", 0.0)
-        price = config.train.price_per_hour or price_of(config.train.device)
+        lent = config.launch.launcher == "zerogpu"
+        price = config.train.price_per_hour or (None if lent else price_of(config.train.device))
         return Outlook(
             seconds=training + asking,
             training=training,
@@ -155,6 +159,7 @@ class Outlooks:
             sides=config.eval.sides,
             cost=price * (training + asking) / 3600 if price else None,
             like=off.runs,
+            leases=leases_of(found, config.launch.lease_seconds) if lent else None,
             rough=not device.measured and not off.runs,
         )
 
@@ -179,7 +184,7 @@ class Outlooks:
     def where(self, config: RunConfig) -> str:
         """What is reckoned for, in a sentence."""
         if config.launch.launcher != "hf-jobs":
-            return where(self.here(config.train.device))
+            return where(self._device_of(config))
         try:
             flavor = flavor_named(config.launch.flavor, offered())
         except ConfigError:
@@ -200,10 +205,14 @@ class Outlooks:
         return said | _others(config, found, device)
 
     def _device_of(self, config: RunConfig) -> Device:
-        """What a run would use: of this machine, or of the Hub's. Raises ConfigError for a flavor that there is not."""
-        if config.launch.launcher != "hf-jobs":
-            return self.here(config.train.device)
-        return machine_of(flavor_named(config.launch.flavor, offered()), self._data_dir).device
+        """What a run will have: of this machine, lent, or of the Hub. Raises ConfigError for an unknown flavor."""
+        match config.launch.launcher:
+            case "hf-jobs":
+                return machine_of(flavor_named(config.launch.flavor, offered()), self._data_dir).device
+            case "zerogpu":
+                return ZERO_GPU
+            case "local":
+                return self.here(config.train.device)
 
     def here(self, device: str = "auto") -> Device:
         """This machine as a run would use it, looked at once a minute."""
@@ -248,6 +257,8 @@ class Outlooks:
 
 def where(device: Device) -> str:
     """What is reckoned for, in a sentence."""
+    if device.name != HERE:
+        return f"Reckoned for {device.name}, which lends {gigabytes(device.memory)} of GPU memory."
     name = "the GPU of this machine" if device.kind == "cuda" else f"this machine, {_cores(device)}"
     what = f" ({processor_name()})" if device.kind == "cpu" else ""
     price = price_of("auto" if device.kind == "cuda" else device.kind)
@@ -268,6 +279,7 @@ def _alike(past: RunConfig, config: RunConfig) -> bool:
     data = {"review": None, "filters": []}
     return (
         rows
+        and past.launch.launcher == config.launch.launcher
         and past.model.quantization == config.model.quantization
         and past.data.model_copy(update=data) == config.data.model_copy(update=data)
         and past.train.max_minutes is None

@@ -89,6 +89,9 @@ def _facts(seen: Outlook) -> list[tuple[str, str]]:
     time = f"{about(seen.seconds, rough=seen.rough)}<small>{_why(seen, parts)}</small>"
     asked = f"{seen.questions:,}<small>asked of {seen.sides} sides</small>" if seen.questions else "none"
     rows = [("Time", time), ("Memory", memory), ("Questions", asked)]
+    if seen.leases:
+        lent = f"{seen.leases.count:,}<small>of {seen.leases.seconds} s each</small>"
+        rows.append(("GPU leases", lent))
     if seen.cost is None:
         return rows
     spread = f"${seen.cost / ROUGH:.2f} to ${seen.cost * ROUGH:.2f}" if seen.flavor else f"${seen.cost:.2f}"

@@ -11,7 +11,7 @@ from ftspace.devices import TABLE as CARDS
 from ftspace.errors import ConfigError
 from ftspace.hub.spaces import files as space_files
 from ftspace.hub.spaces.files import app_files, check_front, front_matter, pins
-from ftspace.hub.spaces.hardware import TABLE, hardware_named
+from ftspace.hub.spaces.hardware import TABLE, Hardware, hardware_named
 from ftspace.settings import ROOT
 
 
@@ -115,4 +115,8 @@ def test_prices_are_those_of_the_cards() -> None:
     assert {name: hardware_named(name).dollars_an_hour for name in pairs} == {
         name: cards[card] for name, card in pairs.items()
     }
+    zero = Hardware("zero-a10g", "ZeroGPU", 0.0)
+    assert hardware_named(zero.name, [zero], demo=False).lent  # runs go there in leases
+    with pytest.raises(ConfigError, match="keeps its model loaded"):
+        hardware_named(zero.name, [zero])
     assert "$0.40 an hour, $292 a month" in str(hardware_named("t4-small")) and "free" in str(TABLE[0])
