@@ -4,6 +4,7 @@
 whose figures are told together:
 
     together  two processes on two cores against one, and against a bare script below torchrun
+    sweep     a sweep of eight tiny runs against the same eight one by one
 """
 
 import argparse
@@ -12,7 +13,7 @@ import json
 import sys
 from typing import Any
 
-PARTS = ("together",)
+PARTS = ("together", "sweep")
 
 
 def main() -> int:

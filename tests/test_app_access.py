@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Space:
     """A live Space: its address, and who owns what there."""
 
     url: str
-    http: httpx2.Client
+    browsers: ExitStack
     data_dir: Path
     ann: Owner
     ben: Owner
@@ -80,7 +80,7 @@ class Space:
 
     def caller(self, user: str = "") -> Caller:
         """A browser of its own, signed in when a user is named."""
-        caller = Caller(self.url, self.http)
+        caller = Caller(self.url, self.browsers.enter_context(httpx2.Client(trust_env=False, timeout=60)))
         if user:
             caller.sign_in(user)
         return caller
@@ -95,9 +95,10 @@ def space(tmp_path_factory: pytest.TempPathFactory, http: httpx2.Client) -> Iter
         serve(LoopbackHub(folder / "hub")) as provider,
         running(data_dir, folder / "log", **environment(provider), **ALSO) as url,
         owners[0].at_work(),
+        ExitStack() as browsers,
     ):
         await_answer(http, url, folder / "log")
-        yield Space(url, http, data_dir, *owners)
+        yield Space(url, browsers, data_dir, *owners)
 
 
 @dataclass(frozen=True)
@@ -218,8 +219,10 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
         assert space.ann.secret in ann.send("GET", address).text
 
     before = snapshot(space.data_dir)
-    intruders = [space.caller(), space.caller("carl"), space.caller("ben")]
-    for caller, name in zip(intruders, ("", "carl", "ben"), strict=True):
+    names = ("", "carl", "ben")
+    intruders = [space.caller(name) for name in names]
+
+    def intrude(caller: Caller, name: str) -> None:
         attack(caller, handles, space.ann, space.shown, may_start=name == "ben")
         for path in [*files, str(space.ann.upload), str(space.ann.run.path / "config.json"), str(space.ann.run.log)]:
             caller.file(path)
@@ -231,6 +234,9 @@ def test_nobody_sees_or_changes_what_is_anothers(space: Space, capsys: pytest.Ca
         for kind in KINDS:
             assert caller.send("GET", f"/export/{space.ann.run.id}/{kind}").status_code == 404
         caller.send("GET", f"/gradio_api/deep_link?session_hash={ann.session}")
+
+    with ThreadPoolExecutor(len(names)) as threads:  # each may call so and so often
+        list(threads.map(intrude, intruders, names))
     intruders[0].call(handles.load, [], f"?run={space.ben.run.id}")
     for secret_key in ("", CLIENT_SECRET):  # even who knows the key that signs cookies is nobody
         forged = space.caller()
