@@ -12,9 +12,11 @@ from rich.text import Text
 from ftspace import commands
 from ftspace.config import anchor
 from ftspace.console import stderr, stdout
-from ftspace.devices import HERE, PRICED, device_named, this_machine
+from ftspace.devices import HERE, PRICED, device_named
 from ftspace.errors import ConfigError
 from ftspace.flags import add_flags
+from ftspace.hub.jobs.flavors import flavor_named, offered
+from ftspace.hub.jobs.reckoning import device_there, reckon, spoken
 from ftspace.preflight import check_precision, find_model
 from ftspace.presets import add_preset
 from ftspace.settings import Settings, go_offline
@@ -38,9 +40,9 @@ def add_estimate(parsers: Any, where: argparse.ArgumentParser) -> CliSettingsSou
         help="peak memory, time and money of a run, before it",
         usage="%(prog)s [CONFIG.yaml] [--device NAME] [--probe] [--preset P] [--SECTION.FIELD VALUE ...] [--json]",
         description="Estimates a run from the model's config.json, the headers of its weights and the dataset's first "
-        "rows, on this machine and on the devices of a table; says what would make it fit. No weights are read or "
-        "downloaded. With --probe the run's first ten steps are made and the estimate is corrected by them. Its other "
-        "flags are those of ftspace run.",
+        "rows, where its launcher starts it and on the devices of a table; says what would make it fit. No weights are "
+        "read or downloaded. With --probe the run's first ten steps are made and the estimate is corrected by them. "
+        "Its other flags are those of ftspace run.",
         allow_abbrev=False,
         parents=[where],
     )
@@ -57,10 +59,10 @@ def estimate(parsed: argparse.Namespace, given: dict[str, Any], settings: Settin
     config = anchor(commands.configured(parsed.config, given, parsed.preset))
     if config.hub.offline:
         go_offline()
-    here = this_machine(settings.data_dir, device=config.train.device)
-    device = device_named(parsed.device, here)
-    if parsed.probe and device is not here:
-        raise ConfigError(f"--probe measures {HERE}, and --device names another; leave one of them out")
+    here = device_there(config, settings.data_dir)
+    device = here if parsed.device == HERE else device_named(parsed.device, here)
+    if parsed.probe and (device is not here or config.launch.launcher != "local"):
+        raise ConfigError(f"--probe measures {HERE}, and --device or --launcher names another; leave one of them out")
     find_model(config)
     check_precision(config)
     facts = find_facts(config)
@@ -74,6 +76,9 @@ def estimate(parsed: argparse.Namespace, given: dict[str, Any], settings: Settin
         stdout.file.write(found.model_dump_json(indent=2) + "\n")
     else:
         stdout.print(to_rich(found))
+        if config.launch.launcher == "hf-jobs":
+            job = reckon(config, facts, flavor_named(config.launch.flavor, offered()), settings.data_dir)
+            stdout.print(f"as a job of the Hub on {job.flavor.name}: {spoken(job)}, its setting up included")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_a_device_of_the_table_and_flags_are_heeded(measured_machine: Path, caps
     words = ["--data-dir", str(measured_machine), "--device", "l4", "--train.epochs", "4", "--eval.tasks", ""]
     found = run(capsys, *words)
     assert (found["device"], found["steps"], found["memory"]["comparison"]) == ("L4", 384, 0)
+
+
+def test_a_job_of_the_hub_is_estimated_for_its_flavor(
+    measured_machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--data-dir", str(measured_machine), "--launcher", "hf-jobs", "--flavor")
+    found = run(capsys, *asked, "a10g-small")
+    assert found["device"] == "a10g-small" and found["memory"]["idle"] > 0 and found["fits"]
+    assert main(["estimate", *asked, "a10g-small"]) == 0
+    assert re.search(r"as a job of the Hub on a10g-small: about \d.* min, \$\d", capsys.readouterr().out)
+    assert main(["estimate", *asked, "a10g-smal"]) == 2 and "a10g-small" in capsys.readouterr().err
+    assert main(["estimate", *asked, "a10g-small", "--probe"]) == 2 and "--launcher" in capsys.readouterr().err
 
 
 def test_the_table_says_what_it_is(measured_machine: Path, capsys: pytest.CaptureFixture[str]) -> None:

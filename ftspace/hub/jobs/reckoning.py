@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ftspace.budgets import budget_of
 from ftspace.config import RunConfig
-from ftspace.hub.jobs.flavors import Flavor, machine_of
+from ftspace.devices import Device, device_of_run
+from ftspace.hub.jobs.flavors import Flavor, flavor_named, machine_of, offered
 from ftspace.training.facts import Facts
 from ftspace.training.forecast import Estimated, estimated
 
@@ -56,6 +57,13 @@ class Reckoned:
         """What so much time costs; None where no price is known."""
         price = self.flavor.dollars_an_hour
         return None if price is None else price * seconds / 3600
+
+
+def device_there(config: RunConfig, data_dir: Path) -> Device:
+    """What a run has where its launcher starts it. Raises ConfigError for a flavor that there is not."""
+    if config.launch.launcher == "hf-jobs":
+        return machine_of(flavor_named(config.launch.flavor, offered()), data_dir).device
+    return device_of_run(config.launch.launcher, data_dir, device=config.train.device)
 
 
 def reckon(config: RunConfig, facts: Facts, flavor: Flavor, data_dir: Path) -> Reckoned:
