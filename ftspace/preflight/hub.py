@@ -61,7 +61,7 @@ def token_line(config: RunConfig, sources: Sequence[Source], asked: Asked | None
     if asked.trouble == "offline":
         return Check("ok", "token", "not asked: the Hub is offline by choice")
     if asked.trouble == "none":
-        return Check("stop", "token", f"there is none, and one is needed {why}", again)
+        return Check("stop", "token", f"no Hub token was found, and one is needed {why}", again)
     if asked.trouble == "refused":
         return Check("stop", "token", f"{asked.detail}; one is needed {why}", again)
     if asked.record is None:
