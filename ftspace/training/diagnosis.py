@@ -281,15 +281,16 @@ def _early(curves: Curves) -> Diagnosis | None:
 
 def _falling(curves: Curves) -> Diagnosis:
     begin, fall, _ = curves.fall
-    evidence = [f"the {curves.whose} loss went from {_loss(begin)} to {_loss(begin - fall)}"]
+    latest = begin - fall
+    evidence = [f"the {curves.whose} loss went from {_loss(begin)} to {_loss(latest)}"]
     _, here, gain = curves.gain
     change = ""
     if gain is not None and gain.falls(2) and here > 0:
-        more = here * -math.expm1(gain.slope / here)
+        more = latest * -math.expm1(gain.slope / here)
         evidence.append(f"twice the training would lower it by up to {_loss(more)} more")
         if curves.over and more > 2 * FLAT * here:
             change = f"More {'steps' if curves.config.train.max_steps else 'train.epochs'} may help."
-    if curves.validated and curves.epoch[-1] > 1.5 and begin - fall - curves.now.value > APART * (begin - fall):
+    if curves.validated and curves.epoch[-1] > 1.5 and latest - curves.now.value > APART * (begin - fall):
         evidence.append(f"the training loss is {_loss(curves.now.value)}, far below it: the rows are few")
         change = "More rows would help most."
     more = ()

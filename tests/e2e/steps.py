@@ -82,6 +82,7 @@ def picture(page: Page, pictures: Path | None, name: str, *, of: str = "", whole
     if of:
         page.locator(of).screenshot(path=path, animations="disabled")
         return
+    expect(page.locator("#says .ft-note")).to_have_count(0, timeout=20_000)  # they leave by themselves
     page.evaluate("window.scrollTo(0, 0)")
     if not whole:
         page.screenshot(path=path, animations="disabled")

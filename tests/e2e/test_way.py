@@ -125,6 +125,10 @@ def start(way: Way) -> None:
     set_number(page, "Max steps", STEPS)
     set_number(page, "Questions a task", QUESTIONS)
     expect(page.locator(".ft-changes")).to_contain_text("2 settings differ from Quick look")
+    outdated = page.get_by_text("Settings were changed since this was looked at")
+    expect(outdated).to_be_visible()
+    button(page, "Look again").click()
+    expect(outdated).to_be_hidden()
     if way.ground.hub is not None:
         before = page.locator(".ft-before")
         before.locator("summary").click()

@@ -1,4 +1,5 @@
 import math
+import re
 import subprocess
 import sys
 import time
@@ -131,6 +132,19 @@ def test_stairs_at_new_epochs_are_said() -> None:
     found = diagnose(fold(one.events(one.stairs(still, 0.15), still)), CONFIG)
     assert found.kind == "memorizing"
     assert "as each epoch begins anew" in "".join(found.evidence)
+
+
+def test_no_more_is_promised_than_there_is_to_lose() -> None:
+    def loss(at: int) -> float:
+        return 17 * math.exp(-at / 19)
+
+    state = RunState(prepared=simulated.prepared(192))
+    state.steps = [step(at, loss(at) * (1 + 0.05 * math.sin(at))) for at in range(1, 101)]
+    state.validations = [Validation(step=at, loss=loss(at)) for at in (0, 50, 100)]
+    found = diagnose(state, CONFIG)
+    told = "; ".join(found.evidence)
+    (latest,), (more,) = (re.findall(words, told) for words in (r"loss went from \S+ to ([\d.]+)", r"up to (\S+) more"))
+    assert found.kind == "falling" and 0 < float(more) < float(latest)
 
 
 def test_a_hundred_thousand_steps_are_judged_at_once() -> None:

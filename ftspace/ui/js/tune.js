@@ -1,7 +1,7 @@
 // Step 2: marks what is said of the settings beside each of them, finds settings by their words, and leads to one.
 // Gradio draws a group's fields when it is opened first, so all of it is done again whenever something was drawn.
 (() => {
-  const said = { wrong: {}, back: {}, auto: {} };
+  const said = { wrong: {}, back: {}, auto: {}, of: "" };
   const opened = new Set();
   let waiting = 0, wanted = null, asked = 0;
 
@@ -129,6 +129,13 @@
     if (first) lead(first.dataset);
   }
 
+  // What was looked at before Start is of other settings than those that stand there now.
+  function outdate() {
+    const before = document.querySelector("#before .ft-before");
+    const stale = Boolean(before?.dataset.of && said.of && before.dataset.of !== said.of);
+    if (before && before.classList.contains("ft-stale") !== stale) before.classList.toggle("ft-stale", stale);
+  }
+
   function settle() {
     if (waiting) return;
     waiting = requestAnimationFrame(() => {
@@ -139,6 +146,7 @@
       if (find()?.value) filter();
       document.querySelectorAll("#settings .ft-setting").forEach(mark);
       [...groups(), document.getElementById("as-yaml")].forEach(expanded);
+      outdate();
       if (wanted) go();
     });
   }

@@ -4,6 +4,8 @@ Widgets come from a field's type, their help from its docstring; nothing is said
 which groups and under which labels, is fields.py's; what a preset sets is presets.py's.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -176,3 +178,8 @@ def _kind_of(name: str) -> Any:
 
 def _is_list(name: str) -> bool:
     return name == TARGETS or get_origin(_kind_of(name)) is list
+
+
+def digest(sent: Sequence[Any]) -> str:
+    """What tells one content of the page's widgets from another."""
+    return hashlib.sha256(json.dumps(list(sent), default=str).encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from ftspace.ui.choose import look_markup
 from ftspace.ui.choose.choice import NAMES, Choice
 from ftspace.ui.desk import Desk
 from ftspace.ui.latest import latest
+from ftspace.ui.tune import form
 from ftspace.ui.tune.complaints import labelled
 
 Compose = Callable[[Choice, Sequence[Any], Visitor], RunConfig]
@@ -31,6 +32,8 @@ _FOR_VISITORS = (
 )
 """What a visitor of a Space cannot do, and what can be done instead."""
 _ABOUT = "Looks at model, dataset, licenses, memory, disk, time and token in some seconds. Start looks, too."
+
+_OUTDATED = "Settings were changed since this was looked at. Start looks again."
 
 
 class Before:
@@ -60,14 +63,15 @@ class Before:
             with self._desk.answering(request, "look") as visitor:
                 config = self._compose(choice.settled(), values, visitor)
                 found = preflight.examine(config, self._desk.store.runs_dir, visitor).checks
-                return html(found, sign_in=self._desk.settings.sign_in)
+                return html(found, form.digest(sent), sign_in=self._desk.settings.sign_in)
         except FtspaceError as error:
             return markup.note(str(error), "bad")
 
 
-def html(found: Sequence[Check], *, sign_in: bool = False) -> str:
+def html(found: Sequence[Check], of: str, *, sign_in: bool = False) -> str:
     """The list, no secret in it: what stops or warns is open, what is well stands behind a line that opens it.
 
+    `of` is the digest of what was looked at: tune.js shows another head once the form says something else.
     With `sign_in` whoever reads it has an account, and neither this machine's environment nor its command line.
     """
     found = [replace(one, detail=redact(one.detail), fix=_worded(redact(one.fix), sign_in=sign_in)) for one in found]
@@ -82,7 +86,8 @@ def html(found: Sequence[Check], *, sign_in: bool = False) -> str:
         head = markup.note("Nothing stands in the way.", "good")
     said = f"{len(well)} {'thing is' if len(well) == 1 else 'things are'} well"
     rest = f"<details><summary>{said}</summary>{look_markup.checks(well)}</details>" if well else ""
-    return f'<div class="ft-before">{head}{look_markup.checks(due) if due else ""}{rest}</div>'
+    stale = f'<div class="ft-outdated">{markup.note(_OUTDATED)}</div>'
+    return f'<div class="ft-before" data-of="{of}">{head}{stale}{look_markup.checks(due) if due else ""}{rest}</div>'
 
 
 def _worded(fix: str, *, sign_in: bool) -> str:

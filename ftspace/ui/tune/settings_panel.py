@@ -70,12 +70,13 @@ class SettingsPanel:
         """What `say` updates."""
         return [self.told, self.changes, self.back, *self.groups.values()]
 
-    def say(self, wrong: Sequence[Wrong], values: Sequence[Any], pace: Preset, choice: Choice) -> Updates:
-        """What is wrong, and what differs from the preset."""
+    def say(self, wrong: Sequence[Wrong], values: Sequence[Any], pace: Preset, choice: Choice, of: str) -> Updates:
+        """What is wrong, and what differs from the preset; `of` is the digest of all that was sent."""
         differs = form.changed(values, pace, choice.model, choice.dataset)
         marks = {
             "wrong": {id_of(one.field): sentence(one.said) for one in wrong if group_of(one.field)},
             "back": {id_of(name): f"Back to {form.shown(name, before)}" for name, before in differs.items()},
+            "of": of,
         }
         return {
             self.told: json.dumps(marks),

@@ -139,16 +139,16 @@ class Tune:
         visitor = self._desk.visitor(request)
         if run_id or not visitor.may_start:
             return {self.trouble: gr.skip()}
-        choice, values = Choice.of(sent[: len(NAMES)]).settled(), sent[len(NAMES) :]
+        choice, values, of = Choice.of(sent[: len(NAMES)]).settled(), sent[len(NAMES) :], form.digest(sent)
         try:
             config, wrong = form.look(self._desk.config_of(choice, visitor), values)
             if config:
                 self._desk.check_may_read(config, visitor)
         except FtspaceError as error:
             said = markup.note(labelled(str(error)), "bad")
-            return {**self._panel.say([], values, preset(pace), choice), self.trouble: said}
+            return {**self._panel.say([], values, preset(pace), choice, of), self.trouble: said}
         written = self._yaml.say(config, text, shown) if config else {}
-        told = self._panel.say(wrong, values, preset(pace), choice)
+        told = self._panel.say(wrong, values, preset(pace), choice, of)
         return {**told, **written, self.trouble: preset_cards.mending(wrong)}
 
     def _reckon(self, request: gr.Request, run_id: Any, pace: Any, *sent: Any) -> Iterator[Updates]:

@@ -22,7 +22,7 @@ STOPPED = Check("stop", "token", "there is none", "set HF_TOKEN")
 def test_what_is_due_is_open_and_what_is_well_is_behind_a_line(
     found: list[Check], head: str, open_lines: list[str]
 ) -> None:
-    shown, _, behind = html(found).partition("<details>")
+    shown, _, behind = html(found, "now").partition("<details>")
     assert head in shown and all(line.casefold() in shown.casefold() for line in open_lines)
     assert "1 thing is well" in behind and "enough &lt;is&gt; free" in behind.casefold() and "disk" not in shown
 
@@ -52,8 +52,9 @@ def test_what_is_due_is_open_and_what_is_well_is_behind_a_line(
 )
 def test_what_to_do_is_said_for_who_can_do_it(fix: str, said: str, signed_in: str) -> None:
     found = [Check("stop", "one", "a", fix)]
-    assert said in _text(html(found)) and f"To do: {signed_in}" in _text(html(found, sign_in=True))
-    assert not any(word in _text(html(found, sign_in=True)) for word in ("ftspace runs", "HF_TOKEN", "--data-dir"))
+    visitors = _text(html(found, "now", sign_in=True))
+    assert said in _text(html(found, "now")) and f"To do: {signed_in}" in visitors
+    assert not any(word in visitors for word in ("ftspace runs", "HF_TOKEN", "--data-dir"))
 
 
 def _text(shown: str) -> str:
@@ -61,7 +62,7 @@ def _text(shown: str) -> str:
 
 
 def test_where_to_ask_is_a_link_and_nothing_else_is() -> None:
-    shown = html([Check("stop", "base access", "closed", 'ask at http://hub/a?b&c, (or https://x.org)."<b>')])
+    shown = html([Check("stop", "base access", "closed", 'ask at http://hub/a?b&c, (or https://x.org)."<b>')], "now")
     assert (
         '<a class="ft-link" href="http://hub/a?b&amp;c" target="_blank" rel="noopener">http://hub/a?b&amp;c</a>, (or '
         in shown

@@ -80,7 +80,9 @@ class Form:
     def look(self) -> dict[str, Any]:
         """What is said of the form."""
         self.fire(self.tune.fields["train.epochs"], "input")
-        return json.loads(self.value(self.tune._panel.told))
+        told = json.loads(self.value(self.tune._panel.told))
+        assert told.pop("of")
+        return told
 
 
 def _asks(fn: Any) -> bool:
