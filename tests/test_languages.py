@@ -40,7 +40,7 @@ NO_WORDS = {
     "tasks forgetting max_samples max_new_tokens shots noise earlier reference metrics embedding_model judges "
     "judge_calls judge_price seed",
     "push public offline",
-    "launcher processes flavor timeout_minutes lease_seconds",
+    "launcher processes shard flavor timeout_minutes lease_seconds",
     "nnodes rdzv_endpoint",
     "max_minutes max_cost price_per_hour checkpoint_steps save_total_limit auto_resume report_to",
     "id chat_template", "id config split revision mapping prompt_template completion_template filters review",

@@ -327,6 +327,8 @@ def _others(config: RunConfig, found: Estimated, device: Device) -> dict[str, Gu
     there = config.launch.launcher == "hf-jobs"
     if there and train.price_per_hour is None and device.dollars_an_hour:
         said["train.price_per_hour"] = Guess(f"{device.dollars_an_hour:g}", "by the price of its flavor, in dollars")
+    if found.processes > 1 and not found.shard.given:
+        said["launch.shard"] = Guess(_value(found.shard.value), found.shard.why)
     price = None if there else price_of(train.device)
     if train.price_per_hour is None and price:
         said["train.price_per_hour"] = Guess(f"{price:g}", f"by the list of {PRICED}, in dollars")
