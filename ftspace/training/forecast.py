@@ -122,11 +122,12 @@ class Estimated:
 def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[Device] = TABLE) -> Forecast:
     """The forecast of a run on `device`, with a line for it and each of the others."""
     found = estimated(config, facts, device)
-    doubts = list(facts.doubts)
-    if not device.measured:
-        doubts.append(f"how fast {device.name} is was guessed: the first run on it measures it")
-    if config.lora.init != "default" or config.lora.method == "adalora":
-        doubts.append("the adapter's start is not counted, which may take memory and time of its own")
+    starts = config.lora.init != "default" or config.lora.method == "adalora"
+    known = {
+        f"how fast {device.name} is was guessed: the first run on it measures it": not device.measured,
+        "the adapter's start is not counted, which may take memory and time of its own": starts,
+        "the time in which processes send each other the layers is not counted": found.shard.value,
+    }
     return Forecast(
         model=config.model.id,
         dataset=config.data.id,
@@ -145,7 +146,7 @@ def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[D
         tokens=round(found.steps * found.recipe.batch_size * found.tokens.mean),
         recipe=asdict(found.recipe) | ({"shard": True} if found.shard.value else {}),
         devices=[_on(config, facts, one) for one in (device, *(one for one in others if one.name != device.name))],
-        doubts=list(dict.fromkeys(doubts)),
+        doubts=list(dict.fromkeys([*facts.doubts, *(doubt for doubt, holds in known.items() if holds)])),
     )
 
 

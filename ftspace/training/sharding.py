@@ -30,10 +30,11 @@ def sharding(config: RunConfig, processes: int, *, needs: int, has: int) -> Choi
         return Choice(False, "each process holds the whole base", given=config.launch.shard is False)
     if config.launch.shard:
         return Choice(True, "as the config says", given=True)
-    room = f"{needs / 1e9:.1f} GB where a device has {has / 1e9:.1f} GB (estimated)"
+    there, wanted = f"{has / 1e9:.1f}", f"{needs / 1e9:.1f}"
     if needs > has:
-        return Choice(True, f"a process that holds the whole base needs {room}")
-    return Choice(False, f"a process needs {room}")
+        said = f"a process that holds the whole base needs {wanted} GB, and a device has {there} GB (estimated)"
+        return Choice(True, said)
+    return Choice(False, f"a process needs {wanted} GB with the whole base, and a device has {there} GB (estimated)")
 
 
 def divided(memory: Memory, shape: Shape, config: RunConfig, dtype: str, processes: int) -> Memory:

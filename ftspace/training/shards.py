@@ -31,7 +31,8 @@ class Shards(Undivided):
     def __init__(self, base: nn.Module, group: Alone, place: torch.device) -> None:
         """Divides the layers of a base that has its adapter, and puts all of it on its device, layer by layer.
 
-        What is trained stays whole, and so does what is no layer. Raises ModelError where it has no layers.
+        What is trained stays whole, and so does what is no layer. Raises ModelError where it has no layers, and
+        JobError where it does not go through them in order.
         """
         self._group = group
         self._layers: list[FSDPModule] = []
@@ -46,6 +47,7 @@ class Shards(Undivided):
             shard.set_custom_all_gather(_Gathered(partial(self._gather, number)))  # pyright: ignore[reportArgumentType]
             self._layers.append(shard)
         base.to(place)
+        self._try(base)
 
     def begin(self, parts: int, *, training: bool) -> int:
         most = max(self._group.all(parts))
@@ -77,6 +79,16 @@ class Shards(Undivided):
         while self._group.first(value=False):
             self._expect(1, training=False)
             self._catch_up()
+
+    def _try(self, base: Any) -> None:
+        """A token goes through, after which each layer knows what it takes to begin anew where a pass is broken off."""
+        training = base.training
+        base.eval()
+        self._expect(1, training=False)
+        with torch.no_grad():
+            base(input_ids=torch.zeros((1, 1), dtype=torch.long, device=base.device), use_cache=False)
+        base.train(training)
+        self.end()
 
     def _tell(self, *_: Any) -> None:
         self._catch_up()

@@ -29,8 +29,8 @@ class Look(TrainerCallback):
     def __init__(self, run: Run, rank: int, *, stop: int = 0, refuses: list[Any] | None = None) -> None:
         """`stop`: the step at whose beginning a stop is asked for.
 
-        `refuses`: a rank, a layer, whether in training, whether on the way back, from which step on, and the tokens of
-        a pass that are too many for it.
+        `refuses`: a rank, a layer, what it does then (train, validate or ask), whether on the way back, from which step
+        on, and the tokens of a pass that are too many for it; to answer with them is too much only once.
         """
         self.run, self.rank, self.stop, self.refuses = run, rank, stop, refuses
         self.refused, self.step, self.tokens = 0, 0, 0
@@ -47,11 +47,13 @@ class Look(TrainerCallback):
         self.held, self.whole = held_bytes(base)
         if not self.refuses or self.refuses[0] != self.rank:
             return
-        _, layer, training, back, since, most = self.refuses
+        _, layer, when, back, since, most = self.refuses
         module = base.model.layers[layer].mlp
 
         def refuse(*_: Any) -> None:
-            if module.training is training and self.step >= since and self.tokens > most:
+            now = "train" if module.training else "ask" if torch.is_inference_mode_enabled() else "validate"
+            enough = now == "ask" and self.refused > 0
+            if now == when and self.step >= since and self.tokens > most and not enough:
                 self.refused += 1
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 

@@ -44,10 +44,11 @@ PADDED: dict[str, Any] = {"train": {"packing": False, "micro_batch_tokens": 5120
 RECOMPUTED: dict[str, Any] = {"train": {"gradient_checkpointing": True}}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stopped": ({"launch": {"shard": None}}, {"stop": MIDDLE, "memory": 10**8}),
-    "short going in": (PADDED, {"stop": 2, "refuses": [1, 2, True, False, 1, 40]}),
-    "short coming back": (RECOMPUTED, {"stop": 2, "refuses": [0, 1, True, True, 1, 30]}),
-    "short while validating": ({}, {"stop": 2, "refuses": [1, 0, False, False, 0, 40]}),
-    "without any memory": ({}, {"refuses": [1, 3, True, True, 3, 5]}),
+    "short going in": (PADDED, {"stop": 2, "refuses": [1, 2, "train", False, 1, 40]}),
+    "short coming back": (RECOMPUTED, {"stop": 2, "refuses": [0, 1, "train", True, 1, 30]}),
+    "short while validating": ({}, {"stop": 2, "refuses": [0, 0, "validate", False, 0, 30]}),
+    "short while answering": ({}, {"stop": 2, "refuses": [0, 3, "ask", False, 0, 1]}),
+    "without any memory": ({}, {"refuses": [1, 3, "train", True, 3, 5]}),
 }
 """Runs, with what is changed in their config and what `sharded.Look` does to them."""
 SAME = 1e-4
@@ -139,6 +140,10 @@ def test_memory_that_runs_out_for_one_lets_both_do_it_again(trained: Trained, ca
     refused = [one["refused"] for one in trained.seen(case)]
     assert refused[rank] > 0 and refused[1 - rank] == 0
     begins_alike(trained.runs[case], trained.reference, 2)
+    said = [event.message for event in read_events(trained.runs[case].events)[0] if isinstance(event, Warned)]
+    told = {"short while answering": "while samples were answered", "short while validating": "in the validation after"}
+    assert not rank or not said, "who writes the run tells of its own memory"
+    assert rank or f"memory ran out {told.get(case, 'in training step 1')}" in said[0]
 
 
 def test_memory_that_does_not_suffice_for_one_ends_the_run_of_both_with_what_was_learnt(trained: Trained) -> None:

@@ -25,7 +25,7 @@ def test_a_base_is_divided_where_one_process_needs_more_than_its_device_has() ->
     assert alone.memory.total > GPU.memory and not alone.shard.value
     assert alone.recipe.gradient_checkpointing and both.recipe.gradient_checkpointing, "which is tried before"
     assert both.shard.value and not both.shard.given and both.memory.total <= GPU.memory
-    assert f"needs {alone.memory.total / 1e9:.1f} GB where a device has 24.0 GB" in both.shard.why
+    assert f"needs {alone.memory.total / 1e9:.1f} GB, and a device has 24.0 GB" in both.shard.why
     roomy = replace(GPU, memory=80 * 10**9)
     assert not estimated(config(**asked), facts(THIRTEEN), roomy, processes=2).shard.value
     assert estimated(config(**asked, launch={"shard": True}), facts(THIRTEEN), roomy, processes=2).shard.given
@@ -44,7 +44,8 @@ def test_a_process_holds_its_share_of_the_layers_and_two_of_them_whole() -> None
 
 def test_the_forecast_says_it_and_its_advice_can_be_followed() -> None:
     given = config(launch={"processes": 2, "shard": True}, eval={"tasks": []})
-    assert forecast(given, facts(SEVEN), GPU, ()).recipe["shard"] is True
+    found = forecast(given, facts(SEVEN), GPU, ())
+    assert found.recipe["shard"] is True and "send each other the layers is not counted" in found.doubts[-1]
     small = replace(GPU, memory=6 * 10**9)
     assert any("nf4" in one for one in advise(given, facts(SEVEN), small, estimated(given, facts(SEVEN), small)))
 
