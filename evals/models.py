@@ -105,6 +105,7 @@ def load_base(
     quantization: str = "none",
     trust_code: str | None = None,
     tokenizer: PreTrainedTokenizerBase,
+    moved: bool = True,
 ) -> PreTrainedModel:
     """Load a causal language model and give it an embedding for every token of the tokenizer.
 
@@ -116,9 +117,10 @@ def load_base(
         quantization: none, nf4 or int8; embeddings, norms and the head are never quantized.
         trust_code: the commit of a Hub model at which its own code may run.
         tokenizer: the tokenizer it will be used with; tokens beyond the embedding get the mean of the existing rows.
+        moved: whether it is put on the device; else it stays in the processor's memory, as it would be there.
 
     Returns:
-        The model in evaluation mode on the device.
+        The model in evaluation mode.
 
     Raises:
         ModelError: it isn't there, isn't a causal language model, has no safetensors or wants to run its own code.
@@ -133,7 +135,7 @@ def load_base(
             raise ModelError(f"model {where}: it is an adapter; name the model that it was trained on")
         loaded = AutoModelForCausalLM.from_pretrained(where, use_safetensors=True, **read, **options)
     fit_embeddings(loaded, tokenizer)
-    if quantization == "none":
+    if quantization == "none" and moved:
         with explained(where, "model"):
             nn.Module.to(loaded, place)
     for module in loaded.modules():

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
 from ftspace.errors import ConfigError
-from ftspace.launching import LaunchConfig
+from ftspace.launching import LaunchConfig, why_whole
 from ftspace.sections import DataConfig, EvalConfig, HubConfig, LoraConfig, ModelConfig, Section, TrainConfig
 from ftspace.settings import DEFAULT_CONFIG, anchored
 
@@ -49,6 +49,8 @@ class RunConfig(Section):
         unvalidated = self.data.validation_fraction == 0 and self.data.validation_split == "none"
         if unvalidated and (self.train.keep == "best" or self.train.patience):
             raise ValueError("train.keep best and train.patience need validation rows; raise data.validation_fraction")
+        if self.launch.shard and (why := why_whole(self.model, self.lora)):
+            raise ValueError(f"launch.shard goes with a LoRA adapter beside a frozen base, not where {why}")
         return self
 
     def to_yaml(self) -> str:

@@ -87,7 +87,7 @@ GROUPS = (
     Group(
         "Place",
         "Where it runs, and in how many processes.",
-        _fields("launch", "launcher processes flavor timeout_minutes lease_seconds"),
+        _fields("launch", "launcher processes shard flavor timeout_minutes lease_seconds"),
     ),
 )
 NAMES = tuple(name for group in GROUPS for name in group.fields)
@@ -168,6 +168,7 @@ LABELS = {
     "hub.offline": "Never ask the Hub",
     "launch.launcher": "Runs where",
     "launch.processes": "Processes a machine",
+    "launch.shard": "Divide the base",
     "launch.flavor": "Hardware of a Hub job",
     "launch.timeout_minutes": "Longest Hub job",
     "launch.lease_seconds": "Seconds a GPU lease",

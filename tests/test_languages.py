@@ -20,8 +20,9 @@ SAID = modules(
     "ftspace/fields.py", "ftspace/gallery.py", "ftspace/labels.py", "ftspace/listing.py", "ftspace/queue.py",
     "ftspace/reasons.py", "ftspace/several.py", "ftspace/words.py", "ftspace/data/report.py",
     "ftspace/hub/finding/facts.py", "ftspace/hub/finding/shortlist.py", "ftspace/training/diagnosis.py",
-    "ftspace/training/forecast.py", "ftspace/training/recipe.py", "ftspace/answering.py", "evals/findings.py",
-    "evals/metrics.py", "evals/plain.py", "evals/wording.py", "ftspace/presets.py",
+    "ftspace/training/forecast.py", "ftspace/training/recipe.py", "ftspace/training/sharding.py",
+    "ftspace/answering.py", "evals/findings.py", "evals/metrics.py", "evals/plain.py", "evals/wording.py",
+    "ftspace/presets.py",
 )  # fmt: skip
 """Where what the app says is said. Errors of reading files, of the Hub and of pushes stay English."""
 ENGLISH = {
@@ -40,7 +41,7 @@ NO_WORDS = {
     "tasks forgetting max_samples max_new_tokens shots noise earlier reference metrics embedding_model judges "
     "judge_calls judge_price seed",
     "push public offline",
-    "launcher processes flavor timeout_minutes lease_seconds",
+    "launcher processes shard flavor timeout_minutes lease_seconds",
     "nnodes rdzv_endpoint",
     "max_minutes max_cost price_per_hour checkpoint_steps save_total_limit auto_resume report_to",
     "id chat_template", "id config split revision mapping prompt_template completion_template filters review",

@@ -31,6 +31,11 @@ def check_processes(config: RunConfig) -> None:
     if config.launch.launcher != "local":
         return
     wanted, gpus = processes_of(config), len(_gpus(config))
+    if config.launch.shard and not together(config):
+        raise ConfigError(
+            "launch.shard divides the base over several processes, and one trains here; set launch.processes, or leave "
+            "shard out"
+        )
     if config.train.device == "mps" and wanted > 1:
         raise ConfigError("launch.processes: Apple's GPU is one device, which one process has; set it to 1")
     if gpus and wanted > gpus:

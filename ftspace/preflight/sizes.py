@@ -16,6 +16,7 @@ from ftspace.config import RunConfig
 from ftspace.data.formats import Conversation
 from ftspace.data.split import Split
 from ftspace.errors import FtspaceError, ModelError
+from ftspace.launchers.processes import processes_of
 from ftspace.preflight.hub_job import is_hub_job, sizes_there
 from ftspace.preflight.rows import ROWS
 from ftspace.settings import resolve_local
@@ -64,7 +65,8 @@ def look_at_sizes(
     if is_hub_job(config):
         return sizes_there(config, facts, runs_dir.parent, counted=splits is not None)
     here = device_of_run(config.launch.launcher, runs_dir.parent, device=config.train.device)
-    sized = _Sized(config, facts, here, estimated(config, facts, here), splits is not None)
+    together = processes_of(config) * config.launch.nnodes
+    sized = _Sized(config, facts, here, estimated(config, facts, here, processes=together), splits is not None)
     return [_disk(sized, runs_dir), *_memory(sized), _device(sized), *_reference(sized)]
 
 

@@ -48,6 +48,10 @@ class Alone:
     def like_first(self, tensors: Sequence[Any]) -> None:
         """Makes tensors what they are in the first process."""
 
+    def join(self, whole: Any, share: Any) -> None:
+        """Fills a tensor with everybody's share, by rank."""
+        whole.copy_(share)
+
     @contextmanager
     def own_numbers(self) -> Generator[None]:
         """Random numbers of this process's own; those that all have in common go on as if none was drawn here."""

@@ -16,8 +16,9 @@ from ftspace.training import estimate
 from ftspace.training.estimate import Memory
 from ftspace.training.facts import Facts
 from ftspace.training.passes import Tokens, profile
-from ftspace.training.recipe import Recipe, Work, checkpointing, choose, steps_of
+from ftspace.training.recipe import Choice, Recipe, Work, checkpointing, choose, steps_of
 from ftspace.training.shape import Shape
+from ftspace.training.sharding import divided, sharding
 
 START_SECONDS = 12.0
 """Importing the libraries, reading the data; the evaluation's process takes as long again."""
@@ -103,6 +104,9 @@ class Estimated:
     step_seconds: float
     step_flops: float
     time: dict[str, float]
+    shard: Choice[bool]
+    """Whether the base is divided over the processes."""
+    processes: int
 
     @property
     def peak(self) -> int:
@@ -118,11 +122,12 @@ class Estimated:
 def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[Device] = TABLE) -> Forecast:
     """The forecast of a run on `device`, with a line for it and each of the others."""
     found = estimated(config, facts, device)
-    doubts = list(facts.doubts)
-    if not device.measured:
-        doubts.append(f"how fast {device.name} is was guessed: the first run on it measures it")
-    if config.lora.init != "default" or config.lora.method == "adalora":
-        doubts.append("the adapter's start is not counted, which may take memory and time of its own")
+    starts = config.lora.init != "default" or config.lora.method == "adalora"
+    known = {
+        f"how fast {device.name} is was guessed: the first run on it measures it": not device.measured,
+        "the adapter's start is not counted, which may take memory and time of its own": starts,
+        "the time in which processes send each other the layers is not counted": found.shard.value,
+    }
     return Forecast(
         model=config.model.id,
         dataset=config.data.id,
@@ -139,9 +144,9 @@ def forecast(config: RunConfig, facts: Facts, device: Device, others: Sequence[D
         step_seconds=round(found.step_seconds, 3),
         step_flops=found.step_flops,
         tokens=round(found.steps * found.recipe.batch_size * found.tokens.mean),
-        recipe=asdict(found.recipe),
+        recipe=asdict(found.recipe) | ({"shard": True} if found.shard.value else {}),
         devices=[_on(config, facts, one) for one in (device, *(one for one in others if one.name != device.name))],
-        doubts=list(dict.fromkeys(doubts)),
+        doubts=list(dict.fromkeys([*facts.doubts, *(doubt for doubt, holds in known.items() if holds)])),
     )
 
 
@@ -179,10 +184,13 @@ def estimated(
         squares=tokens.peak_squares,
         rows=facts.untrained,
     )
+    together = processes or (config.launch.processes or 1) * config.launch.nnodes
+    shard = sharding(config, together, needs=memory.total, has=device.memory)
+    if shard.value:
+        memory = divided(memory, shape, config, dtype, together)
     steps = steps_of(config, recipe, rows)
     work = estimate.step_work(shape, config, dtype, recipe, tokens, facts.untrained)
     step = estimate.seconds_of(work, device, dtype)
-    together = processes or (config.launch.processes or 1) * config.launch.nnodes
     if together > 1 and device.kind != "cpu":
         step /= together * TOGETHER
     start = START_SECONDS + estimate.weight_bytes(shape, config, dtype) / LOADED_BYTES_A_SECOND
@@ -197,7 +205,7 @@ def estimated(
             shape, config, device.kind, dtype, longest=tokens.longest, questions=facts.questions
         )
         time["comparison"] = start + config.eval.sides * _answering(config, facts, device, dtype, facts.questions, mean)
-    return Estimated(recipe, dtype, tokens, memory, asking, steps, step, work.flops, time)
+    return Estimated(recipe, dtype, tokens, memory, asking, steps, step, work.flops, time, shard, together)
 
 
 def training_dtype(shape: Shape, config: RunConfig, kind: str) -> str:
@@ -212,9 +220,8 @@ def training_dtype(shape: Shape, config: RunConfig, kind: str) -> str:
 
 def advise(config: RunConfig, facts: Facts, device: Device, found: Estimated) -> list[str]:
     """Changes that make a run fit, the cheapest first, each with its own estimate; or cheaper ways when it does fit."""
-    said: list[str] = []
     if found.peak <= device.memory:
-        return said
+        return []
     changes: list[tuple[str, dict[str, Any]]] = [
         (f"set train.micro_batch_tokens to {tokens}", {"train": {"micro_batch_tokens": tokens}})
         for tokens in (4096, 2048, 1024, 512, 256)
@@ -227,31 +234,30 @@ def advise(config: RunConfig, facts: Facts, device: Device, found: Estimated) ->
     if config.lora.method == "full":
         changes.append(("train a LoRA adapter: set lora.method to lora", {"lora": {"method": "lora"}}))
     elif config.model.quantization != "nf4" and config.lora.init not in ("pissa", "olora"):
-        changes.append(("hold the base in 4 bits: set model.quantization to nf4", {"model": {"quantization": "nf4"}}))
+        nf4: dict[str, Any] = {"model": {"quantization": "nf4"}, "launch": {"shard": None}}
+        changes.append(("hold the base in 4 bits: set model.quantization to nf4", nf4))
     together: dict[str, Any] = {}
     words: list[str] = []
     for text, change in changes:
         together = merge(together, change)
         words = [one for one in words if one.split(" to ")[0] != text.split(" to ")[0]] + [text]
         for these, all_of_it in (([text], change), (words, together)):
-            tried = estimated(_with(config, all_of_it), facts, device)
+            tried = estimated(_with(config, all_of_it), facts, device, processes=found.processes)
             if tried.peak <= device.memory:
-                said.append(f"{' and '.join(these)}: it then needs {gigabytes(tried.peak)} and fits")
-                return said + _alternative(config, facts, device, changes[-1], these)
-    larger = [one for one in TABLE if estimated(config, facts, one).peak <= one.memory]
+                said = f"{' and '.join(these)}: it then needs {gigabytes(tried.peak)} and fits"
+                return [said, *_alternative(config, facts, device, found.processes, changes[-1], these)]
+    larger = [one for one in TABLE if estimated(config, facts, one, processes=found.processes).peak <= one.memory]
     if larger:
-        said.append(f"take a larger device: it fits on {', '.join(one.name for one in larger)}")
-    else:
-        said.append("take a smaller model: with all that can be saved it fits on none of these devices")
-    return said
+        return [f"take a larger device: it fits on {', '.join(one.name for one in larger)}"]
+    return ["take a smaller model: with all that can be saved it fits on none of these devices"]
 
 
 def _alternative(
-    config: RunConfig, facts: Facts, device: Device, last: tuple[str, dict[str, Any]], chosen: list[str]
+    config: RunConfig, facts: Facts, device: Device, processes: int, last: tuple[str, dict[str, Any]], chosen: list[str]
 ) -> list[str]:
     """The last change by itself, which costs most but leaves the passes as large as they are."""
     text, change = last
-    tried = estimated(_with(config, change), facts, device)
+    tried = estimated(_with(config, change), facts, device, processes=processes)
     if text in chosen or tried.peak > device.memory:
         return []
     return [f"or {text}: it then needs {gigabytes(tried.peak)} and fits"]

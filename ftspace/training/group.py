@@ -104,6 +104,10 @@ class Group(Alone):
                 dist.broadcast(whole.view(-1).view(torch.uint8), src=0)
             one.copy_(whole)
 
+    def join(self, whole: Any, share: Any) -> None:
+        with self._unbroken():
+            dist.all_gather_single(whole, share)
+
     @contextmanager
     def own_numbers(self) -> Generator[None]:
         """As said there. What all have in common is alone kept in checkpoints: any number of processes takes it up."""

@@ -26,25 +26,35 @@ class Loaded:
     """With the run's chat template, and a pad token."""
     untrained: list[int]
     """Ids of tokens that the base was never trained on: their rows must be."""
+    place: torch.device | None = None
+    """Where it is to be, if it is not there yet."""
+
+    def settle(self) -> None:
+        """Puts the base where it is to be."""
+        if self.place is not None:
+            self.model.to(self.place)
 
     @property
     def device(self) -> str:
         """cpu, cuda or mps."""
-        return self.model.device.type
+        return (self.place or self.model.device).type
 
     @property
     def hardware(self) -> str:
         """The name of the GPU or processor."""
-        return torch.cuda.get_device_name(self.model.device) if self.device == "cuda" else processor_name()
+        return torch.cuda.get_device_name(self.place) if self.device == "cuda" else processor_name()
 
     @property
     def memory(self) -> int | None:
         """Bytes of the GPU; None on any other device."""
-        return torch.cuda.get_device_properties(self.model.device).total_memory if self.device == "cuda" else None
+        return torch.cuda.get_device_properties(self.place).total_memory if self.device == "cuda" else None
 
 
-def load(config: RunConfig) -> Loaded:
-    """Loads what `config.model` names, for training. Raises ModelError or ConfigError in one line."""
+def load(config: RunConfig, *, later: bool = False) -> Loaded:
+    """Loads what `config.model` names, for training; `later` leaves it in the processor's memory until `settled`.
+
+    Raises ModelError or ConfigError in one line.
+    """
     check_precision(config)
     tokenizer, untrained = tokenizer_of(config)
     try:
@@ -56,12 +66,14 @@ def load(config: RunConfig) -> Loaded:
             quantization=config.model.quantization,
             trust_code=config.model.trust_code,
             tokenizer=tokenizer,
+            moved=not later,
         )
+        place = pick_device(config.train.device)
     except EvalError as error:
         raise ModelError(str(error)) from error
     if model.dtype == torch.float16 and config.lora.method != "full":
         raise ModelError(f"{config.model.id} is stored in float16, which does not train; set model.dtype to bfloat16")
-    return Loaded(model, tokenizer, untrained)
+    return Loaded(model, tokenizer, untrained, place)
 
 
 def tokenizer_of(config: RunConfig) -> tuple[Any, list[int]]:

@@ -32,6 +32,12 @@ class PaddedTrainer(PartedTrainer):
             given = {name: value[start : start + rows] for name, value in whole.items()}
             yield Part(given, len(given["input_ids"]), given["input_ids"].numel())
 
+    def nothing(self, whole: dict[str, Any]) -> Part:
+        """A conversation that nothing is learnt from."""
+        given = {name: value[:1] for name, value in whole.items()}
+        given["labels"] = torch.full_like(given["labels"], IGNORED)
+        return Part(given, 1, given["input_ids"].numel())
+
     def loss_of(self, model: Any, given: dict[str, Any], count: int) -> tuple[torch.Tensor, float]:
         """TRL's loss; its books are left as they were, since a part may be done again."""
         metrics, tokens = self._metrics, self._total_train_tokens

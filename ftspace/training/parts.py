@@ -17,6 +17,7 @@ from ftspace.errors import MemoryGoneError
 from ftspace.training.callbacks import StoppedWhileMeasuring
 from ftspace.training.lasting import LastingTrainer
 from ftspace.training.memory import RandomState, is_out_of_memory, release
+from ftspace.training.undivided import OthersRanOutError, Undivided
 
 
 class SampleAnswers(Protocol):
@@ -78,6 +79,8 @@ class PartedTrainer(LastingTrainer):
     """The same in a validation, which keeps nothing for a backward pass."""
     warn: Callable[[str], None]
     """Told, in a line, what a person should know."""
+    pace: Undivided
+    """Keeps pace with the other processes where they divide the base among them."""
     samples: SampleAnswers | None
     """Asked at each validation; their score is `eval_score` among its metrics."""
 
@@ -86,6 +89,7 @@ class PartedTrainer(LastingTrainer):
         super().__init__(**arguments)
         self.part_tokens = self.validation_part_tokens = part_tokens
         self.warn = lambda message: None
+        self.pace = Undivided()
         self.samples = None
         self._begun: _Begun | None = None
         self._part: Part | None = None
@@ -101,6 +105,10 @@ class PartedTrainer(LastingTrainer):
 
     def parts(self, whole: Any, most: int) -> Iterator[Part]:
         """The batch in parts of at most `most` tokens, or of one conversation."""
+        raise NotImplementedError
+
+    def nothing(self, whole: Any) -> Part:
+        """A small part that goes through all of the model, and whose loss is zero."""
         raise NotImplementedError
 
     def loss_of(self, model: Any, given: Any, count: int) -> tuple[torch.Tensor, Any]:
@@ -144,7 +152,7 @@ class PartedTrainer(LastingTrainer):
                 begun.random.restore()
                 todo = begun.batches
         except MemoryGoneError as error:
-            if self.group.alone:
+            if self.group.alone or self.pace.divided:
                 raise
             begun.gone = str(error)
             return None
@@ -208,9 +216,12 @@ class PartedTrainer(LastingTrainer):
         score, stopped = None, False
         if self.samples and self.group.is_first:
             try:
-                score = self.samples.ask(self.state.global_step)
+                with self.pace.lent():
+                    score = self.samples.ask(self.state.global_step)
             except StoppedWhileMeasuring:
                 stopped = True
+        elif self.samples:
+            self.pace.lend()
         score, stopped = self.group.first((score, stopped))
         if stopped:
             raise StoppedWhileMeasuring
@@ -220,18 +231,24 @@ class PartedTrainer(LastingTrainer):
         """Takes batches through the model, with gradients in training; what came of the last one.
 
         None when memory ran out: then the parts are smaller from now on. Raises MemoryGoneError where they cannot be.
+        Where the processes divide the base, all of them come to the same.
         """
         passed = None
-        self._part = None
         try:
             for batch, before in batches:
+                self._part = None
                 passed = self._pass(model, batch, before, items)
             return passed
+        except OthersRanOutError:
+            return None
         except (RuntimeError, MemoryError) as error:
             if self._part is None or not is_out_of_memory(error):
                 raise
-            self._halve(self._part, error, training=model.training)
+            gone = self._halve(self._part, training=model.training)
         self._part = None
+        self.pace.fall_out(gone)
+        if gone:
+            raise MemoryGoneError(gone)
         return None
 
     def _pass(self, model: Any, batch: dict[str, Any], before: int, items: Any) -> "_Passed":
@@ -242,8 +259,10 @@ class PartedTrainer(LastingTrainer):
         right: Any = 0
         mine = whole if self.group.alone else self.share(whole, before)
         most = self.part_tokens if model.training else self.validation_part_tokens
+        given = list(self.parts(mine, most)) if mine is not None else []
         with self.group.own_numbers():
-            for part in self.parts(mine, most) if mine is not None else ():
+            more = self.pace.begin(len(given), training=model.training)
+            for part in [*given, *[self.nothing(whole)] * more]:
                 self._part = part
                 with self.compute_loss_context_manager():
                     loss, hits = self.loss_of(model, part.given, count)
@@ -251,17 +270,18 @@ class PartedTrainer(LastingTrainer):
                     self.accelerator.backward(loss)
                 total += loss.detach()
                 right += hits
+            self.pace.end()
         return _Passed(total, right, len(batch["input_ids"]), tokens, supervised)
 
-    def _halve(self, part: Part, error: BaseException, *, training: bool) -> None:
-        """Halves what was too much, and says so. Raises MemoryGoneError where it cannot be halved."""
+    def _halve(self, part: Part, *, training: bool) -> str:
+        """Halves what was too much, and says so; where it cannot be halved, it is said why."""
         done = self.state.global_step
         place = f"training step {done + 1}" if training else f"the validation after step {done}"
         if part.conversations == 1:
-            raise MemoryGoneError(
+            return (
                 f"out of memory in {place}: a conversation of {part.tokens} tokens alone is too much; lower "
                 "train.max_length, or set train.gradient_checkpointing, or model.quantization to nf4"
-            ) from error
+            )
         budget = self.part_tokens if training else self.validation_part_tokens
         smaller = max(1, min(budget, part.tokens) // 2)
         if training:
@@ -272,3 +292,4 @@ class PartedTrainer(LastingTrainer):
             f"memory ran out in {place}: it is done again in parts of {smaller} tokens instead of {budget}, and so are "
             "all that follow"
         )
+        return ""

@@ -21,8 +21,9 @@ from ftspace.supervision import IGNORED
 from ftspace.training.calibrate import calibrate
 from ftspace.training.facts import SAMPLE, Facts
 from ftspace.training.forecast import estimated
-from ftspace.training.recipe import Recipe
+from ftspace.training.recipe import Choice, Recipe
 from ftspace.training.shape import read_shape
+from ftspace.training.sharding import sharding
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Foreseen:
 
     recipe: Recipe
     """As it is trained: with gradient checkpointing where memory asks for it."""
+    shard: Choice[bool]
+    """Whether the base is divided over the processes."""
     told: dict[str, Any]
     """The fields of `Prepared` that are predicted; none for a model whose shape cannot be told."""
 
@@ -76,7 +79,7 @@ def foresee(
     try:
         shape = read_shape(config.model)
     except FtspaceError:
-        return Foreseen(recipe, {})
+        return Foreseen(recipe, sharding(config, processes, needs=0, has=here.memory), {})
     facts = Facts(shape, _lengths(rows), {**counts, "train": len(rows)}, questions=0, untrained=untrained)
     found = estimated(config, facts, here, recipe, processes=processes)
     told = {
@@ -84,7 +87,7 @@ def foresee(
         "predicted_seconds": found.time["training"] + found.time.get("validation", 0.0),
         "step_flops": found.step_flops,
     }
-    return Foreseen(found.recipe, told)
+    return Foreseen(found.recipe, found.shard, told)
 
 
 def _lengths(rows: Any) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from ftspace.supervision import IGNORED
 from ftspace.training.documents import Documents, documents, parted, shared_out, taken
 from ftspace.training.heads import fuses, summed_loss
 from ftspace.training.lora_product import fuse
@@ -43,6 +44,10 @@ class DocumentTrainer(PartedTrainer):
     def parts(self, whole: Documents, most: int) -> Iterator[Part]:
         """Documents as they come, up to `most` tokens."""
         return (Part(one, len(one.lengths), len(one.input_ids)) for one in parted(whole, most))
+
+    def nothing(self, whole: Documents) -> Part:
+        """A token that nothing is learnt from."""
+        return Part(Documents(whole.input_ids[:1], torch.tensor([IGNORED]), (1,)), 1, 1)
 
     def loss_of(self, model: Any, given: Documents, count: int) -> tuple[torch.Tensor, int]:
         """By logits only where a token is trained."""

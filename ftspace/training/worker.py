@@ -65,12 +65,15 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
     from ftspace.training.recipe import Work, choose, steps_of
     from ftspace.training.rows import training_rows
     from ftspace.training.samples import Samples
+    from ftspace.training.sharding import may_divide
+    from ftspace.training.shards import Shards
     from ftspace.training.trainer import DocumentTrainer
+    from ftspace.training.undivided import Undivided
 
     with group.one_a_machine():
         here = machine(run)
     set_seed(config.train.seed)
-    loaded = load(config)
+    loaded = load(config, later=may_divide(config, group.size))
     tokenizer = loaded.tokenizer
     job.stop_here()
     with group.one_a_machine():
@@ -95,10 +98,18 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
     group.same("the rows in tokens, or the number format of the weights,", setup.model_dump_json(exclude={"device"}))
     belongs, recipe = checkpoints.made_with(job, belongs, found, setup)
     steps = steps_of(config, recipe, len(rows.train))
+    shard = foreseen.shard
+    if not shard.value:
+        loaded.settle()
     trainee = attach(config, loaded, rows.train, steps, start)
     model, base = trainee.model, trainee.base
     for warning in trainee.warnings:
         job.tell(Warned(message=warning))
+    pace = Shards(base, group, loaded.place or base.device) if shard.value else Undivided()
+    if shard.value and not shard.given:
+        said = f"the base's weights are divided over the {group.size} processes: {shard.why}"
+        also = "; the comparison holds all of them in one process" if config.eval.tasks else ""
+        job.tell(Warned(message=said + also))
     attention = base.config._attn_implementation
     packs = config.train.packing and trainee.documents
     unfit = adopt(base, rows.train.select(range(min(4, len(rows.train)))).to_list()) if packs else None
@@ -129,7 +140,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
             optimizers=stepping.optimizers_of(config, model, arguments),
             callbacks=[*stepping.callbacks_of(model), *(trackers.callbacks_of(run) if group.is_first else [])],
         )
-    trainer.group = group
+    trainer.group, trainer.pace = group, pace
     if config.train.neftune_alpha is not None:
         add_noise(model, base.get_input_embeddings(), config.train.neftune_alpha)
     for chatty in (PrinterCallback, ProgressCallback):
@@ -160,7 +171,7 @@ def train(job: Job, *, callbacks: Sequence[Any] = (), group: Alone | None = None
             hardware=loaded.hardware,
             processes=group.size,
             dtype=str(model.dtype).removeprefix("torch."),
-            recipe=asdict(recipe),
+            recipe=asdict(recipe) | ({} if group.alone else {"shard": shard.value}),
             **foreseen.told,
         ),
         course,

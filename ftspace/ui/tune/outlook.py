@@ -20,6 +20,7 @@ from ftspace.devices import HERE, PRICED, ZERO_GPU, Device, price_here, processo
 from ftspace.errors import ConfigError, FtspaceError
 from ftspace.hub.jobs.flavors import flavor_named, machine_of, offered
 from ftspace.hub.jobs.reckoning import reckon
+from ftspace.launchers.processes import processes_of
 from ftspace.runs import RunStore
 from ftspace.sections import EvalConfig
 from ftspace.training.facts import Facts, find_facts, questions_of
@@ -139,7 +140,7 @@ class Outlooks:
         if config.launch.launcher == "hf-jobs":
             return self._there(config, facts)
         device = self._device_of(config)
-        found = estimated(config, facts, device)
+        found = estimated(config, facts, device, processes=processes_of(config) * config.launch.nnodes)
         off = self._off(config, facts, device, who)
         training = off.training * (found.time["start"] + found.time["training"] + found.time.get("validation", 0.0))
         budget = budget_of(config.train)
@@ -196,7 +197,7 @@ class Outlooks:
         """What the run will choose where the config leaves it open, by dotted field name. Raises FtspaceError."""
         facts = self._of(config, who)
         device = self._device_of(config)
-        found = estimated(config, facts, device)
+        found = estimated(config, facts, device, processes=processes_of(config) * config.launch.nnodes)
         mean = sum(length for length, _ in facts.lengths) / len(facts.lengths)
         asks = config.train.gradient_checkpointing is None and found.recipe.gradient_checkpointing
         work = Work(facts.shape.parameters, facts.rows["train"], mean, device.kind, device.memory, memory_asks=asks)
@@ -327,6 +328,8 @@ def _others(config: RunConfig, found: Estimated, device: Device) -> dict[str, Gu
     there = config.launch.launcher == "hf-jobs"
     if there and train.price_per_hour is None and device.dollars_an_hour:
         said["train.price_per_hour"] = Guess(f"{device.dollars_an_hour:g}", "by the price of its flavor, in dollars")
+    if found.processes > 1 and not found.shard.given:
+        said["launch.shard"] = Guess(_value(found.shard.value), found.shard.why)
     price = None if there else price_of(train.device)
     if train.price_per_hour is None and price:
         said["train.price_per_hour"] = Guess(f"{price:g}", f"by the list of {PRICED}, in dollars")
