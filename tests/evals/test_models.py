@@ -95,7 +95,8 @@ def test_precision_and_device(bases: dict[str, Path]) -> None:
     tokenizer = make_tokenizer()
     assert models.load_base(bases["tied"], tokenizer=tokenizer, device="cpu").dtype == torch.float32
     assert models.load_base(bases["tied"], tokenizer=tokenizer, dtype="bfloat16").dtype == torch.bfloat16
-    for options in ({"dtype": "int3"}, {"device": "abacus"}):
+    wrong: tuple[dict[str, Any], ...] = ({"dtype": "int3"}, {"device": "abacus"})
+    for options in wrong:
         with pytest.raises(ModelError, match="use auto"):
             models.load_base(bases["tied"], tokenizer=tokenizer, **options)
 
