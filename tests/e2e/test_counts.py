@@ -28,8 +28,9 @@ def test_an_opened_page_and_a_click_do_little(app: App, visitor: Visitor) -> Non
     page.get_by_role("tab", name="1 Choose").click()
     chosen = counter.take()
     assert chosen.calls == 0, chosen
-    # Without quiet.js these were some 29,000, 6,500 and 2,000: a change of Gradio's script could bring them back.
-    assert [one.statuses <= 10 and one.checks == 0 for one in (opened, tune, chosen)] == [True] * 3, (opened, tune)
+    # Without quiet.js these were some 29,000, 6,500 and 2,000: a change of Gradio's script could bring them back. How
+    # many of the few are left is chance: the queue tells how long it is.
+    assert [one.statuses <= 60 and one.checks == 0 for one in (opened, tune, chosen)] == [True] * 3, (opened, tune)
     assert visitor.troubles == []
 
 

@@ -52,6 +52,7 @@ def test_runs_are_found_named_compared_and_had_back(two: tuple[App, list[Run]], 
     expect(cards).to_have_count(2)
     choose(page, "Show", "Tag: small")
     expect(cards).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"&show="))
     page.reload()
     expect(page.get_by_label("Show", exact=True)).to_have_value("Tag: small")
     expect(cards).to_have_count(1)
