@@ -82,8 +82,8 @@ class Person:
                 if time.monotonic() - self._started_at > OPEN_SECONDS:
                     raise AppError(f"the app does not open; see {self._printed}") from error
                 return False
-            kinds = {one["id"]: [kind for _, kind in one["targets"]] for one in config["dependencies"]}
-            self._load = next(number for number, kind in kinds.items() if "load" in kind)
+            loads = [one for one in config["dependencies"] if any(kind == "load" for _, kind in one["targets"])]
+            self._load = max(loads, key=lambda one: len(one["outputs"]))["id"]  # that which fills the page
             self.look(None)
         return True
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, deserialize
 
@@ -103,7 +102,7 @@ class Outcome:
     """Step, loss and score."""
     answers: list[tuple[int, int, str]]
     """Step, number and text of each sample's."""
-    rows: list[Any] | None
+    rows: list[str] | None
     """Of the results; None where there are none, or none that can be read."""
     evaluated: bool
     """Whether there was anything to evaluate."""
@@ -131,8 +130,8 @@ def outcome(run: Run) -> Outcome:
     )
 
 
-def _rows(run: Run) -> list[Any] | None:
+def _rows(run: Run) -> list[str] | None:
     try:
-        return [row.model_dump() for row in read_results(run.results).rows]
+        return [row.model_dump_json() for row in read_results(run.results).rows]  # in which no number is unlike itself
     except LogError:
         return None
