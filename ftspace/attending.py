@@ -62,8 +62,8 @@ def attend(run: Run, means: Means, ticket: Ticket, minutes: float | None) -> Non
     It may be at work for so many `minutes`, those included that its ticket says are spent; not so a job of the Hub.
     """
     if run.elsewhere:
-        _, before = read_events(run.events)
-        jobs = fold(read_events(run.events)[0]).unfinished(run.jobs)
+        events, before = read_events(run.events)
+        jobs = fold(events).unfinished(run.jobs)
         if jobs:
             _watch(run, jobs, launch(run.path, HUB_JOB, locks=means.locks, env=means.env), before, None)
         return

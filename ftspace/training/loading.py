@@ -37,21 +37,25 @@ class Loaded:
     @property
     def device(self) -> str:
         """cpu, cuda or mps."""
-        return (self.place or self.model.device).type
+        return self._end.type
 
     @property
     def hardware(self) -> str:
         """The name of the GPU or processor."""
-        return torch.cuda.get_device_name(self.place) if self.device == "cuda" else processor_name()
+        return torch.cuda.get_device_name(self._end) if self.device == "cuda" else processor_name()
 
     @property
     def memory(self) -> int | None:
         """Bytes of the GPU; None on any other device."""
-        return torch.cuda.get_device_properties(self.place).total_memory if self.device == "cuda" else None
+        return torch.cuda.get_device_properties(self._end).total_memory if self.device == "cuda" else None
+
+    @property
+    def _end(self) -> torch.device:
+        return self.place or self.model.device
 
 
 def load(config: RunConfig, *, later: bool = False) -> Loaded:
-    """Loads what `config.model` names, for training; `later` leaves it in the processor's memory until `settled`.
+    """Loads what `config.model` names, for training; `later` leaves it in the processor's memory until `settle`.
 
     Raises ModelError or ConfigError in one line.
     """
@@ -68,7 +72,7 @@ def load(config: RunConfig, *, later: bool = False) -> Loaded:
             tokenizer=tokenizer,
             moved=not later,
         )
-        place = pick_device(config.train.device)
+        place = pick_device(config.train.device) if later else None  # who is there, packed weights too, stays
     except EvalError as error:
         raise ModelError(str(error)) from error
     if model.dtype == torch.float16 and config.lora.method != "full":
